@@ -1,0 +1,98 @@
+# Front door for API clients: the methods as webhooks endpoints of this printer
+#
+# Copyright (C) 2026  Klipper Router contributors
+#
+# This file may be distributed under the terms of the GNU GPLv3 license.
+import logging
+from typing import Any, Dict, Optional, Tuple
+
+from .errors import Busy, RouterError
+from .framing import plain, plain_text
+from .host import Host
+from .methods import Methods, Request
+from .printer import Printer, Status
+
+# Each waiting request is a paused greenlet, and about 97 of them end a Kalico or a 2023 Klippy
+MAX_WAITING = 32
+# Levels of nesting in an answer, such as the status of all objects: far from what Klippy's JSON
+# encoder can do (about 900)
+ANSWER_DEPTH = 64
+
+
+class _ApiClient:
+    """Pushes to the connection of a direct API client, in the form of its response_template."""
+
+    def __init__(self, connection: Any, template: Dict[str, Any]) -> None:
+        self._connection, self._template = connection, template
+
+    @property
+    def closed(self) -> bool:
+        return bool(self._connection.is_closed())
+
+    def update(self, eventtime: float, status: Status) -> None:
+        self._push({"eventtime": eventtime, "status": status})
+
+    def event(self, event: str, context: Dict[str, Any], source: str) -> None:
+        self._push({"event": event, "context": context, "source": source})
+
+    def _push(self, params: Dict[str, Any]) -> None:
+        # An answer JSON cannot encode would shut the printer down: plain() is for that
+        if not self.closed:
+            self._connection.send(dict(self._template, params=plain(params, ANSWER_DEPTH)))
+
+
+class Endpoints:
+    """The caller of a webhooks request is this printer."""
+
+    def __init__(self, host: Host, methods: Methods, printer: Printer) -> None:
+        self._host, self._methods, self._printer = host, methods, printer
+        self._waiting = 0
+
+    def register(self) -> None:
+        """Offer every method under its own name."""
+        for name in self._methods.names:
+            self._host.webhooks.register_endpoint(name, self._handle_request)
+
+    def _handle_request(self, web_request: Any) -> None:
+        try:
+            web_request.send(plain(self._call(web_request), ANSWER_DEPTH))
+        except RouterError as e:
+            raise web_request.error(plain_text(str(e))) from None
+        except ValueError as e:
+            raise web_request.error("Malformed parameters or answer: %s" % (e,)) from None
+        except self._host.command_error:
+            raise
+        except Exception as e:
+            # Klippy would shut the printer down for it
+            logging.exception("router: internal error (please report it)")
+            raise web_request.error("internal error of the router: %s" % (e,)) from None
+
+    def _call(self, web_request: Any) -> Any:
+        # Results of most methods are there at once; for the others this greenlet waits
+        completion = self._host.reactor.completion()
+
+        def done(result: Any, error: Optional[RouterError]) -> None:
+            completion.complete((result, error))
+
+        request = Request(
+            self._printer, plain(dict(web_request.params)), done, self._client(web_request)
+        )
+        if self._waiting >= MAX_WAITING:
+            raise Busy("The router is busy: %d API requests are waiting" % (MAX_WAITING,))
+        self._methods.call(web_request.get_method(), request)
+        self._waiting += 1
+        try:
+            answer: Tuple[Any, Optional[RouterError]] = completion.wait()
+        finally:
+            self._waiting -= 1
+        result, error = answer
+        if error is not None:
+            raise error
+        return result
+
+    @staticmethod
+    def _client(web_request: Any) -> Optional[_ApiClient]:
+        template = web_request.get_dict("response_template", None)
+        if template is None:
+            return None
+        return _ApiClient(web_request.get_client_connection(), template)

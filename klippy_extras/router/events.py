@@ -1,0 +1,176 @@
+# Events between printers: handlers, triggering, retained and recent events
+#
+# Copyright (C) 2026  Klipper Router contributors
+#
+# This file may be distributed under the terms of the GNU GPLv3 license.
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Protocol, Tuple
+
+from .errors import RouterError, UsageError
+from .gcode_params import Template
+from .printer import Printer, PrinterListener
+
+# Names of which the latest event is kept for printer.router.events, the oldest first out
+MAX_RECENT = 128
+# Handlers that one printer may have
+MAX_HANDLERS = 256
+
+Context = Dict[str, Any]
+# (caller, target, error): a handler failed after the event was delivered
+Report = Callable[[Printer, Printer, RouterError], None]
+
+
+class Client(Protocol):
+    """Where events go that no G-code gets: an API client's connection, for example."""
+
+    @property
+    def closed(self) -> bool: ...
+
+    def event(self, event: str, context: Context, source: str) -> None:
+        """An event was triggered."""
+
+
+class Handler(NamedTuple):
+    """What happens on an event. Equal key: the newer one takes the place of the older."""
+
+    owner: Printer
+    event: str  # or a prefix of events, ending in *
+    gcode: str  # with kind webhook: an API endpoint of the target
+    target: Printer
+    kind: str  # gcode, webhook
+    template: Optional[Template]
+
+    @property
+    def key(self) -> Tuple[Printer, str, str, Printer, str]:
+        return self[:5]
+
+
+class _ClientHandler(NamedTuple):
+    event: str
+    client: Client
+
+
+def _matches(pattern: str, event: str) -> bool:
+    if pattern.endswith("*"):
+        return event.startswith(pattern[:-1])
+    return pattern == event
+
+
+class Events(PrinterListener):
+    """All event handlers. report: told of handlers that failed later."""
+
+    def __init__(self, report: Report, monotonic: Callable[[], float]) -> None:
+        self._report, self._monotonic = report, monotonic
+        self._handlers: List[Handler] = []
+        self._clients: List[_ClientHandler] = []
+        self._retained: Dict[str, Tuple[Context, str]] = {}
+        self.recent: Dict[str, Dict[str, Any]] = {}
+
+    @property
+    def count(self) -> int:
+        """The number of handlers."""
+        return len(self._handlers) + len(self._clients)
+
+    def subscribe(self, owner: Printer, event: str, gcode: str, target: Printer, kind: str) -> None:
+        """Run gcode on the target (or call its endpoint) whenever the event is triggered.
+
+        Raises UsageError for a template that cannot be used, or too many handlers.
+        """
+        template = Template(gcode) if kind == "gcode" else None
+        handler = Handler(owner, event, gcode, target, kind, template)
+        for i, known in enumerate(self._handlers):
+            if known.key == handler.key:
+                self._handlers[i] = handler
+                break
+        else:
+            if sum(h.owner is owner for h in self._handlers) >= MAX_HANDLERS:
+                raise UsageError(
+                    "%s has %d event handlers already: remove one with ROUTER_EVENT_UNSUBSCRIBE"
+                    % (owner.name, MAX_HANDLERS)
+                )
+            self._handlers.append(handler)
+        for name, (context, _source) in self._retained.items():
+            if _matches(event, name):
+                try:
+                    self._deliver(handler, name, context, owner)
+                except RouterError as e:
+                    self._report(owner, target, e)
+
+    def subscribe_client(self, event: str, client: Client) -> None:
+        """Tell an API client whenever the event is triggered, until it is closed."""
+        self._clients.append(_ClientHandler(event, client))
+        for name, (context, source) in self._retained.items():
+            if _matches(event, name):
+                client.event(name, context, source)
+
+    def unsubscribe(self, owner: Printer, event: str, gcode: Optional[str]) -> int:
+        """Forget the owner's handlers of an event: all, or those with this gcode. How many?"""
+        return self._remove(
+            lambda h: h.owner is owner and h.event == event and gcode in (None, h.gcode)
+        )
+
+    def trigger(
+        self, caller: Printer, event: str, context: Context, retain: bool
+    ) -> Dict[str, Any]:
+        """Run every handler of the event, in the order they were made.
+
+        Returns {"delivered": [printer names], "failed": {name: reason}}. Raises UsageError, and
+        does nothing, when too many events are retained.
+        """
+        if retain:
+            self._retain(event, context, caller.name)
+        self._remember(event, context, caller.name)
+        delivered: Dict[str, None] = {}
+        failed: Dict[str, str] = {}
+        for handler in [h for h in self._handlers if _matches(h.event, event)]:
+            try:
+                self._deliver(handler, event, context, caller)
+                delivered[handler.target.name] = None
+            except RouterError as e:
+                failed[handler.target.name] = str(e)
+        for pattern, client in self._clients:
+            if _matches(pattern, event):
+                client.event(event, context, caller.name)
+        return {"delivered": list(delivered), "failed": failed}
+
+    def prune(self) -> None:
+        """Forget the API clients that have gone."""
+        self._clients = [c for c in self._clients if not c.client.closed]
+
+    def new_session(self, printer: Printer) -> None:
+        self._remove(lambda h: h.owner is printer)
+
+    def _remember(self, event: str, context: Context, source: str) -> None:
+        recent = {name: told for name, told in self.recent.items() if name != event}
+        if len(recent) >= MAX_RECENT:
+            del recent[next(iter(recent))]
+        recent[event] = {"context": context, "source": source, "eventtime": self._monotonic()}
+        # A new dict: Klipper finds a change by comparing with what it got before
+        self.recent = recent
+
+    def _retain(self, event: str, context: Context, source: str) -> None:
+        if event not in self._retained and len(self._retained) >= MAX_RECENT:
+            raise UsageError(
+                "Cannot retain '%s': %d events are retained already" % (event, MAX_RECENT)
+            )
+        self._retained[event] = (context, source)
+
+    def _deliver(self, handler: Handler, event: str, context: Context, caller: Printer) -> None:
+        if handler.event.endswith("*"):
+            context = dict(context, event=event)
+        target = handler.target
+
+        def done(_result: Any, error: Optional[RouterError]) -> None:
+            if error is not None:
+                self._report(caller, target, error)
+
+        if handler.template is not None:
+            target.run_script(handler.template.render(context, target.old_parser), done)
+            return
+        if not target.ready:
+            raise target.not_ready()
+        target.call_endpoint(handler.gcode, context, done)
+
+    def _remove(self, goes: Callable[[Handler], bool]) -> int:
+        before = len(self._handlers)
+        self._handlers = [h for h in self._handlers if not goes(h)]
+        return before - len(self._handlers)

@@ -1,0 +1,117 @@
+# Messages of Klippy's API socket: JSON objects ended by 0x03
+#
+# Copyright (C) 2026  Klipper Router contributors
+#
+# This file may be distributed under the terms of the GNU GPLv3 license.
+import json
+import math
+from typing import Any, Dict, List, Optional
+
+from .errors import BadMessage
+
+ETX = b"\x03"
+# Deeper values are refused: Klippy's macros copy status values recursively, and its JSON
+# encoder shuts the printer down on a RecursionError.
+MAX_DEPTH = 24
+# msgspec, which current Klipper uses where installed, encodes integers up to 64 bits.
+MIN_INT, MAX_INT = -(2**63), 2**64 - 1
+
+_encode = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
+# NaN and Infinity are no JSON, but Python reads them: null is what a strict reader can take
+_decode = json.JSONDecoder(parse_constant=lambda _name: None).decode
+
+
+def encode(message: Dict[str, Any]) -> bytes:
+    """The bytes of one message. Raises TypeError or ValueError for what JSON cannot say."""
+    return _encode(message).encode("utf-8") + ETX
+
+
+def decode(frame: bytes) -> Dict[str, Any]:
+    """The message in a frame (without its 0x03).
+
+    Raises BadMessage when it is not a JSON object in UTF-8.
+    """
+    try:
+        message = _decode(frame.decode("utf-8"))
+        if type(message) is not dict:
+            raise BadMessage("sent JSON that is not an object")
+        # A lone surrogate can only come from a \ud... escape. Text with one cannot be encoded
+        # again, neither for Klippy's log nor (with msgspec) for its API clients.
+        if b"\\ud" in frame or b"\\uD" in frame:
+            message = plain(message)
+    except (ValueError, RecursionError) as e:
+        raise BadMessage("sent no usable JSON: %s" % (e,)) from None
+    return message  # type: ignore[no-any-return]
+
+
+class FrameReader:
+    """Cuts a byte stream into frames, each of max_message bytes at most."""
+
+    def __init__(self, max_message: int) -> None:
+        self._max_message = max_message
+        self._parts: List[bytes] = []
+        self._size = 0
+
+    def feed(self, data: bytes) -> List[bytes]:
+        """The frames that are complete with these bytes, without their 0x03.
+
+        Raises BadMessage when a message is longer than max_message.
+        """
+        frames = data.split(ETX)
+        if len(frames) > 1:
+            self._parts.append(frames[0])
+            frames[0] = b"".join(self._parts)
+            self._parts = []
+            self._size = 0
+        rest = frames.pop()
+        if rest:
+            self._parts.append(rest)
+            self._size += len(rest)
+        if self._size > self._max_message or max(map(len, frames), default=0) > self._max_message:
+            raise BadMessage(
+                "sent a message longer than max_message (%d bytes)" % (self._max_message,)
+            )
+        return frames
+
+
+def plain_text(text: str) -> str:
+    """The text with every lone surrogate replaced by U+FFFD, so that any encoder can take it."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text
+
+
+def plain(value: Any, max_depth: int = MAX_DEPTH) -> Any:
+    """A copy that every Klippy's JSON encoder can take, with the same meaning.
+
+    Lone surrogates become U+FFFD, NaN and infinities None, integers beyond 64 bits floats, tuples
+    lists, and what JSON does not know its str(). Raises ValueError for values nested deeper than
+    max_depth.
+    """
+    kind = type(value)
+    if kind is str:
+        return plain_text(value)
+    if value is None or kind is bool:
+        return value
+    if kind is int:
+        return value if MIN_INT <= value <= MAX_INT else _float_or_none(value)
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else None
+    if isinstance(value, int):
+        return plain(int(value))
+    if max_depth <= 0:
+        raise ValueError("nested deeper than %d levels" % (MAX_DEPTH,))
+    if isinstance(value, dict):
+        return {plain_text(str(k)): plain(v, max_depth - 1) for k, v in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [plain(v, max_depth - 1) for v in value]
+    return plain_text(str(value))
+
+
+def _float_or_none(value: int) -> Optional[float]:
+    try:
+        return float(value)
+    except OverflowError:
+        return None

@@ -1,0 +1,279 @@
+# This printer's Klippy as the router uses it, and what differs between Klippers
+#
+# Copyright (C) 2026  Klipper Router contributors
+#
+# This file may be distributed under the terms of the GNU GPLv3 license.
+import heapq
+import logging
+from typing import Any, Callable, Dict, FrozenSet, List, Optional, Protocol, Tuple, Type
+
+from .errors import RouterError
+
+# Logged text of others is cut to this many characters, and made printable
+MAX_LOGGED = 200
+
+
+class ReactorTimer(Protocol):
+    """An opaque handle of the reactor."""
+
+
+class Reactor(Protocol):
+    """klippy/reactor.py; times are seconds of its monotonic()."""
+
+    NOW: float
+    NEVER: float
+
+    def monotonic(self) -> float: ...
+    def register_timer(
+        self, callback: Callable[[float], float], waketime: float = ...
+    ) -> ReactorTimer: ...
+    def update_timer(self, timer_handler: ReactorTimer, waketime: float) -> None: ...
+    def unregister_timer(self, timer_handler: ReactorTimer) -> None: ...
+    def register_callback(self, callback: Callable[[float], Any], waketime: float = ...) -> Any: ...
+    def completion(self) -> Any: ...
+    def register_fd(
+        self,
+        fd: int,
+        read_callback: Callable[[float], None],
+        write_callback: Optional[Callable[[float], None]] = None,
+    ) -> Any: ...
+    def unregister_fd(self, file_handler: Any) -> None: ...
+    def set_fd_wake(
+        self, file_handler: Any, is_readable: bool = True, is_writeable: bool = False
+    ) -> None: ...
+
+
+class KlippyPrinter(Protocol):
+    """klippy/klippy.py, class Printer."""
+
+    command_error: Type[Exception]
+
+    def get_reactor(self) -> Reactor: ...
+    def get_start_args(self) -> Dict[str, Any]: ...
+    def get_state_message(self) -> Tuple[str, str]: ...
+    def lookup_object(self, name: str, default: Any = ...) -> Any: ...
+    def lookup_objects(self, module: Optional[str] = None) -> List[Tuple[str, Any]]: ...
+    def register_event_handler(self, event: str, callback: Callable[..., None]) -> None: ...
+
+
+def printable(text: object) -> str:
+    """The text of somebody else, bounded and on one line, for the log and the console."""
+    cut = str(text)[: MAX_LOGGED + 1]
+    line = "".join(c if c.isprintable() else " " for c in cut)
+    return line if len(line) <= MAX_LOGGED else line[: MAX_LOGGED - 3] + "..."
+
+
+class Timers:
+    """Any number of deadlines on one reactor timer: each of those costs every turn of its loop.
+
+    A callback may not pause. Its exceptions are logged and go no further.
+    """
+
+    def __init__(self, reactor: Reactor) -> None:
+        self._reactor = reactor
+        self._heap: List[Tuple[float, int, List[Any]]] = []
+        self._count = 0
+        self._timer: Optional[ReactorTimer] = reactor.register_timer(self._run)
+
+    def at(self, when: float, callback: Callable[[float], None]) -> List[Any]:
+        """Call back at this reactor time. Returns what cancel() takes."""
+        self._count += 1
+        handle: List[Any] = [callback]
+        heapq.heappush(self._heap, (when, self._count, handle))
+        if self._timer is not None and self._heap[0][2] is handle:
+            # Ignored by the reactor while our timer runs; _run() returns the next time anyway
+            self._reactor.update_timer(self._timer, when)
+        return handle
+
+    def soon(self, callback: Callable[[float], None]) -> List[Any]:
+        """Call back in this turn or the next of the reactor's loop, outside of any fd callback."""
+        return self.at(self._reactor.NOW, callback)
+
+    @staticmethod
+    def cancel(handle: Optional[List[Any]]) -> None:
+        """Forget a deadline; harmless when it is over."""
+        if handle is not None:
+            handle[0] = None
+
+    def close(self) -> None:
+        """Nothing is called any more."""
+        if self._timer is not None:
+            self._reactor.unregister_timer(self._timer)
+            self._timer = None
+        self._heap.clear()
+
+    def _run(self, eventtime: float) -> float:
+        due = []
+        while self._heap and self._heap[0][0] <= eventtime:
+            due.append(heapq.heappop(self._heap)[2])
+        for handle in due:
+            callback, handle[0] = handle[0], None
+            if callback is not None:
+                guarded(callback, eventtime)
+        return self._heap[0][0] if self._heap else self._reactor.NEVER
+
+
+def guarded(callback: Callable[..., Any], *args: Any) -> bool:
+    """Call it; an exception is logged and goes no further: it would end the print. True if none.
+
+    Not for BaseException: Klippy ends waiting greenlets by throwing GreenletExit into them.
+    """
+    try:
+        callback(*args)
+        return True
+    except Exception:
+        logging.exception("router: internal error (please report it)")
+        return False
+
+
+class InProcessRequest:
+    """What Klippy's endpoints see as a request, for calling them without a socket.
+
+    Source: klippy/webhooks.py, class WebRequest.
+    """
+
+    _REQUIRED = object()
+
+    def __init__(
+        self, error: Type[Exception], method: str, params: Dict[str, Any], connection: Any = None
+    ) -> None:
+        self.error = error
+        self.result: Any = {}
+        self._method, self._params, self._connection = method, params, connection
+
+    def get_client_connection(self) -> Any:
+        if self._connection is None:
+            raise self.error("'%s' needs a connection of its own" % (self._method,))
+        return self._connection
+
+    def get_method(self) -> str:
+        return self._method
+
+    def get(self, item: str, default: Any = _REQUIRED, types: Any = None) -> Any:
+        value = self._params.get(item, default)
+        if value is self._REQUIRED:
+            raise self.error("Missing Argument [%s]" % (item,))
+        if types is not None and item in self._params and type(value) not in types:
+            raise self.error("Invalid Argument Type [%s]" % (item,))
+        return value
+
+    def get_str(self, item: str, default: Any = _REQUIRED) -> Any:
+        return self.get(item, default, types=(str,))
+
+    def get_int(self, item: str, default: Any = _REQUIRED) -> Any:
+        return self.get(item, default, types=(int,))
+
+    def get_float(self, item: str, default: Any = _REQUIRED) -> Any:
+        return float(self.get(item, default, types=(int, float)))
+
+    def get_dict(self, item: str, default: Any = _REQUIRED) -> Any:
+        return self.get(item, default, types=(dict,))
+
+    def send(self, data: Any) -> None:
+        self.result = data
+
+
+class RemoteMethodReceiver:
+    """Stands where Klippy expects the client connection that registered a remote method."""
+
+    def __init__(self, receive: Callable[[Dict[str, Any]], None]) -> None:
+        self._receive = receive
+
+    def is_closed(self) -> bool:
+        return False
+
+    def send(self, message: Dict[str, Any]) -> None:
+        guarded(self._receive, message)
+
+
+class Host:
+    """The Klippy process that we live in."""
+
+    def __init__(self, printer: Any) -> None:
+        self.printer: KlippyPrinter = printer
+        self.reactor = self.printer.get_reactor()
+        self.timers = Timers(self.reactor)
+        self.command_error = self.printer.command_error
+        self.gcode = self.printer.lookup_object("gcode")
+        self.gcode_mutex = self.gcode.get_mutex()
+        self.webhooks = self.printer.lookup_object("webhooks")
+        # 2023-era Klipper cannot take # * ; in a parameter. Its dispatcher shows it by this
+        # attribute (klippy/gcode.py before 2024-11-26).
+        self.old_parser = hasattr(self.gcode, "extended_r")
+
+    @property
+    def own_sock(self) -> Optional[str]:
+        """The path of this Klippy's API socket: Kalico has another name for it."""
+        args = self.printer.get_start_args()
+        path = args.get("apiserver") or args.get("apiserver_file")
+        return str(path) if path else None
+
+    @property
+    def is_batch(self) -> bool:
+        """Klippy runs G-code from a file to a file (-i): no other printer is to be disturbed."""
+        return self.printer.get_start_args().get("debuginput") is not None
+
+    def state(self) -> Tuple[str, str]:
+        """This Klippy's state (startup, ready, error, shutdown) and message."""
+        message, state = self.printer.get_state_message()
+        return state, message
+
+    def commands(self) -> FrozenSet[str]:
+        """The G-code commands that have a help text: what 'gcode/help' gives API clients."""
+        return frozenset(self.gcode.get_command_help())
+
+    def run_script_here(self, script: str) -> None:
+        """Run G-code for a caller that holds gcode_mutex; may pause. Raises RouterError.
+
+        Not gcode.run_script: Kalico's skips the mutex when the text contains INTERRUPT.
+        """
+        try:
+            self.gcode.run_script_from_command(script)
+        except Exception as e:
+            # Other than command errors Klippy has logged, and shut the printer down for
+            raise RouterError(printable(e)) from e
+
+    def call_endpoint(self, endpoint: str, params: Dict[str, Any]) -> Any:
+        """The answer of one of this Klippy's own endpoints; may pause. Raises RouterError."""
+        request = InProcessRequest(self.command_error, endpoint, params)
+        try:
+            self.webhooks.get_callback(endpoint)(request)
+        except self.command_error as e:
+            raise RouterError(printable(e)) from e
+        except Exception as e:
+            # Klippy itself would shut down for it; the caller is told, and the log
+            logging.exception("router: endpoint '%s' failed", printable(endpoint))
+            raise RouterError("endpoint '%s' failed: %s" % (endpoint, printable(e))) from e
+        return request.result
+
+    def object_names(self) -> List[str]:
+        """The objects that have a status (klippy/webhooks.py, objects/list)."""
+        return [n for n, o in self.printer.lookup_objects() if hasattr(o, "get_status")]
+
+    def object_status(self, name: str, eventtime: float) -> Dict[str, Any]:
+        """The status of an object, {} where there is none (as Klipper's objects/query)."""
+        klippy_object = self.printer.lookup_object(name, None)
+        if not hasattr(klippy_object, "get_status"):
+            return {}
+        return klippy_object.get_status(eventtime)  # type: ignore[no-any-return]
+
+    def respond_info(self, text: str) -> None:
+        """One message on this printer's console and in its log."""
+        self.gcode.respond_info(text)
+
+    def respond_error(self, text: str) -> None:
+        """One error line on this printer's console and in its log."""
+        logging.warning("router: %s", text)
+        self.gcode.respond_raw("!! %s" % (text,))
+
+    def register_remote_method(
+        self, method: str, receive: Callable[[Dict[str, Any]], None]
+    ) -> None:
+        """Serve action_call_remote_method(method) of this printer's own macros."""
+        request = InProcessRequest(
+            self.command_error,
+            "register_remote_method",
+            {"remote_method": method, "response_template": {"method": method}},
+            RemoteMethodReceiver(receive),
+        )
+        self.webhooks.get_callback("register_remote_method")(request)

@@ -1,0 +1,169 @@
+# This printer: the interface of a printer, answered inside its own Klippy
+#
+# Copyright (C) 2026  Klipper Router contributors
+#
+# This file may be distributed under the terms of the GNU GPLv3 license.
+import logging
+from collections import deque
+from typing import Any, Callable, Deque, Dict, List, Optional
+
+from .errors import RouterError
+from .host import Host, guarded
+from .printer import Done, Job, Objects, Printer, Status
+
+
+class LocalPrinter(Printer):
+    """The host. status_interval: seconds between two reads of the watched objects."""
+
+    is_local = True
+
+    def __init__(self, host: Host, name: str, status_interval: float) -> None:
+        super().__init__(name, disconnect_grace=0.0)
+        self._host = host
+        self._status_interval = status_interval
+        self.old_parser = host.old_parser
+        self._running = False
+        self._status_jobs: Deque[Job] = deque()
+        self._status_timer: Optional[List[Any]] = None
+        self._status_at = 0.0
+        self._watched: Objects = {}
+        self._last: Status = {}
+        self._failing: Dict[str, str] = {}
+        self._snapshot_due = False
+        self._timer: Optional[List[Any]] = None
+
+    # -- what Klippy tells
+
+    def update_state(self) -> None:
+        """Klippy may have changed its state. Does not pause."""
+        state, message = self._host.state()
+        if state == "ready":
+            self.commands = self._host.commands()
+        self._set_state(state, message, state == "ready")
+
+    def stop(self) -> None:
+        """Read nothing and run nothing any more."""
+        self._host.timers.cancel(self._timer)
+        self._host.timers.cancel(self._status_timer)
+        self._timer = self._status_timer = None
+
+    # -- scripts
+
+    def submit_status(self, render: Callable[[], str], done: Done) -> None:
+        # All that is due runs together, and no more often than this: a print from virtual_sdcard
+        # steps back each time that somebody else holds the G-code mutex
+        if not self.ready:
+            raise self.not_ready()
+        self._status_jobs.append(Job(render, done))
+        if self._status_timer is None:
+            when = max(self._host.reactor.monotonic(), self._status_at + self._status_interval)
+            self._status_timer = self._host.timers.at(when, self._flush_status)
+
+    def _flush_status(self, eventtime: float) -> None:
+        self._status_timer = None
+        self._status_at = eventtime
+        self._pump()
+
+    def fail_queue(self) -> None:
+        self._queue.extend(self._status_jobs)
+        self._status_jobs.clear()
+        super().fail_queue()
+
+    def _pump(self) -> None:
+        status_due = self._status_jobs and self._status_timer is None
+        if (self._queue or status_due) and not self._running:
+            self._running = True
+            # A greenlet of its own: a script may pause, and its turn waits for the G-code mutex
+            self._host.reactor.register_callback(self._run_queue)
+
+    def _run_queue(self, eventtime: float) -> None:
+        try:
+            while self._queue or (self._status_jobs and self._status_timer is None):
+                if self._queue:
+                    with self._host.gcode_mutex:
+                        self._run(self._queue.popleft())
+                else:
+                    with self._host.gcode_mutex:
+                        while self._status_jobs:
+                            self._run(self._status_jobs.popleft())
+        finally:
+            self._running = False
+
+    def _run(self, job: Job) -> None:
+        error: Optional[RouterError] = None
+        try:
+            script = job.render()
+            if script:
+                self._host.run_script_here(script)
+        except RouterError as e:
+            error = e
+        except Exception as e:
+            logging.exception("router: internal error (please report it)")
+            error = RouterError("internal error of the router: %s" % (e,))
+        guarded(job.done, None, error)
+
+    # -- endpoints and objects
+
+    def call_endpoint(self, endpoint: str, params: Dict[str, Any], done: Done) -> None:
+        # A greenlet of its own: endpoints may pause
+        self._host.reactor.register_callback(
+            lambda eventtime: guarded(self._call_endpoint, endpoint, params, done)
+        )
+
+    def _call_endpoint(self, endpoint: str, params: Dict[str, Any], done: Done) -> None:
+        try:
+            result = self._host.call_endpoint(endpoint, params)
+        except RouterError as e:
+            done(None, e)
+        else:
+            done(result, None)
+
+    def list_objects(self, done: Done) -> None:
+        done({"objects": self._host.object_names()}, None)
+
+    def query_objects(self, objects: Objects, done: Done) -> None:
+        eventtime = self._host.reactor.monotonic()
+        status = {}
+        for name, fields in objects.items():
+            values = self._read(name, eventtime)
+            status[name] = (
+                dict(values) if fields is None else {field: values.get(field) for field in fields}
+            )
+        done({"eventtime": eventtime, "status": status}, None)
+
+    def watch(self, objects: Objects) -> None:
+        self._watched = objects
+        self._snapshot_due = True
+        self._host.timers.cancel(self._timer)
+        self._timer = self._host.timers.soon(self._read_watched)
+
+    def _read_watched(self, eventtime: float) -> None:
+        self._timer = None
+        if not self._watched:
+            self._last = {}
+            return
+        # Before anything else: an error below may not end the reading
+        self._timer = self._host.timers.at(eventtime + self._status_interval, self._read_watched)
+        snapshot, self._snapshot_due = self._snapshot_due, False
+        changes: Status = {}
+        for name, fields in self._watched.items():
+            values = self._read(name, eventtime)
+            last = {} if snapshot else self._last.get(name, {})
+            current = {f: values.get(f) for f in (values if fields is None else fields)}
+            changed = {f: v for f, v in current.items() if f not in last or v != last[f]}
+            self._last[name] = current
+            if changed or snapshot:
+                changes[name] = changed
+        if changes:
+            for listener in self.listeners:
+                listener.status(self, eventtime, changes, snapshot)
+
+    def _read(self, name: str, eventtime: float) -> Dict[str, Any]:
+        try:
+            return self._host.object_status(name, eventtime)
+        except Exception as e:
+            # Somebody else's get_status(): Klippy itself would shut down for it
+            if self._failing.get(name) != str(e):
+                self._failing[name] = str(e)
+                logging.exception("router: reading the status of '%s' failed", name)
+            return {}

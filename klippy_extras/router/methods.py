@@ -1,0 +1,295 @@
+# Every router/* method once: its parameters, the permission it needs, what it does
+#
+# Copyright (C) 2026  Klipper Router contributors
+#
+# This file may be distributed under the terms of the GNU GPLv3 license.
+from typing import Any, Callable, Dict, Mapping, NamedTuple, Optional, Protocol
+
+from .errors import NotAllowed, RouterError, UsageError
+from .events import Client as EventClient
+from .events import Events
+from .gcode_params import (
+    command,
+    parameter_name,
+    parse_context,
+    parse_objects,
+    status_params,
+)
+from .printer import Done, Objects, Printer
+from .subscriptions import Client as StatusClient
+from .subscriptions import Subscriptions
+
+# Endpoints whose answers go on and on, to the connection that asked: that would be ours
+_STREAMS = ("objects/subscribe", "gcode/subscribe_output", "register_remote_method")
+
+
+class Client(StatusClient, EventClient, Protocol):
+    """A direct API client that gets updates and events on its own connection."""
+
+
+class Request(NamedTuple):
+    """One call of a method. done is called exactly once, unless call() raises."""
+
+    caller: Printer
+    params: Mapping[str, Any]
+    done: Done
+    client: Optional[Client] = None
+
+
+class Method(NamedTuple):
+    """run may raise RouterError when the request fails at once, before anything is done."""
+
+    name: str
+    permission: Optional[str]
+    run: Callable[[Request], None]
+    result_params: Optional[Callable[[Any], Dict[str, object]]]  # None: the callback gets none
+
+
+class Methods:
+    """The methods, for the front doors. printers: by name, this printer first."""
+
+    def __init__(
+        self, printers: Mapping[str, Printer], subscriptions: Subscriptions, events: Events
+    ) -> None:
+        self._printers = printers
+        self._subscriptions, self._events = subscriptions, events
+        table = [
+            Method("router/gcode/script", "gcode", self._gcode_script, scalar_params),
+            Method("router/event/subscribe", "event", self._event_subscribe, scalar_params),
+            Method("router/event/unsubscribe", "event", self._event_unsubscribe, scalar_params),
+            Method("router/event/trigger", "event", self._event_trigger, scalar_params),
+            Method("router/printers/list", None, self._printers_list, _printers_params),
+            Method("router/objects/list", "status", self._objects_list, _objects_params),
+            Method("router/objects/query", "status", self._objects_query, _query_params),
+            Method("router/objects/subscribe", "status", self._objects_subscribe, None),
+            Method(
+                "router/objects/unsubscribe", "status", self._objects_unsubscribe, scalar_params
+            ),
+            Method("router/call", "call", self._call, scalar_params),
+        ]
+        self._table = {method.name: method for method in table}
+        self.names = list(self._table)
+
+    def call(self, name: str, request: Request) -> None:
+        """Run a method for a caller; the result, or a late error, goes to request.done.
+
+        With a parameter gcode_callback, this macro of the caller gets the result as well. Raises
+        RouterError when it fails at once.
+        """
+        method = self._table[name]
+        caller = request.caller
+        if method.permission is not None:
+            _check_allowed(caller, method.permission, name)
+        callback = _optional_text(request.params, "gcode_callback")
+        result_params = method.result_params
+        if callback and result_params is not None:
+            request = request._replace(
+                done=_with_callback(caller, callback, result_params, request.done)
+            )
+        method.run(request)
+
+    def printer(self, name: str) -> Printer:
+        """The printer of this name. Raises UsageError."""
+        if name not in self._printers:
+            raise UsageError("Unknown printer '%s'. Known: %s" % (name, ", ".join(self._printers)))
+        return self._printers[name]
+
+    # -- the methods
+
+    def _gcode_script(self, request: Request) -> None:
+        target = self._target(request)
+        script = _text(request.params, "script")
+        target.run_script(script, _with_result({}, request.done))
+
+    def _event_subscribe(self, request: Request) -> None:
+        caller, params = request.caller, request.params
+        event = _text(params, "event")
+        if request.client is not None:
+            self._events.subscribe_client(event, request.client)
+        else:
+            gcode = _text(params, "gcode")
+            target = self.printer(_optional_text(params, "callback_target") or caller.name)
+            kind = _optional_text(params, "callback_type") or "gcode"
+            if kind not in ("gcode", "webhook"):
+                raise UsageError("Invalid callback_type '%s': write gcode or webhook" % (kind,))
+            if target is not caller:
+                _check_allowed(caller, "gcode", "a handler on another printer")
+            if kind == "webhook":
+                _check_allowed(caller, "call", "a webhook handler")
+                _check_endpoint(gcode, {})
+            self._events.subscribe(caller, event, gcode, target, kind)
+        request.done({}, None)
+
+    def _event_unsubscribe(self, request: Request) -> None:
+        removed = self._events.unsubscribe(
+            request.caller,
+            _text(request.params, "event"),
+            _optional_text(request.params, "gcode") or None,
+        )
+        request.done({"removed": removed}, None)
+
+    def _event_trigger(self, request: Request) -> None:
+        params = request.params
+        event = _text(params, "event")
+        if event.endswith("*"):
+            raise UsageError("Cannot trigger '%s': * is for subscriptions" % (event,))
+        context = params.get("context")
+        if isinstance(context, str):
+            context = parse_context(context)
+        elif context is None:
+            context = {}
+        elif not isinstance(context, dict):
+            raise UsageError("Malformed context: write an object, or text like lane=1,length=5")
+        retain = params.get("retain") in (True, 1, "1", "True", "true")
+        request.done(self._events.trigger(request.caller, event, context, retain), None)
+
+    def _printers_list(self, request: Request) -> None:
+        printers = [
+            {
+                "name": printer.name,
+                "connected": printer.connected,
+                "ready": printer.ready,
+                "state": printer.state,
+                "local": printer.is_local,
+            }
+            for printer in self._printers.values()
+        ]
+        request.done({"printers": printers}, None)
+
+    def _objects_list(self, request: Request) -> None:
+        self._target(request).list_objects(request.done)
+
+    def _objects_query(self, request: Request) -> None:
+        self._target(request).query_objects(_objects(request.params), request.done)
+
+    def _objects_subscribe(self, request: Request) -> None:
+        target, objects = self._target(request), _objects(request.params)
+        if request.client is not None:
+            self._subscriptions.subscribe_client(
+                request.caller, target, objects, request.client, request.done
+            )
+        else:
+            callback = _text(request.params, "gcode_callback")
+            self._subscriptions.subscribe(request.caller, target, objects, callback, request.done)
+
+    def _objects_unsubscribe(self, request: Request) -> None:
+        callback = _optional_text(request.params, "gcode_callback") or None
+        removed = self._subscriptions.unsubscribe(request.caller, self._target(request), callback)
+        request.done({"removed": removed}, None)
+
+    def _call(self, request: Request) -> None:
+        target = self._target(request)
+        endpoint = _text(request.params, "endpoint")
+        params = request.params.get("params") or {}
+        if not isinstance(params, dict):
+            raise UsageError("Malformed params: write an object")
+        _check_endpoint(endpoint, params)
+        target.check_connected()
+        target.call_endpoint(endpoint, params, request.done)
+
+    def _target(self, request: Request) -> Printer:
+        return self.printer(_text(request.params, "target"))
+
+
+# -- parameters
+
+
+def _text(params: Mapping[str, Any], name: str) -> str:
+    value = _optional_text(params, name)
+    if not value:
+        raise UsageError("Missing parameter %s" % (name.upper(),))
+    return value
+
+
+def _optional_text(params: Mapping[str, Any], name: str) -> str:
+    value = params.get(name)
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise UsageError("Malformed parameter %s: write text" % (name.upper(),))
+    return value
+
+
+def _objects(params: Mapping[str, Any]) -> Objects:
+    objects = params.get("objects")
+    if not objects:
+        raise UsageError("Missing parameter OBJECTS")
+    if isinstance(objects, str):
+        return parse_objects(objects)
+    if isinstance(objects, dict) and all(_is_wish(n, fields) for n, fields in objects.items()):
+        return objects
+    raise UsageError(
+        "Malformed OBJECTS: write text like print_stats:state|filename,toolhead, or an object"
+        " whose values are null or lists of fields"
+    )
+
+
+def _is_wish(name: Any, fields: Any) -> bool:
+    listed = isinstance(fields, list) and all(isinstance(f, str) for f in fields)
+    return isinstance(name, str) and (fields is None or listed)
+
+
+def _check_allowed(caller: Printer, permission: str, what: str) -> None:
+    if permission not in caller.allow:
+        raise NotAllowed(
+            "%s may not use %s: add '%s' to option 'allow' in section 'router %s' of the host"
+            % (caller.name, what, permission, caller.name)
+        )
+
+
+def _check_endpoint(endpoint: str, params: Mapping[str, Any]) -> None:
+    if endpoint in _STREAMS or "response_template" in params:
+        raise UsageError(
+            "Endpoint '%s' answers on and on: use ROUTER_OBJECTS_SUBSCRIBE, or a connection of"
+            " your own" % (endpoint,)
+        )
+
+
+# -- results
+
+
+def scalar_params(result: Any) -> Dict[str, object]:
+    """The entries of an answer as G-code parameters (None is left out)."""
+    if not isinstance(result, dict):
+        return {"RESULT": result}
+    return {parameter_name(name): v for name, v in result.items() if v is not None}
+
+
+def _printers_params(result: Any) -> Dict[str, object]:
+    params: Dict[str, object] = {"PRINTERS": ",".join(p["name"] for p in result["printers"])}
+    for printer in result["printers"]:
+        for field in ("connected", "ready", "state"):
+            params[parameter_name(printer["name"], field)] = printer[field]
+    return params
+
+
+def _objects_params(result: Any) -> Dict[str, object]:
+    objects = result.get("objects") if isinstance(result, dict) else None
+    return {"OBJECTS": ",".join(map(str, objects if isinstance(objects, list) else []))}
+
+
+def _query_params(result: Any) -> Dict[str, object]:
+    status: Any = result.get("status") if isinstance(result, dict) else None
+    if not isinstance(status, dict) or not all(isinstance(v, dict) for v in status.values()):
+        return {}
+    return status_params(status, True)
+
+
+def _with_result(result: Any, done: Done) -> Done:
+    """A done that says this result whatever the printer answered."""
+    return lambda _answer, error: done(None if error else result, error)
+
+
+def _with_callback(
+    caller: Printer, callback: str, result_params: Callable[[Any], Dict[str, object]], done: Done
+) -> Done:
+    def finish(result: Any, error: Optional[RouterError]) -> None:
+        if error is None:
+            script = command(callback, result_params(result), caller.old_parser)
+            try:
+                caller.run_script(script, lambda _result, _error: None)
+            except RouterError as e:
+                result, error = None, e
+        done(result, error)
+
+    return finish

@@ -1,0 +1,179 @@
+# What every printer can be asked, be it this one or a peer: state, scripts, objects
+#
+# Copyright (C) 2026  Klipper Router contributors
+#
+# This file may be distributed under the terms of the GNU GPLv3 license.
+from abc import ABC, abstractmethod
+from collections import deque
+from typing import Any, Callable, Deque, Dict, FrozenSet, List, NamedTuple, Optional
+
+from .errors import Busy, NotReady, RouterError
+
+# Scripts waiting for one printer; a new one beyond it fails with Busy
+MAX_QUEUE = 256
+
+# What a printer may ask of others (option 'allow')
+PERMISSIONS = frozenset(["gcode", "event", "status", "call"])
+
+# How a request ends, exactly once: (result, None) or (None, error)
+Done = Callable[[Any, Optional[RouterError]], None]
+# Klipper's own form: {object: None for all its fields, or a list of fields}
+Objects = Dict[str, Optional[List[str]]]
+Status = Dict[str, Dict[str, Any]]
+
+
+class Job(NamedTuple):
+    """A script in a printer's queue. Rendered when its turn comes, so that it says the latest."""
+
+    render: Callable[[], str]
+    done: Done
+
+
+class PrinterListener:
+    """Who is told what happens to printers; each method does nothing here."""
+
+    def new_session(self, printer: "Printer") -> None:
+        """Its Klippy was started anew: what it registered before is void."""
+
+    def became_ready(self, printer: "Printer") -> None:
+        """It can be used from now on."""
+
+    def state_changed(self, printer: "Printer", was_ready: bool) -> None:
+        """printer.state is another one now."""
+
+    def status(self, printer: "Printer", eventtime: float, status: Status, snapshot: bool) -> None:
+        """Values of the objects that it was asked to watch, read at that time of its own clock.
+
+        snapshot: all of them, not only what changed.
+        """
+
+
+class Printer(ABC):
+    """One printer, by name. Subclasses: LocalPrinter (this one), RemotePrinter (a peer)."""
+
+    is_local = False
+
+    def __init__(self, name: str, disconnect_grace: float) -> None:
+        self.name = name
+        self.allow: FrozenSet[str] = PERMISSIONS
+        self.disconnect_grace = disconnect_grace  # seconds
+        self.listeners: List[PrinterListener] = []
+        self.state = "disconnected"  # or Klippy's: startup, ready, shutdown, error
+        self.state_message = ""
+        self.ready = False
+        self.old_parser = True
+        self.commands: FrozenSet[str] = frozenset()
+        self.last_error = ""
+        self.loss_reason = ""  # why it was disconnected: disconnected, timeout
+        self._queue: Deque[Job] = deque()
+
+    @property
+    def connected(self) -> bool:
+        """Whether its Klippy answers, ready or not."""
+        return self.state != "disconnected"
+
+    @property
+    def queue_length(self) -> int:
+        """The number of scripts that wait for their turn."""
+        return len(self._queue)
+
+    def describe(self) -> List[str]:
+        """How it is, in a few words each."""
+        words = ["ready" if self.ready else str(self.not_ready())[len(self.name) + 1 :]]
+        if self._queue:
+            words.append("%d scripts waiting" % (len(self._queue),))
+        return words
+
+    # -- scripts
+
+    def submit(self, render: Callable[[], str], done: Done) -> None:
+        """Run a script after those that wait already. done(None, None) when it has finished.
+
+        Raises NotReady or Busy, and then done is not called. A script that renders to "" is left
+        out; one whose rendering raises a RouterError ends with it.
+        """
+        if not self.ready:
+            raise self.not_ready()
+        if len(self._queue) >= MAX_QUEUE:
+            raise Busy("%s is busy: %d scripts are waiting for it" % (self.name, MAX_QUEUE))
+        self._queue.append(Job(render, done))
+        self._pump()
+
+    def run_script(self, script: str, done: Done) -> None:
+        """submit() for a script whose text is known."""
+        self.submit(lambda: script, done)
+
+    def submit_status(self, render: Callable[[], str], done: Done) -> None:
+        """submit() for a status callback: of these there is at most one a subscription, so the
+        queue's bound is not for them. Raises NotReady.
+        """
+        if not self.ready:
+            raise self.not_ready()
+        self._queue.append(Job(render, done))
+        self._pump()
+
+    def not_ready(self) -> NotReady:
+        """Why it cannot be used now, in one sentence."""
+        if not self.connected:
+            return NotReady("%s is not connected" % (self.name,))
+        if self.state == "ready":
+            return NotReady("%s is not ready (just connecting)" % (self.name,))
+        first_line = self.state_message.strip().split("\n")[0]
+        reason = ": ".join(filter(None, [self.state, first_line]))
+        return NotReady("%s is not ready (%s)" % (self.name, reason))
+
+    def check_connected(self) -> None:
+        """Raises NotReady when its Klippy cannot be asked anything."""
+        if not self.connected:
+            raise self.not_ready()
+
+    def fail_queue(self) -> None:
+        """Nothing is stored for a printer that is not ready: its waiting scripts fail now."""
+        jobs = list(self._queue)
+        self._queue.clear()
+        for job in jobs:
+            job.done(None, self.not_ready())
+
+    @abstractmethod
+    def _pump(self) -> None:
+        """Start what can be started."""
+
+    # -- endpoints and objects
+
+    @abstractmethod
+    def call_endpoint(self, endpoint: str, params: Dict[str, Any], done: Done) -> None:
+        """done(the answer of an endpoint of its API, None). Raises NotReady.
+
+        Not for endpoints that belong to a connection, such as objects/subscribe.
+        """
+
+    @abstractmethod
+    def list_objects(self, done: Done) -> None:
+        """done({"objects": [...]}, None), as Klipper's objects/list."""
+
+    @abstractmethod
+    def query_objects(self, objects: Objects, done: Done) -> None:
+        """done({"eventtime": ..., "status": ...}, None), as Klipper's objects/query."""
+
+    @abstractmethod
+    def watch(self, objects: Objects) -> None:
+        """Tell the listeners the status of these objects from now on, a snapshot first.
+
+        Replaces what was watched before.
+        """
+
+    # -- for subclasses
+
+    def _set_state(self, state: str, message: str, ready: bool) -> None:
+        changed = (state, ready) != (self.state, self.ready)
+        was_ready = self.ready
+        self.state, self.state_message, self.ready = state, message, ready
+        if not changed:
+            return
+        if was_ready and not ready:
+            self.fail_queue()
+        for listener in self.listeners:
+            if ready and not was_ready:
+                listener.became_ready(self)
+            else:
+                listener.state_changed(self, was_ready)

@@ -1,0 +1,47 @@
+# Front door for macros: action_call_remote_method("router/...") of peers and of this printer
+#
+# Copyright (C) 2026  Klipper Router contributors
+#
+# This file may be distributed under the terms of the GNU GPLv3 license.
+import logging
+from typing import Any, Dict, Optional
+
+from .errors import RouterError, UsageError
+from .framing import plain
+from .host import Host, printable
+from .methods import Methods, Request
+from .printer import Printer
+from .reports import Reports
+
+
+class RemoteMethods:
+    """A remote call has no answer: results go to gcode_callback, errors to reports."""
+
+    def __init__(self, methods: Methods, reports: Reports) -> None:
+        self._methods, self._reports = methods, reports
+
+    def register_on(self, host: Host, printer: Printer) -> None:
+        """Serve the macros of this printer as those of a peer."""
+        for name in self._methods.names:
+            host.register_remote_method(
+                name, lambda message: self.called(printer, message["method"], message["params"])
+            )
+
+    def called(self, caller: Printer, method: str, params: Dict[str, Any]) -> None:
+        """A printer called a method. Never raises, never pauses."""
+        target = printable(params.get("target", ""))
+
+        def done(_result: Any, error: Optional[RouterError]) -> None:
+            if error is not None:
+                self._reports.failed(caller, method, target, error)
+
+        try:
+            # A macro can pass whatever Jinja knows, and go on changing it
+            self._methods.call(method, Request(caller, plain(params), done))
+        except RouterError as e:
+            done(None, e)
+        except ValueError as e:
+            done(None, UsageError("Malformed parameters: %s" % (e,)))
+        except Exception as e:
+            logging.exception("router: internal error (please report it)")
+            done(None, RouterError("internal error of the router: %s" % (e,)))

@@ -1,0 +1,261 @@
+# A peer: the interface of a printer over a link and a session
+#
+# Copyright (C) 2026  Klipper Router contributors
+#
+# This file may be distributed under the terms of the GNU GPLv3 license.
+import logging
+from collections import deque
+from typing import Any, Callable, Deque, Dict, List, Optional, Sequence
+
+from .errors import BadMessage, LinkLost, PeerError, RouterError, TimedOut
+from .framing import plain_text
+from .host import Host, printable
+from .link import Link, SocketFile
+from .printer import Done, Job, Objects, Printer
+from .session import (
+    Answer,
+    Called,
+    Event,
+    Identified,
+    Ready,
+    Session,
+    StateChanged,
+    Status,
+)
+
+# A waiting gcode/script costs the peer a greenlet, and about 97 of them end a Kalico or a 2023
+# Klippy (RecursionError). Its G-code mutex runs one at a time anyway.
+MAX_IN_FLIGHT = 1
+# Messages of one peer are handled for this long in one callback (seconds), then others have
+# their turn
+MAX_CALLBACK_TIME = 0.0005
+
+Receiver = Callable[[Printer, str, Dict[str, Any]], None]
+
+
+class RemotePrinter(Printer):
+    """A peer. on_call(printer, method, params): it called one of our remote methods."""
+
+    def __init__(
+        self,
+        host: Host,
+        name: str,
+        sock: str,
+        timeout: float,
+        max_message: int,
+        disconnect_grace: float,
+        methods: Sequence[str],
+        on_call: Receiver,
+    ) -> None:
+        super().__init__(name, disconnect_grace)
+        self.software_version = ""
+        self.reconnects = 0  # connections after the first
+        self.calls = 0  # remote method calls received
+        self._host = host
+        self._on_call = on_call
+        self._session = Session(methods, timeout, max_message)
+        self._link = Link(host, sock, self)
+        self._socket_file: Optional[SocketFile] = None
+        self._klippy_session: Any = None
+        self._was_connected = False
+        self._in_flight = 0
+        self._frames: Deque[bytes] = deque()
+        self._watchdog: Optional[List[Any]] = None
+        self._catching_up = False
+        self._corked = False  # what is to be sent is collected until the end of a callback
+
+    # -- the interface of a printer
+
+    def start(self) -> None:
+        """Connect, now and whenever the connection is lost."""
+        self._link.start()
+
+    def stop(self) -> None:
+        """Disconnect for good."""
+        self._link.stop()
+        self._stop_watchdog()
+
+    @property
+    def latency(self) -> Optional[float]:
+        """Seconds that the latest answer to a ping took; None while disconnected."""
+        return self._session.latency
+
+    def describe(self) -> List[str]:
+        words = super().describe()
+        if not self.connected and self._link.last_failure:
+            words.append(self._link.last_failure)
+        if self.latency is not None:
+            words.append("round trip %.1f ms" % (self.latency * 1000.0,))
+        if self.reconnects:
+            words.append("%d reconnects" % (self.reconnects,))
+        return words
+
+    def call_endpoint(self, endpoint: str, params: Dict[str, Any], done: Done) -> None:
+        self._request(endpoint, params, done)
+
+    def list_objects(self, done: Done) -> None:
+        self._request("objects/list", {}, done)
+
+    def query_objects(self, objects: Objects, done: Done) -> None:
+        self._request("objects/query", {"objects": objects}, done)
+
+    def watch(self, objects: Objects) -> None:
+        self._session.want(objects)
+        self._flush()
+
+    def _pump(self) -> None:
+        while self._queue and self._in_flight < MAX_IN_FLIGHT:
+            job = self._queue.popleft()
+            try:
+                script = job.render()
+            except RouterError as e:
+                job.done(None, e)
+                continue
+            if not script:
+                job.done(None, None)
+                continue
+            self._in_flight += 1
+            self._request("gcode/script", {"script": script}, self._finisher(job))
+
+    def _finisher(self, job: Job) -> Done:
+        def finish(_result: Any, error: Optional[RouterError]) -> None:
+            self._in_flight -= 1
+            job.done(None, error)
+            self._pump()
+
+        return finish
+
+    def _request(self, method: str, params: Dict[str, Any], done: Done) -> None:
+        """Ask an endpoint of the peer. Raises NotReady when it is not connected."""
+        self.check_connected()
+        self._session.request(method, params, done)
+        self._flush()
+
+    def _flush(self) -> None:
+        if not self._corked:
+            output = self._session.take_output()
+            if output:
+                self._link.send(output)
+
+    # -- what the link tells
+
+    def link_opened(self, socket_file: SocketFile, eventtime: float) -> None:
+        self._socket_file = socket_file
+        self.loss_reason = "disconnected"
+        self._session.opened(eventtime)
+        self._flush()
+        self._watch_over(eventtime)
+
+    def link_received(self, data: bytes, eventtime: float) -> None:
+        try:
+            self._frames.extend(self._session.receive(data, eventtime))
+        except BadMessage as e:
+            self._link.fail(str(e))
+            return
+        if not self._catching_up:
+            self._handle_frames(eventtime)
+
+    def link_closed(self, reason: str) -> None:
+        self._stop_watchdog()
+        self._frames.clear()
+        unanswered = self._session.closed()
+        if self.connected:
+            logging.info("router: %s disconnected: %s", self.name, printable(reason))
+            self.last_error = plain_text(printable(reason))
+        self._set_state("disconnected", "", False)
+        for done in unanswered:
+            done(None, LinkLost("%s: connection lost, outcome unknown" % (self.name,)))
+
+    # -- the messages of the peer
+
+    def _handle_frames(self, eventtime: float) -> None:
+        """Handle what has arrived, for a bounded time; the rest in the next turn."""
+        self._catching_up = False
+        self._corked = True
+        stop_at = self._host.reactor.monotonic() + MAX_CALLBACK_TIME
+        try:
+            while self._frames:
+                for event in self._session.handle(self._frames.popleft(), eventtime):
+                    self._handle_event(event)
+                if self._frames and self._host.reactor.monotonic() >= stop_at:
+                    self._catching_up = True
+                    self._host.timers.soon(self._handle_frames)
+                    break
+        except BadMessage as e:
+            self._frames.clear()
+            self._link.fail(str(e))
+        finally:
+            self._corked = False
+            self._flush()
+
+    def _handle_event(self, event: Event) -> None:
+        kind = type(event)
+        if kind is Answer:
+            error = event.error  # type: ignore[union-attr]
+            if error is not None:
+                error = PeerError("%s: %s" % (self.name, printable(error)))
+                self.last_error = plain_text(str(error))
+            event.token(event.result, error)  # type: ignore[union-attr]
+        elif kind is Status:
+            for listener in self.listeners:
+                listener.status(
+                    self,
+                    event.eventtime,  # type: ignore[union-attr]
+                    event.status,  # type: ignore[union-attr]
+                    event.snapshot,  # type: ignore[union-attr]
+                )
+        elif kind is Called:
+            self.calls += 1
+            self._on_call(self, event.method, event.params)  # type: ignore[union-attr]
+        elif kind is Identified:
+            self._identified(event.info)  # type: ignore[union-attr]
+        elif kind is StateChanged:
+            self._state_changed(event.state, event.message)  # type: ignore[union-attr]
+        elif kind is Ready:
+            self.commands = event.commands  # type: ignore[union-attr]
+            self._set_state(self.state, self.state_message, True)
+
+    def _identified(self, info: Dict[str, Any]) -> None:
+        self.software_version = plain_text(printable(info.get("software_version", "")))
+        if self._was_connected:
+            self.reconnects += 1
+        self._was_connected = True
+        logging.info(
+            "router: %s connected: %s, Klipper %s",
+            self.name,
+            printable(info.get("state", "")),
+            self.software_version,
+        )
+        session: Any = self._socket_file
+        if self._socket_file is None or self._socket_file.pid != info.get("process_id"):
+            session = object()  # somebody else's socket, a tunnel's: cannot be recognised again
+        if session != self._klippy_session:
+            self._klippy_session = session
+            for listener in self.listeners:
+                listener.new_session(self)
+
+    def _state_changed(self, state: str, message: str) -> None:
+        if self.connected:
+            logging.info("router: %s is %s", self.name, printable(state))
+        self._set_state(plain_text(printable(state)), plain_text(message[:2000]), False)
+
+    # -- is it alive
+
+    def _watch_over(self, eventtime: float) -> None:
+        try:
+            next_time = self._session.tick(eventtime)
+        except TimedOut:
+            # Perhaps it was us who did not listen: what has arrived by now counts
+            self._link.read(eventtime)
+            try:
+                next_time = self._session.tick(eventtime)
+            except TimedOut as e:
+                self.loss_reason = "timeout"
+                self._link.fail(str(e))
+                return
+        self._flush()
+        self._watchdog = self._host.timers.at(next_time, self._watch_over)
+
+    def _stop_watchdog(self) -> None:
+        self._host.timers.cancel(self._watchdog)
+        self._watchdog = None

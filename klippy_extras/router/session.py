@@ -1,0 +1,321 @@
+# The conversation with one peer's Klippy: bytes and time come in, events and bytes go out
+#
+# Copyright (C) 2026  Klipper Router contributors
+#
+# This file may be distributed under the terms of the GNU GPLv3 license.
+#
+# No socket, no reactor, no log: whoever owns a Session moves its bytes. The phases:
+#
+#   phase        entered when                          left when
+#   CLOSED       the connection is gone                a socket is open       -> IDENTIFYING
+#   IDENTIFYING  'info' was sent                       'info' is answered     -> CONNECTED
+#   CONNECTED    Klippy says startup, error, shutdown  Klippy says ready      -> PREPARING
+#   PREPARING    Klippy says ready: methods are being  all of it is answered  -> READY
+#                registered, subscriptions restored    Klippy says otherwise  -> CONNECTED
+#   READY        everything is in place                Klippy says otherwise  -> CONNECTED
+#
+# Every phase goes to CLOSED when the connection breaks. Klippy's state comes from three sources
+# that cannot disagree for longer than a tick: the answer of 'info', the snapshot of
+# objects/subscribe and its updates of the object 'webhooks' (klippy/webhooks.py, get_status).
+from typing import Any, Dict, FrozenSet, List, NamedTuple, Optional, Sequence, Union
+
+from .errors import BadMessage, PeerError, RouterError, TimedOut
+from .framing import FrameReader, decode, encode
+
+CLOSED, IDENTIFYING, CONNECTED, PREPARING, READY = range(5)
+
+# Klippy's state (webhooks.state), or this word while there is no connection
+DISCONNECTED = "disconnected"
+
+UPDATE_METHOD = "router/objects/update"
+CLIENT_INFO = {"program": "Klipper Router", "version": "1"}
+
+Objects = Dict[str, Optional[List[str]]]
+
+
+class Identified(NamedTuple):
+    """The peer answered 'info': who it is (process_id, software_version, ...)."""
+
+    info: Dict[str, Any]
+
+
+class StateChanged(NamedTuple):
+    """Klippy's own state on the peer is another one now."""
+
+    state: str
+    message: str
+
+
+class Ready(NamedTuple):
+    """Ready for use. commands: the G-code commands that have a help text, macros included."""
+
+    commands: FrozenSet[str]
+
+
+class Status(NamedTuple):
+    """Values of subscribed objects, read at eventtime (seconds of the peer's clock).
+
+    snapshot: all that is wanted, not only what changed.
+    """
+
+    eventtime: float
+    status: Dict[str, Dict[str, Any]]
+    snapshot: bool
+
+
+class Answer(NamedTuple):
+    """The answer of request(): its token, and a result or an error."""
+
+    token: Any
+    result: Any
+    error: Optional[RouterError]
+
+
+class Called(NamedTuple):
+    """The peer called one of our remote methods."""
+
+    method: str
+    params: Dict[str, Any]
+
+
+Event = Union[Identified, StateChanged, Ready, Status, Answer, Called]
+
+
+class _Own:
+    """Tokens of the session's own requests."""
+
+    INFO, PING, HELP, SUBSCRIBE = "info", "ping", "help", "subscribe"
+
+
+class Session:
+    """One peer. timeout: seconds without an answer after which it counts as gone."""
+
+    def __init__(self, methods: Sequence[str], timeout: float, max_message: int) -> None:
+        self.phase = CLOSED
+        self.state = DISCONNECTED
+        self.state_message = ""
+        self.latency: Optional[float] = None  # seconds, of the last ping
+        self._methods = frozenset(methods)
+        self._timeout = timeout
+        self._max_message = max_message
+        self._wanted: Objects = {}
+        self._reset(0.0)
+
+    def _reset(self, now: float) -> None:
+        self._frames = FrameReader(self._max_message)
+        self._output: List[bytes] = []
+        self._next_id = 0
+        self._pending: Dict[int, Any] = {}
+        self._own: Dict[int, str] = {}
+        self._received_at = now
+        self._ping_at: Optional[float] = None
+        self._subscribing = False  # a subscription request is on its way
+        self._stale = False  # what is subscribed is not what is wanted
+        self._commands: Optional[FrozenSet[str]] = None
+        self._restored = False
+
+    # -- what the owner does
+
+    def opened(self, now: float) -> None:
+        """A socket is open."""
+        self._reset(now)
+        self.phase = IDENTIFYING
+        self._ping_at = now
+        self._ask(_Own.INFO, "info", {"client_info": CLIENT_INFO})
+
+    def closed(self) -> List[Any]:
+        """The connection is gone. Returns the tokens of all unanswered requests, in order."""
+        tokens = [self._pending[i] for i in sorted(self._pending)]
+        self._reset(0.0)
+        self.phase = CLOSED
+        self.state, self.state_message = DISCONNECTED, ""
+        self.latency = None
+        return tokens
+
+    def request(self, method: str, params: Dict[str, Any], token: Any) -> None:
+        """Ask the peer; its answer comes as Answer(token, ...)."""
+        self._next_id += 1
+        self._pending[self._next_id] = token
+        self._output.append(encode({"id": self._next_id, "method": method, "params": params}))
+
+    def want(self, objects: Objects) -> None:
+        """Subscribe to these objects from now on; a Status snapshot follows when connected."""
+        self._wanted = objects
+        self._stale = True
+        self._subscribe()
+
+    def take_output(self) -> bytes:
+        """The bytes to send now."""
+        output = b"".join(self._output)
+        self._output.clear()
+        return output
+
+    def receive(self, data: bytes, now: float) -> List[bytes]:
+        """Bytes arrived: returns the complete frames, to be handed to handle() one by one.
+
+        Raises BadMessage when they cannot be the start of a message.
+        """
+        self._received_at = now
+        return self._frames.feed(data)
+
+    def tick(self, now: float) -> float:
+        """Keep the peer under watch; returns the time of the next call, in reactor seconds.
+
+        Raises TimedOut when the peer has not answered for that long.
+        """
+        silent_until = self._received_at + self._timeout
+        if self._ping_at is None:
+            if now < silent_until - self._timeout * 0.5:
+                return silent_until - self._timeout * 0.5
+            self._ping_at = now
+            self._ask(_Own.PING, "info", {})
+        elif now >= silent_until:
+            raise TimedOut("did not answer within %.1f seconds" % (self._timeout,))
+        return silent_until
+
+    # -- what the peer says
+
+    def handle(self, frame: bytes, now: float) -> List[Event]:
+        """One message of the peer. Raises BadMessage when it breaks the protocol."""
+        message = decode(frame)
+        method = message.get("method")
+        if method is None:
+            return self._handle_answer(message, now)
+        params = message.get("params")
+        if type(params) is not dict:
+            raise BadMessage("sent a call without parameters")
+        if method == UPDATE_METHOD:
+            return self._handle_status(params, snapshot=False)
+        if method in self._methods:
+            return [Called(method, params)]
+        raise BadMessage("called an unknown method")
+
+    def _handle_answer(self, message: Dict[str, Any], now: float) -> List[Event]:
+        number = message.get("id")
+        if type(number) is not int:
+            raise BadMessage("sent neither an answer nor a call")
+        own = self._own.pop(number, None)
+        if own is not None:
+            if "error" in message:
+                raise BadMessage("refused '%s': %s" % (own, _error_text(message["error"])))
+            return self._handle_own(own, message.get("result"), now)
+        if number not in self._pending:
+            return []  # a second answer, or one to nothing: harmless, and of no use
+        token = self._pending.pop(number)
+        if "error" in message:
+            return [Answer(token, None, PeerError(_error_text(message["error"])))]
+        return [Answer(token, message.get("result"), None)]
+
+    def _handle_own(self, own: str, result: Any, now: float) -> List[Event]:
+        if type(result) is not dict:
+            raise BadMessage("answered '%s' with no object" % (own,))
+        if own == _Own.SUBSCRIBE:
+            return self._handle_subscribed(result)
+        if own == _Own.HELP:
+            self._commands = frozenset(str(name) for name in result)
+            return self._check_prepared()
+        if self._ping_at is not None:
+            self.latency = now - self._ping_at
+            self._ping_at = None
+        events: List[Event] = []
+        if own == _Own.INFO:
+            self.phase = CONNECTED
+            self._stale = True
+            events.append(Identified(result))
+            events += self._set_state(result.get("state"), result.get("state_message"))
+            self._subscribe()
+            return events
+        return self._set_state(result.get("state"), result.get("state_message"))
+
+    def _handle_subscribed(self, result: Dict[str, Any]) -> List[Event]:
+        self._subscribing = False
+        events = self._handle_status(result, snapshot=True)
+        if self._stale:
+            # Not the answer to what is wanted by now: a newer one will follow, with everything
+            events.pop()
+            self._subscribe()
+        elif self.phase == PREPARING:
+            self._restored = True
+            events += self._check_prepared()
+        return events
+
+    def _handle_status(self, params: Dict[str, Any], snapshot: bool) -> List[Event]:
+        status, eventtime = params.get("status"), params.get("eventtime")
+        if not isinstance(eventtime, (int, float)):
+            raise BadMessage("sent a status without a time")
+        if type(status) is not dict or not all(type(v) is dict for v in status.values()):
+            raise BadMessage("sent a status that is not one")
+        webhooks = status.get("webhooks", {})
+        events = self._set_state(
+            webhooks.get("state", self.state), webhooks.get("state_message", self.state_message)
+        )
+        events.append(Status(eventtime, status, snapshot))
+        return events
+
+    # -- state
+
+    def _set_state(self, state: Any, message: Any) -> List[Event]:
+        if type(state) is not str or type(message) is not str:
+            raise BadMessage("sent a state that is not one")
+        if state == self.state:
+            self.state_message = message
+            return []
+        self.state, self.state_message = state, message
+        if state == "ready":
+            self._prepare()
+        else:
+            self.phase = CONNECTED
+        return [StateChanged(state, message)]
+
+    def _prepare(self) -> None:
+        self.phase = PREPARING
+        self._commands, self._restored = None, False
+        for method in sorted(self._methods):
+            # Without an id there is no answer: the one of gcode/help comes after all of them
+            self._output.append(
+                encode(
+                    {
+                        "method": "register_remote_method",
+                        "params": {
+                            "remote_method": method,
+                            "response_template": {"method": method},
+                        },
+                    }
+                )
+            )
+        self._ask(_Own.HELP, "gcode/help", {})
+        # Objects that were asked for before Klippy had loaded its config are not there yet
+        self._stale = True
+        self._subscribe()
+
+    def _check_prepared(self) -> List[Event]:
+        if self.phase != PREPARING or self._commands is None or not self._restored:
+            return []
+        self.phase = READY
+        return [Ready(self._commands)]
+
+    def _subscribe(self) -> None:
+        # Klippy keeps one subscription a connection, and answers a new one with everything
+        if self.phase < CONNECTED or self._subscribing or not self._stale:
+            return
+        self._subscribing, self._stale = True, False
+        objects = dict(self._wanted)
+        fields = objects.get("webhooks", [])
+        if fields is not None:
+            objects["webhooks"] = sorted({"state", "state_message"}.union(fields))
+        self._ask(
+            _Own.SUBSCRIBE,
+            "objects/subscribe",
+            {"objects": objects, "response_template": {"method": UPDATE_METHOD}},
+        )
+
+    def _ask(self, own: str, method: str, params: Dict[str, Any]) -> None:
+        self._next_id += 1
+        self._own[self._next_id] = own
+        self._output.append(encode({"id": self._next_id, "method": method, "params": params}))
+
+
+def _error_text(error: Any) -> str:
+    if type(error) is dict and type(error.get("message")) is str:
+        return str(error["message"])
+    return "an error without a message"
