@@ -9,11 +9,24 @@ from .errors import NotAllowed, RouterError, UsageError
 from .gcode_params import parameter_text, parse_context
 from .host import Host
 from .methods import Methods, Request
-from .printer import Printer
+from .motion import Motion
+from .printer import Done, Printer
 from .reports import Reports
+from .waits import Waits, condition_of
 
 # Parameters of ROUTER_EVENT_TRIGGER that are not context
-_TRIGGER_PARAMS = ("EVENT", "CONTEXT", "RETAIN")
+_TRIGGER_PARAMS = ("EVENT", "CONTEXT", "RETAIN", "SYNC")
+_ON_ERROR = ("raise", "pause", "warn")
+# Seconds that a wait lasts at most, where the command does not say
+DEFAULT_TIMEOUT = 60.0
+
+
+# What an answer looks like on the console
+Show = Callable[[Any], str]
+
+
+def _nothing(result: Any) -> str:
+    return ""
 
 
 class Commands:
@@ -24,10 +37,13 @@ class Commands:
         host: Host,
         methods: Methods,
         reports: Reports,
+        waits: Waits,
+        motion: Motion,
         printer: Printer,
         status_lines: Callable[[], List[str]],
     ) -> None:
         self._host, self._methods, self._reports = host, methods, reports
+        self._waits, self._motion = waits, motion
         self._printer = printer
         self._status_lines = status_lines
 
@@ -58,8 +74,20 @@ class Commands:
     cmd_ROUTER_GCODE_SCRIPT_help = "Run G-code on another printer"
 
     def cmd_ROUTER_GCODE_SCRIPT(self, gcmd: Any) -> None:
-        params = {"target": gcmd.get("TARGET"), "script": gcmd.get("SCRIPT")}
-        self._call(gcmd, "router/gcode/script", params)
+        target, script = gcmd.get("TARGET"), gcmd.get("SCRIPT")
+        event = gcmd.get("WAIT_EVENT", "")
+        if gcmd.get_int("WAIT", 0, minval=0, maxval=1) or event:
+            if gcmd.get_int("SYNC", 0, minval=0, maxval=1):
+                raise gcmd.error("SYNC=1 sends later, WAIT=1 waits now: use one of them")
+            self._wait(
+                gcmd,
+                lambda timeout: self._waits.for_script(
+                    self._methods.printer(target), script, timeout, event
+                ),
+            )
+            return
+        params = {"target": target, "script": script}
+        self._call_in_step(gcmd, "router/gcode/script", params)
 
     cmd_ROUTER_EVENT_SUBSCRIBE_help = "Run G-code whenever an event is triggered"
 
@@ -91,15 +119,21 @@ class Commands:
             if name not in _TRIGGER_PARAMS:
                 context[name.lower()] = value
 
-        def show_failures(result: Any) -> Optional[str]:
+        def show_failures(result: Any) -> str:
             for target, reason in result["failed"].items():
                 self._reports.failed(
                     self._printer, "router/event/trigger", target, RouterError(reason)
                 )
-            return None
+            return ""
 
         params = {"event": event, "context": context, "retain": retain}
-        self._call(gcmd, "router/event/trigger", params, show_failures)
+        self._call_in_step(gcmd, "router/event/trigger", params, show_failures)
+
+    cmd_ROUTER_EVENT_WAIT_help = "Wait until an event is triggered"
+
+    def cmd_ROUTER_EVENT_WAIT(self, gcmd: Any) -> None:
+        event = gcmd.get("EVENT")
+        self._wait(gcmd, lambda timeout: self._waits.for_event(event, timeout))
 
     cmd_ROUTER_OBJECTS_LIST_help = "List the objects of a printer that have a status"
 
@@ -139,34 +173,111 @@ class Commands:
         params = {"target": gcmd.get("TARGET"), "gcode_callback": gcmd.get("CALLBACK", None)}
         self._call(gcmd, "router/objects/unsubscribe", params)
 
+    cmd_ROUTER_OBJECTS_WAIT_help = "Wait until a field of an object of a printer has a value"
+
+    def cmd_ROUTER_OBJECTS_WAIT(self, gcmd: Any) -> None:
+        target, name, field = gcmd.get("TARGET"), gcmd.get("OBJECT"), gcmd.get("FIELD")
+        try:
+            condition = condition_of(gcmd.get_command_parameters())
+        except ValueError:
+            raise gcmd.error(
+                "Error on '%s': write EQUALS= or NOT_EQUALS= with a value, or MINIMUM= or MAXIMUM="
+                " with a number" % (gcmd.get_commandline(),)
+            ) from None
+        self._wait(
+            gcmd,
+            lambda timeout: self._waits.for_status(
+                self._methods.printer(target), name, field, condition, timeout
+            ),
+        )
+
+    def proxy(self, name: str, target: str) -> None:
+        """Make a command that runs the same line on another printer, without waiting."""
+        self._host.gcode.register_command(
+            name,
+            lambda gcmd: self._call(
+                gcmd, "router/gcode/script", {"target": target, "script": gcmd.get_commandline()}
+            ),
+            desc="Run %s on %s" % (name, target),
+        )
+
+    # -- calling and waiting
+
+    def _wait(self, gcmd: Any, wait: Callable[[float], Any]) -> None:
+        """Wait in place; what a failure means says ON_ERROR."""
+        on_error = gcmd.get("ON_ERROR", "raise").lower()
+        if on_error not in _ON_ERROR:
+            raise gcmd.error("Invalid ON_ERROR '%s': write raise, pause or warn" % (on_error,))
+        timeout = gcmd.get_float("TIMEOUT", DEFAULT_TIMEOUT, above=0.0)
+        try:
+            self._checked(gcmd, lambda: wait(timeout))
+        except RouterError as e:
+            self._reports.last_error = str(e)
+            if on_error == "raise":
+                raise gcmd.error(str(e)) from None
+            self._host.respond_error(str(e))
+            if on_error == "pause":
+                try:
+                    self._host.run_script_here("PAUSE")
+                except RouterError as pause_error:
+                    raise gcmd.error(str(pause_error)) from None
+
+    def _call_in_step(
+        self, gcmd: Any, method: str, params: Mapping[str, Any], show: Show = _nothing
+    ) -> None:
+        """Call a method now, or with SYNC=1 when the toolhead gets here."""
+        if not gcmd.get_int("SYNC", 0, minval=0, maxval=1):
+            self._call(gcmd, method, params, show)
+            return
+        if "target" in params:
+            self._checked(gcmd, lambda: self._methods.printer(params["target"]))
+
+        def act() -> None:
+            done = self._finisher(method, params, show)
+            try:
+                self._methods.call(method, Request(self._printer, params, done))
+            except RouterError as e:
+                done(None, e)
+
+        def dropped() -> None:
+            self._host.respond_error(
+                "Router: not done, the printer shut down before: %s" % (gcmd.get_commandline(),)
+            )
+
+        self._motion.in_step(act, dropped)
+
     def _call(
-        self,
-        gcmd: Any,
-        method: str,
-        params: Mapping[str, Any],
-        show: Callable[[Any], Optional[str]] = lambda result: None,
+        self, gcmd: Any, method: str, params: Mapping[str, Any], show: Show = _nothing
     ) -> None:
         """Call a method without waiting for it; what it answers is shown on the console.
 
         A typo is an error of the command. A printer that is away is not: an LED that is off must
         not stop a print.
         """
-        target = params.get("target", "")
+        done = self._finisher(method, params, show)
+        request = Request(self._printer, params, done)
+        try:
+            self._checked(gcmd, lambda: self._methods.call(method, request))
+        except RouterError as e:
+            done(None, e)
 
+    @staticmethod
+    def _checked(gcmd: Any, call: Callable[[], Any]) -> None:
+        try:
+            call()
+        except (UsageError, NotAllowed) as e:
+            raise gcmd.error(str(e)) from None
+
+    def _finisher(self, method: str, params: Mapping[str, Any], show: Show) -> Done:
         def done(result: Any, error: Optional[RouterError]) -> None:
             if error is not None:
-                self._reports.failed(self._printer, method, target, error)
+                self._reports.failed(self._printer, method, params.get("target", ""), error)
                 return
             text = show(result)
             if text:
                 self._host.respond_info(text)
 
-        try:
-            self._methods.call(method, Request(self._printer, params, done))
-        except (UsageError, NotAllowed) as e:
-            raise gcmd.error(str(e)) from None
-        except RouterError as e:
-            done(None, e)
+        return done
 
 
 def _show_printers(result: Any) -> str:

@@ -95,9 +95,14 @@ class Events(PrinterListener):
                 except RouterError as e:
                     self._report(owner, target, e)
 
-    def subscribe_client(self, event: str, client: Client) -> None:
-        """Tell an API client whenever the event is triggered, until it is closed."""
+    def subscribe_client(self, event: str, client: Client, retained: bool) -> None:
+        """Tell a client whenever the event is triggered, until it is closed.
+
+        retained: also, now, of the events that were retained.
+        """
         self._clients.append(_ClientHandler(event, client))
+        if not retained:
+            return
         for name, (context, source) in self._retained.items():
             if _matches(event, name):
                 client.event(name, context, source)

@@ -261,6 +261,10 @@ class Host:
         """One message on this printer's console and in its log."""
         self.gcode.respond_info(text)
 
+    def show(self, line: str) -> None:
+        """One line on this printer's console, but not in its log."""
+        self.gcode.respond_raw("// %s" % (line,))
+
     def respond_error(self, text: str) -> None:
         """One error line on this printer's console and in its log."""
         logging.warning("router: %s", text)

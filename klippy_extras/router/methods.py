@@ -105,7 +105,7 @@ class Methods:
         caller, params = request.caller, request.params
         event = _text(params, "event")
         if request.client is not None:
-            self._events.subscribe_client(event, request.client)
+            self._events.subscribe_client(event, request.client, retained=True)
         else:
             gcode = _text(params, "gcode")
             target = self.printer(_optional_text(params, "callback_target") or caller.name)
@@ -230,7 +230,7 @@ def _is_wish(name: Any, fields: Any) -> bool:
 
 
 def _check_allowed(caller: Printer, permission: str, what: str) -> None:
-    if permission not in caller.allow:
+    if caller.allow is not None and permission not in caller.allow:
         raise NotAllowed(
             "%s may not use %s: add '%s' to option 'allow' in section 'router %s' of the host"
             % (caller.name, what, permission, caller.name)

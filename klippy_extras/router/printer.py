@@ -12,9 +12,6 @@ from .errors import Busy, NotReady, RouterError
 # Scripts waiting for one printer; a new one beyond it fails with Busy
 MAX_QUEUE = 256
 
-# What a printer may ask of others (option 'allow')
-PERMISSIONS = frozenset(["gcode", "event", "status", "call"])
-
 # How a request ends, exactly once: (result, None) or (None, error)
 Done = Callable[[Any, Optional[RouterError]], None]
 # Klipper's own form: {object: None for all its fields, or a list of fields}
@@ -27,6 +24,13 @@ class Job(NamedTuple):
 
     render: Callable[[], str]
     done: Done
+
+
+class Console:
+    """Who is told what a printer prints on its console; does nothing here."""
+
+    def output(self, text: str) -> None:
+        """A message, as it stands there (// ..., !! ..., echo: ...)."""
 
 
 class PrinterListener:
@@ -55,7 +59,8 @@ class Printer(ABC):
 
     def __init__(self, name: str, disconnect_grace: float) -> None:
         self.name = name
-        self.allow: FrozenSet[str] = PERMISSIONS
+        # What it may ask of others: gcode, event, status, call (option 'allow'); None: everything
+        self.allow: Optional[FrozenSet[str]] = None
         self.disconnect_grace = disconnect_grace  # seconds
         self.listeners: List[PrinterListener] = []
         self.state = "disconnected"  # or Klippy's: startup, ready, shutdown, error
@@ -65,6 +70,7 @@ class Printer(ABC):
         self.commands: FrozenSet[str] = frozenset()
         self.last_error = ""
         self.loss_reason = ""  # why it was disconnected: disconnected, timeout
+        self.consoles: List[Console] = []
         self._queue: Deque[Job] = deque()
 
     @property
@@ -111,6 +117,10 @@ class Printer(ABC):
             raise self.not_ready()
         self._queue.append(Job(render, done))
         self._pump()
+
+    def hear(self, console: Console) -> None:
+        """Tell what this printer prints from now on, until it is removed from consoles."""
+        self.consoles.append(console)
 
     def not_ready(self) -> NotReady:
         """Why it cannot be used now, in one sentence."""

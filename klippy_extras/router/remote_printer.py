@@ -11,12 +11,13 @@ from .errors import BadMessage, LinkLost, PeerError, RouterError, TimedOut
 from .framing import plain_text
 from .host import Host, printable
 from .link import Link, SocketFile
-from .printer import Done, Job, Objects, Printer
+from .printer import Console, Done, Job, Objects, Printer
 from .session import (
     Answer,
     Called,
     Event,
     Identified,
+    Output,
     Ready,
     Session,
     StateChanged,
@@ -98,6 +99,17 @@ class RemotePrinter(Printer):
 
     def query_objects(self, objects: Objects, done: Done) -> None:
         self._request("objects/query", {"objects": objects}, done)
+
+    def hear(self, console: Console) -> None:
+        super().hear(console)
+        if self.connected:
+            self._session.hear_output()
+            self._flush()
+
+    def emergency_stop(self) -> None:
+        """Stop the peer at once; whoever calls this does not wait for an answer."""
+        if self.connected:
+            self._request("emergency_stop", {}, lambda _result, _error: None)
 
     def watch(self, objects: Objects) -> None:
         self._session.want(objects)
@@ -204,6 +216,9 @@ class RemotePrinter(Printer):
                     event.status,  # type: ignore[union-attr]
                     event.snapshot,  # type: ignore[union-attr]
                 )
+        elif kind is Output:
+            for console in list(self.consoles):
+                console.output(event.text)  # type: ignore[union-attr]
         elif kind is Called:
             self.calls += 1
             self._on_call(self, event.method, event.params)  # type: ignore[union-attr]

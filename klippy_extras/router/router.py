@@ -9,23 +9,28 @@ from .commands import Commands
 from .endpoints import Endpoints
 from .errors import RouterError
 from .events import Events
-from .host import Host
+from .host import Host, guarded
 from .lifecycle import Lifecycle
 from .local_printer import LocalPrinter
 from .methods import Methods
-from .printer import Printer
+from .mirror import Mirror
+from .motion import Motion
+from .printer import Objects, Printer
 from .remote_methods import RemoteMethods
 from .remote_printer import RemotePrinter
 from .reports import Reports
+from .sensors import RemoteSensor
 from .settings import PeerSettings, RouterSettings, read_settings
 from .subscriptions import Subscriptions
+from .waits import Waits
+from .watchdog import Watchdog
 
 
 class PeerStatus:
     """The object printer["router NAME"]."""
 
-    def __init__(self, peer: RemotePrinter) -> None:
-        self._peer = peer
+    def __init__(self, peer: RemotePrinter, mirror: Mirror) -> None:
+        self._peer, self._mirror = peer, mirror
 
     def get_status(self, eventtime: float) -> Dict[str, Any]:
         peer = self._peer
@@ -38,6 +43,8 @@ class PeerStatus:
             "latency": peer.latency,
             "reconnects": peer.reconnects,
             "last_error": peer.last_error,
+            "mirror_time": self._mirror.time,
+            "mirror": self._mirror.values,
         }
 
 
@@ -47,31 +54,88 @@ class Router:
     def __init__(self, config: Any) -> None:
         printer = config.get_printer()
         self._host = host = Host(printer)
-        self._settings = settings = read_settings(config, host.own_sock)
+        settings = read_settings(config, host.own_sock)
         self._local = LocalPrinter(host, settings.name, settings.status_interval)
         self._reports = Reports(host.respond_error)
         self._subscriptions = Subscriptions()
         self._events = Events(self._handler_failed, host.reactor.monotonic)
+        self._waits = Waits(host, self._subscriptions, self._events)
+        self._motion = Motion(host)
         self._printers: Dict[str, Printer] = {settings.name: self._local}
+        self._peers: Dict[str, RemotePrinter] = {}
+        self._status: Dict[str, PeerStatus] = {}
+        self._stopped_with_us: List[RemotePrinter] = []
         methods = Methods(self._printers, self._subscriptions, self._events)
         remote_methods = RemoteMethods(methods, self._reports)
-        self._peers: Dict[str, RemotePrinter] = {}
         for peer in settings.peers:
-            self._peers[peer.name] = self._printers[peer.name] = _build_peer(
-                host, peer, methods, remote_methods
-            )
+            self._add_peer(peer, methods, remote_methods)
+        self._watchdog = Watchdog(host.timers, settings.name, self._peers.values())
         self._listen(settings)
         remote_methods.register_on(host, self._local)
         Endpoints(host, methods, self._local).register()
-        Commands(host, methods, self._reports, self._local, self._status_lines).register(
-            _macro_names(config)
-        )
-        printer.register_event_handler("klippy:ready", self._handle_state)
-        printer.register_event_handler("klippy:shutdown", self._handle_state)
+        self._register_commands(config, settings, methods)
+        for peer in settings.peers:
+            self._add_sensors(config, peer)
+        printer.register_event_handler("klippy:ready", self._handle_ready)
+        printer.register_event_handler("klippy:shutdown", self._handle_shutdown)
         printer.register_event_handler("klippy:disconnect", self._handle_disconnect)
         if not host.is_batch:
             # Not before Klippy runs; but also where this printer never becomes ready
             host.timers.soon(self._start)
+
+    def _add_peer(
+        self, peer: PeerSettings, methods: Methods, remote_methods: RemoteMethods
+    ) -> None:
+        printer = RemotePrinter(
+            self._host,
+            name=peer.name,
+            sock=peer.sock,
+            timeout=peer.timeout,
+            max_message=peer.max_message,
+            disconnect_grace=peer.disconnect_grace,
+            methods=methods.names,
+            on_call=remote_methods.called,
+        )
+        printer.allow = peer.allow
+        mirror = Mirror(peer.mirror, self._host.reactor.monotonic)
+        mirror.follow(self._local, printer, self._subscriptions)
+        self._peers[peer.name] = self._printers[peer.name] = printer
+        self._status[peer.name] = PeerStatus(printer, mirror)
+        if peer.emergency_stop:
+            self._stopped_with_us.append(printer)
+
+    def _add_sensors(self, config: Any, peer: PeerSettings) -> None:
+        printer = self._peers[peer.name]
+        for setting in peer.sensors:
+            sensor = RemoteSensor(setting.name, setting.source_object, setting.source_field)
+            sensor.register(config)
+            printer.listeners.append(sensor)
+            objects: Objects = {setting.source_object: [setting.source_field]}
+            self._subscriptions.follow(self._local, printer, objects, sensor)
+
+    def _register_commands(self, config: Any, settings: RouterSettings, methods: Methods) -> None:
+        commands = Commands(
+            self._host,
+            methods,
+            self._reports,
+            self._waits,
+            self._motion,
+            self._local,
+            self._status_lines,
+        )
+        macros = _macro_names(config)
+        commands.register(macros)
+        for peer in settings.peers:
+            for name in peer.proxy_commands:
+                try:
+                    if name in macros:
+                        raise config.error("a macro of this printer")
+                    commands.proxy(name, peer.name)
+                except config.error as e:
+                    raise config.error(
+                        "Command '%s' in option 'proxy_commands' of section 'router %s' cannot be"
+                        " made: %s. Leave it out, or rename the other one" % (name, peer.name, e)
+                    ) from None
 
     def _listen(self, settings: RouterSettings) -> None:
         host = self._host
@@ -85,11 +149,11 @@ class Router:
         )
         for printer in self._printers.values():
             lifecycle.add(printer)
-            printer.listeners += [self._subscriptions, self._events]
+            printer.listeners += [self._subscriptions, self._events, self._waits]
 
     def peer_status(self, name: str) -> PeerStatus:
         """The status object of the section [router NAME]."""
-        return PeerStatus(self._peers[name])
+        return self._status[name]
 
     def get_status(self, eventtime: float) -> Dict[str, Any]:
         return {
@@ -131,10 +195,18 @@ class Router:
         self._local.update_state()
         for peer in self._peers.values():
             peer.start()
+        self._watchdog.start(eventtime)
 
-    def _handle_state(self) -> None:
-        # Nothing may pause here: sends and queues only
-        self._local.update_state()
+    # Nothing may pause in these: they send and queue only
+
+    def _handle_ready(self) -> None:
+        guarded(self._local.update_state)
+
+    def _handle_shutdown(self) -> None:
+        for peer in self._stopped_with_us:
+            guarded(peer.emergency_stop)
+        guarded(self._local.update_state)
+        guarded(self._motion.drop_all)
 
     def _handle_disconnect(self) -> None:
         for peer in self._peers.values():
@@ -160,21 +232,6 @@ class Router:
         for printer in self._printers.values():
             lines.append("%s: %s" % (printer.name, ", ".join(printer.describe())))
         return lines
-
-
-def _build_peer(
-    host: Host, peer: PeerSettings, methods: Methods, remote_methods: RemoteMethods
-) -> RemotePrinter:
-    return RemotePrinter(
-        host,
-        name=peer.name,
-        sock=peer.sock,
-        timeout=peer.timeout,
-        max_message=peer.max_message,
-        disconnect_grace=peer.disconnect_grace,
-        methods=methods.names,
-        on_call=remote_methods.called,
-    )
 
 
 def _macro_names(config: Any) -> List[str]:

@@ -28,6 +28,7 @@ CLOSED, IDENTIFYING, CONNECTED, PREPARING, READY = range(5)
 DISCONNECTED = "disconnected"
 
 UPDATE_METHOD = "router/objects/update"
+OUTPUT_METHOD = "router/gcode/output"
 CLIENT_INFO = {"program": "Klipper Router", "version": "1"}
 
 Objects = Dict[str, Optional[List[str]]]
@@ -71,6 +72,12 @@ class Answer(NamedTuple):
     error: Optional[RouterError]
 
 
+class Output(NamedTuple):
+    """A message on the peer's console, as it stands there (// ..., !! ..., echo: ...)."""
+
+    text: str
+
+
 class Called(NamedTuple):
     """The peer called one of our remote methods."""
 
@@ -78,13 +85,13 @@ class Called(NamedTuple):
     params: Dict[str, Any]
 
 
-Event = Union[Identified, StateChanged, Ready, Status, Answer, Called]
+Event = Union[Identified, StateChanged, Ready, Status, Answer, Output, Called]
 
 
 class _Own:
     """Tokens of the session's own requests."""
 
-    INFO, PING, HELP, SUBSCRIBE = "info", "ping", "help", "subscribe"
+    INFO, PING, HELP, SUBSCRIBE, OUTPUT = "info", "ping", "help", "subscribe", "output"
 
 
 class Session:
@@ -113,6 +120,7 @@ class Session:
         self._stale = False  # what is subscribed is not what is wanted
         self._commands: Optional[FrozenSet[str]] = None
         self._restored = False
+        self._hears_output = False
 
     # -- what the owner does
 
@@ -143,6 +151,13 @@ class Session:
         self._wanted = objects
         self._stale = True
         self._subscribe()
+
+    def hear_output(self) -> None:
+        """Ask for the peer's console, as Output events. Klippy cannot take that back."""
+        if not self._hears_output:
+            self._hears_output = True
+            template = {"method": OUTPUT_METHOD}
+            self._ask(_Own.OUTPUT, "gcode/subscribe_output", {"response_template": template})
 
     def take_output(self) -> bytes:
         """The bytes to send now."""
@@ -186,6 +201,8 @@ class Session:
             raise BadMessage("sent a call without parameters")
         if method == UPDATE_METHOD:
             return self._handle_status(params, snapshot=False)
+        if method == OUTPUT_METHOD:
+            return [Output(str(params.get("response", "")))]
         if method in self._methods:
             return [Called(method, params)]
         raise BadMessage("called an unknown method")
@@ -211,6 +228,8 @@ class Session:
             raise BadMessage("answered '%s' with no object" % (own,))
         if own == _Own.SUBSCRIBE:
             return self._handle_subscribed(result)
+        if own == _Own.OUTPUT:
+            return []
         if own == _Own.HELP:
             self._commands = frozenset(str(name) for name in result)
             return self._check_prepared()

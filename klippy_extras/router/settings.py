@@ -6,11 +6,22 @@
 import os
 import re
 from dataclasses import dataclass
-from typing import Any, Dict, Optional, Tuple
+from typing import Any, Dict, FrozenSet, List, Optional, Tuple
 
+# What a peer may ask of others
+PERMISSIONS = ("gcode", "event", "status", "call")
 NAME_RULE = re.compile(r"[A-Za-z0-9_-]+")
 # Measured: json decodes the worst usable text of this length (many small lists) in under 5 ms
 DEFAULT_MAX_MESSAGE = 262144
+
+
+@dataclass(frozen=True)
+class SensorSettings:
+    """One line of 'sensors': this field of that object of the peer, under this name here."""
+
+    name: str
+    source_object: str
+    source_field: str
 
 
 @dataclass(frozen=True)
@@ -20,8 +31,13 @@ class PeerSettings:
     name: str
     sock: str
     on_connect: str
+    mirror: Dict[str, Optional[List[str]]]  # object -> fields, None for all
+    sensors: Tuple[SensorSettings, ...]
+    proxy_commands: Tuple[str, ...]
+    allow: FrozenSet[str]
     timeout: float
     disconnect_grace: float
+    emergency_stop: bool
     max_message: int
 
 
@@ -56,6 +72,7 @@ def read_settings(config: Any, own_sock: Optional[str]) -> RouterSettings:
         peers=tuple(_read_peer(section) for section in config.get_prefix_sections("router ")),
     )
     _check_names(config, settings)
+    _check_unique(config, settings)
     _check_sockets(config, settings, own_sock)
     return settings
 
@@ -73,12 +90,73 @@ def _read_peer(config: Any) -> PeerSettings:
         name=name,
         sock=os.path.expanduser(sock),
         on_connect=config.get("on_connect", "").strip(),
+        mirror=_read_mirror(config),
+        sensors=tuple(_read_sensors(config)),
+        proxy_commands=tuple(name.upper() for name in _read_words(config, "proxy_commands")),
+        allow=_read_allow(config),
         timeout=config.getfloat("timeout", 5.0, minval=1.0, maxval=60.0),
         disconnect_grace=config.getfloat("disconnect_grace", 0.0, minval=0.0, maxval=3600.0),
+        emergency_stop=config.getboolean("emergency_stop", False),
         max_message=config.getint(
             "max_message", DEFAULT_MAX_MESSAGE, minval=16384, maxval=16777216
         ),
     )
+
+
+def _read_lines(config: Any, option: str) -> List[str]:
+    lines = (line.strip() for line in config.get(option, "").split("\n"))
+    return [line for line in lines if line]
+
+
+def _read_words(config: Any, option: str, default: str = "") -> List[str]:
+    words = (word.strip() for word in config.get(option, default).replace("\n", ",").split(","))
+    return [word for word in words if word]
+
+
+def _read_mirror(config: Any) -> Dict[str, Optional[List[str]]]:
+    mirror: Dict[str, Optional[List[str]]] = {}
+    for line in _read_lines(config, "mirror"):
+        name, colon, listed = (part.strip() for part in line.partition(":"))
+        fields = [field.strip() for field in listed.split(",") if field.strip()]
+        if not name or (colon and not fields) or name in mirror:
+            raise config.error(
+                "Invalid line '%s' in option 'mirror' of section '%s': write an object a line, as"
+                " 'print_stats: state, filename', or 'toolhead' for all its fields"
+                % (line, config.get_name())
+            )
+        mirror[name] = fields or None
+    return mirror
+
+
+def _read_sensors(config: Any) -> List[SensorSettings]:
+    sensors = []
+    for line in _read_lines(config, "sensors"):
+        name, _colon, source = (part.strip() for part in line.partition(":"))
+        source_object, _dot, field = source.partition(".")
+        if not NAME_RULE.fullmatch(name) or not source_object.strip():
+            raise config.error(
+                "Invalid line '%s' in option 'sensors' of section '%s': write"
+                " 'name: object' or 'name: object.field', as 'chamber: heater_generic chamber'"
+                % (line, config.get_name())
+            )
+        if config.has_section("temperature_sensor " + name):
+            raise config.error(
+                "Sensor '%s' in option 'sensors' of section '%s' exists already: rename it, or"
+                " section 'temperature_sensor %s'" % (name, config.get_name(), name)
+            )
+        sensors.append(SensorSettings(name, source_object.strip(), field.strip() or "temperature"))
+    return sensors
+
+
+def _read_allow(config: Any) -> FrozenSet[str]:
+    allowed = _read_words(config, "allow", ", ".join(PERMISSIONS))
+    for word in allowed:
+        if word not in PERMISSIONS:
+            raise config.error(
+                "Unknown word '%s' in option 'allow' of section '%s': write some of %s, or nothing"
+                % (word, config.get_name(), ", ".join(PERMISSIONS))
+            )
+    return frozenset(allowed)
 
 
 def _checked_name(config: Any, name: str, where: str) -> str:
@@ -105,6 +183,20 @@ def _check_names(config: Any, settings: RouterSettings) -> None:
                 % (section, taken[prefix], peer.name, prefix)
             )
         taken[prefix] = peer.name
+
+
+def _check_unique(config: Any, settings: RouterSettings) -> None:
+    taken: Dict[str, str] = {}
+    for peer in settings.peers:
+        proxies = ["command '%s' in option 'proxy_commands'" % (c,) for c in peer.proxy_commands]
+        sensors = ["sensor '%s' in option 'sensors'" % (s.name,) for s in peer.sensors]
+        for what in proxies + sensors:
+            if what in taken:
+                raise config.error(
+                    "The %s of section 'router %s' exists already, in section 'router %s': name it"
+                    " once" % (what, peer.name, taken[what])
+                )
+            taken[what] = peer.name
 
 
 def _check_sockets(config: Any, settings: RouterSettings, own_sock: Optional[str]) -> None:

@@ -173,6 +173,10 @@ class Subscriptions(PrinterListener):
         target.check_connected()
         self._add(self._feed(target), _ClientSubscription(owner, target, objects, client), done)
 
+    def follow(self, owner: Printer, target: Printer, objects: Objects, client: Client) -> None:
+        """Tell the client all values whenever the target comes, and every change after that."""
+        self._add(self._feed(target), _ClientSubscription(owner, target, objects, client), None)
+
     def unsubscribe(self, owner: Printer, target: Printer, callback: Optional[str]) -> int:
         """End the owner's macro subscriptions of the target: all, or those with this callback.
 
@@ -257,7 +261,7 @@ class Subscriptions(PrinterListener):
             feed = self._feeds[target] = _Feed(target)
         return feed
 
-    def _add(self, feed: _Feed, subscription: _Subscription, done: Done) -> None:
+    def _add(self, feed: _Feed, subscription: _Subscription, done: Optional[Done]) -> None:
         feed.subscriptions.append(subscription)
         subscription.first = done
         feed.rebuild()

@@ -1,0 +1,44 @@
+# A heartbeat for peers that want to notice when this printer is gone (router_watchdog.cfg)
+#
+# Copyright (C) 2026  Klipper Router contributors
+#
+# This file may be distributed under the terms of the GNU GPLv3 license.
+from typing import Any, Collection, Dict, Optional
+
+from .errors import RouterError
+from .gcode_params import command
+from .host import Timers
+from .printer import Printer
+
+# The macro that a peer has when it includes router_watchdog.cfg
+HEARTBEAT_MACRO = "ROUTER_HEARTBEAT"
+# Seconds between two heartbeats; the peer waits for several of them
+INTERVAL = 3.0
+
+
+class Watchdog:
+    """Feeds the peers, as long as this Klippy lives."""
+
+    def __init__(self, timers: Timers, host_name: str, peers: Collection[Printer]) -> None:
+        self._timers, self._host_name, self._peers = timers, host_name, peers
+        self._on_its_way: Dict[Printer, bool] = {}
+
+    def start(self, eventtime: float) -> None:
+        """Begin, and go on until the timers are closed."""
+        self._timers.at(eventtime + INTERVAL, self.start)
+        for peer in self._peers:
+            if (
+                peer.ready
+                and HEARTBEAT_MACRO in peer.commands
+                and not self._on_its_way.get(peer, False)
+            ):
+                self._feed(peer)
+
+    def _feed(self, peer: Printer) -> None:
+        def done(_result: Any, _error: Optional[RouterError]) -> None:
+            self._on_its_way[peer] = False
+
+        self._on_its_way[peer] = True
+        peer.submit_status(
+            lambda: command(HEARTBEAT_MACRO, {"PRINTER": self._host_name}, peer.old_parser), done
+        )
