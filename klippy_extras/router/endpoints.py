@@ -7,9 +7,9 @@ import logging
 from typing import Any, Dict, Optional, Tuple
 
 from .errors import Busy, RouterError
-from .framing import plain, plain_text
 from .host import Host
 from .methods import Methods, Request
+from .plain import plain, plain_text
 from .printer import Printer, Status
 
 # Each waiting request is a paused greenlet, and about 97 of them end a Kalico or a 2023 Klippy

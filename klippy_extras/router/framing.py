@@ -4,18 +4,12 @@
 #
 # This file may be distributed under the terms of the GNU GPLv3 license.
 import json
-import math
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List
 
 from .errors import BadMessage
+from .plain import plain
 
 ETX = b"\x03"
-# Deeper values are refused: Klippy's macros copy status values recursively, and its JSON
-# encoder shuts the printer down on a RecursionError.
-MAX_DEPTH = 24
-# msgspec, which current Klipper uses where installed, encodes integers up to 64 bits.
-MIN_INT, MAX_INT = -(2**63), 2**64 - 1
-
 _encode = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 # NaN and Infinity are no JSON, but Python reads them: null is what a strict reader can take
 _decode = json.JSONDecoder(parse_constant=lambda _name: None).decode
@@ -72,46 +66,3 @@ class FrameReader:
                 "sent a message longer than max_message (%d bytes)" % (self._max_message,)
             )
         return frames
-
-
-def plain_text(text: str) -> str:
-    """The text with every lone surrogate replaced by U+FFFD, so that any encoder can take it."""
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:
-        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return text
-
-
-def plain(value: Any, max_depth: int = MAX_DEPTH) -> Any:
-    """A copy that every Klippy's JSON encoder can take, with the same meaning.
-
-    Lone surrogates become U+FFFD, NaN and infinities None, integers beyond 64 bits floats, tuples
-    lists, and what JSON does not know its str(). Raises ValueError for values nested deeper than
-    max_depth.
-    """
-    kind = type(value)
-    if kind is str:
-        return plain_text(value)
-    if value is None or kind is bool:
-        return value
-    if kind is int:
-        return value if MIN_INT <= value <= MAX_INT else _float_or_none(value)
-    if isinstance(value, float):
-        return float(value) if math.isfinite(value) else None
-    if isinstance(value, int):
-        return plain(int(value))
-    if max_depth <= 0:
-        raise ValueError("nested deeper than %d levels" % (MAX_DEPTH,))
-    if isinstance(value, dict):
-        return {plain_text(str(k)): plain(v, max_depth - 1) for k, v in value.items()}
-    if isinstance(value, (list, tuple, set, frozenset)):
-        return [plain(v, max_depth - 1) for v in value]
-    return plain_text(str(value))
-
-
-def _float_or_none(value: int) -> Optional[float]:
-    try:
-        return float(value)
-    except OverflowError:
-        return None

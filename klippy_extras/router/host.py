@@ -8,9 +8,7 @@ import logging
 from typing import Any, Callable, Dict, FrozenSet, List, Optional, Protocol, Tuple, Type
 
 from .errors import RouterError
-
-# Logged text of others is cut to this many characters, and made printable
-MAX_LOGGED = 200
+from .plain import printable
 
 
 class ReactorTimer(Protocol):
@@ -54,13 +52,6 @@ class KlippyPrinter(Protocol):
     def lookup_object(self, name: str, default: Any = ...) -> Any: ...
     def lookup_objects(self, module: Optional[str] = None) -> List[Tuple[str, Any]]: ...
     def register_event_handler(self, event: str, callback: Callable[..., None]) -> None: ...
-
-
-def printable(text: object) -> str:
-    """The text of somebody else, bounded and on one line, for the log and the console."""
-    cut = str(text)[: MAX_LOGGED + 1]
-    line = "".join(c if c.isprintable() else " " for c in cut)
-    return line if len(line) <= MAX_LOGGED else line[: MAX_LOGGED - 3] + "..."
 
 
 class Timers:

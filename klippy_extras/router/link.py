@@ -52,6 +52,7 @@ class Link:
         self._unsent: List[bytes] = []
         self._unsent_size = 0
         self._broken: Optional[str] = None
+        self._reading = True
         self._retry: Optional[List[Any]] = None
         self.last_failure = ""  # why the latest try to connect failed
 
@@ -81,11 +82,19 @@ class Link:
             data = self._send_some(data)
             if not data:
                 return
-            self._host.reactor.set_fd_wake(self._fd_handle, True, True)
-        self._unsent.append(data)
+            self._unsent.append(data)
+            self._set_wake()
+        else:
+            self._unsent.append(data)
         self._unsent_size += len(data)
         if self._unsent_size > MAX_SEND_BUFFER:
             self.fail("does not read what it is sent")
+
+    def set_reading(self, reading: bool) -> None:
+        """Whether to read: what the owner cannot handle yet stays with the peer."""
+        if self._sock is not None and reading != self._reading:
+            self._reading = reading
+            self._set_wake()
 
     # -- connecting
 
@@ -112,7 +121,7 @@ class Link:
             return
         self._host.timers.cancel(self._retry)
         self._retry = None
-        self._sock, self._broken = sock, None
+        self._sock, self._broken, self._reading = sock, None, True
         self._connected_at = eventtime
         self._fd_handle = self._host.reactor.register_fd(
             sock.fileno(), self._handle_readable, self._handle_writable
@@ -139,7 +148,8 @@ class Link:
     # -- reading and writing
 
     def _handle_readable(self, eventtime: float) -> None:
-        self.read(eventtime)
+        if self._reading:  # a hang-up is reported even where nobody wants to read
+            self.read(eventtime)
 
     def read(self, eventtime: float) -> None:
         """Hand over what has arrived by now, up to READ_SIZE bytes."""
@@ -164,7 +174,10 @@ class Link:
         rest = self._send_some(b"".join(self._unsent))
         self._unsent, self._unsent_size = ([rest], len(rest)) if rest else ([], 0)
         if not rest:
-            self._host.reactor.set_fd_wake(self._fd_handle, True, False)
+            self._set_wake()
+
+    def _set_wake(self) -> None:
+        self._host.reactor.set_fd_wake(self._fd_handle, self._reading, bool(self._unsent))
 
     def _send_some(self, data: bytes) -> bytes:
         assert self._sock is not None

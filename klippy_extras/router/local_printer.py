@@ -5,11 +5,22 @@
 # This file may be distributed under the terms of the GNU GPLv3 license.
 import logging
 from collections import deque
-from typing import Any, Callable, Deque, Dict, List, Optional
+from typing import Any, Callable, Deque, Dict, List, NamedTuple, Optional
 
-from .errors import RouterError
+from .errors import Busy, RouterError
 from .host import Host, guarded
 from .printer import Done, Job, Objects, Printer, Status
+
+# Seconds between two looks at Klippy's state while it starts
+STARTUP_INTERVAL = 1.0
+# Calls of this printer's own endpoints that wait for their turn
+MAX_CALLS = 32
+
+
+class _Call(NamedTuple):
+    endpoint: str
+    params: Dict[str, Any]
+    done: Done
 
 
 class LocalPrinter(Printer):
@@ -23,6 +34,8 @@ class LocalPrinter(Printer):
         self._status_interval = status_interval
         self.old_parser = host.old_parser
         self._running = False
+        self._calls: Deque[_Call] = deque()
+        self._calling = False
         self._status_jobs: Deque[Job] = deque()
         self._status_timer: Optional[List[Any]] = None
         self._status_at = 0.0
@@ -33,6 +46,13 @@ class LocalPrinter(Printer):
         self._timer: Optional[List[Any]] = None
 
     # -- what Klippy tells
+
+    def start(self, eventtime: float) -> None:
+        """Follow Klippy's state."""
+        self.update_state()
+        if self.state == "startup":
+            # Klippy tells when it is ready or shut down, but not when it has failed to start
+            self._host.timers.at(eventtime + STARTUP_INTERVAL, self.start)
 
     def update_state(self) -> None:
         """Klippy may have changed its state. Does not pause."""
@@ -105,18 +125,27 @@ class LocalPrinter(Printer):
     # -- endpoints and objects
 
     def call_endpoint(self, endpoint: str, params: Dict[str, Any], done: Done) -> None:
-        # A greenlet of its own: endpoints may pause
-        self._host.reactor.register_callback(
-            lambda eventtime: guarded(self._call_endpoint, endpoint, params, done)
-        )
+        if len(self._calls) >= MAX_CALLS:
+            raise Busy("%s is busy: %d calls are waiting for it" % (self.name, MAX_CALLS))
+        self._calls.append(_Call(endpoint, params, done))
+        if not self._calling:
+            self._calling = True
+            # One greenlet for all of them: an endpoint may pause, and about 97 paused greenlets
+            # end a Kalico or a 2023 Klippy
+            self._host.reactor.register_callback(self._run_calls)
 
-    def _call_endpoint(self, endpoint: str, params: Dict[str, Any], done: Done) -> None:
+    def _run_calls(self, eventtime: float) -> None:
         try:
-            result = self._host.call_endpoint(endpoint, params)
-        except RouterError as e:
-            done(None, e)
-        else:
-            done(result, None)
+            while self._calls:
+                call = self._calls.popleft()
+                try:
+                    result = self._host.call_endpoint(call.endpoint, call.params)
+                except RouterError as e:
+                    guarded(call.done, None, e)
+                else:
+                    guarded(call.done, result, None)
+        finally:
+            self._calling = False
 
     def list_objects(self, done: Done) -> None:
         done({"objects": self._host.object_names()}, None)

@@ -5,7 +5,7 @@
 # This file may be distributed under the terms of the GNU GPLv3 license.
 from typing import Any, Callable, Dict, Optional
 
-from .framing import plain
+from .plain import plain
 from .printer import Objects, Printer, PrinterListener, Status
 from .subscriptions import Subscriptions
 

@@ -7,9 +7,9 @@ import logging
 from typing import Any, Dict, Optional
 
 from .errors import RouterError, UsageError
-from .framing import plain
-from .host import Host, printable
+from .host import Host
 from .methods import Methods, Request
+from .plain import plain, printable
 from .printer import Printer
 from .reports import Reports
 

@@ -7,10 +7,10 @@ import logging
 from collections import deque
 from typing import Any, Callable, Deque, Dict, List, Optional, Sequence
 
-from .errors import BadMessage, LinkLost, PeerError, RouterError, TimedOut
-from .framing import plain_text
-from .host import Host, printable
+from .errors import BadMessage, Busy, LinkLost, PeerError, RouterError, TimedOut
+from .host import Host
 from .link import Link, SocketFile
+from .plain import plain_text, printable
 from .printer import Console, Done, Job, Objects, Printer
 from .session import (
     Answer,
@@ -27,9 +27,12 @@ from .session import (
 # A waiting gcode/script costs the peer a greenlet, and about 97 of them end a Kalico or a 2023
 # Klippy (RecursionError). Its G-code mutex runs one at a time anyway.
 MAX_IN_FLIGHT = 1
-# Messages of one peer are handled for this long in one callback (seconds), then others have
-# their turn
+# Other requests that a peer has not answered: each may cost it a greenlet, too
+MAX_REQUESTS = 32
+# Messages of one peer are handled for this long in one callback (seconds), then others have their
+# turn for at least the second time: a peer that floods us gets a fifth of our time at most
 MAX_CALLBACK_TIME = 0.0005
+CATCH_UP_PAUSE = 0.002
 
 Receiver = Callable[[Printer, str, Dict[str, Any]], None]
 
@@ -62,7 +65,7 @@ class RemotePrinter(Printer):
         self._in_flight = 0
         self._frames: Deque[bytes] = deque()
         self._watchdog: Optional[List[Any]] = None
-        self._catching_up = False
+        self._catch_up: Optional[List[Any]] = None  # the rest of what was read is due then
         self._corked = False  # what is to be sent is collected until the end of a callback
 
     # -- the interface of a printer
@@ -138,8 +141,10 @@ class RemotePrinter(Printer):
         return finish
 
     def _request(self, method: str, params: Dict[str, Any], done: Done) -> None:
-        """Ask an endpoint of the peer. Raises NotReady when it is not connected."""
+        """Ask an endpoint of the peer. Raises NotReady when it is not connected, and Busy."""
         self.check_connected()
+        if self._session.pending >= MAX_REQUESTS + MAX_IN_FLIGHT:
+            raise Busy("%s is busy: %d requests are not answered" % (self.name, MAX_REQUESTS))
         self._session.request(method, params, done)
         self._flush()
 
@@ -164,11 +169,12 @@ class RemotePrinter(Printer):
         except BadMessage as e:
             self._link.fail(str(e))
             return
-        if not self._catching_up:
-            self._handle_frames(eventtime)
+        self._handle_frames(eventtime)
 
     def link_closed(self, reason: str) -> None:
         self._stop_watchdog()
+        self._host.timers.cancel(self._catch_up)
+        self._catch_up = None
         self._frames.clear()
         unanswered = self._session.closed()
         if self.connected:
@@ -182,16 +188,16 @@ class RemotePrinter(Printer):
 
     def _handle_frames(self, eventtime: float) -> None:
         """Handle what has arrived, for a bounded time; the rest in the next turn."""
-        self._catching_up = False
+        self._catch_up = None
         self._corked = True
         stop_at = self._host.reactor.monotonic() + MAX_CALLBACK_TIME
         try:
             while self._frames:
                 for event in self._session.handle(self._frames.popleft(), eventtime):
                     self._handle_event(event)
-                if self._frames and self._host.reactor.monotonic() >= stop_at:
-                    self._catching_up = True
-                    self._host.timers.soon(self._handle_frames)
+                now = self._host.reactor.monotonic()
+                if self._frames and now >= stop_at:
+                    self._catch_up = self._host.timers.at(now + CATCH_UP_PAUSE, self._handle_frames)
                     break
         except BadMessage as e:
             self._frames.clear()
@@ -199,6 +205,7 @@ class RemotePrinter(Printer):
         finally:
             self._corked = False
             self._flush()
+            self._link.set_reading(self._catch_up is None)
 
     def _handle_event(self, event: Event) -> None:
         kind = type(event)

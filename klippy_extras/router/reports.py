@@ -8,7 +8,7 @@ from typing import Any, Callable, Optional
 
 from .errors import RouterError
 from .gcode_params import command
-from .host import printable
+from .plain import printable
 from .printer import Printer
 
 ERROR_MACRO = "ROUTER_ON_ERROR"

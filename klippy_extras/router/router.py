@@ -192,7 +192,7 @@ class Router:
     # -- Klippy's events
 
     def _start(self, eventtime: float) -> None:
-        self._local.update_state()
+        self._local.start(eventtime)
         for peer in self._peers.values():
             peer.start()
         self._watchdog.start(eventtime)

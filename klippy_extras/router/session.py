@@ -159,6 +159,11 @@ class Session:
             template = {"method": OUTPUT_METHOD}
             self._ask(_Own.OUTPUT, "gcode/subscribe_output", {"response_template": template})
 
+    @property
+    def pending(self) -> int:
+        """The number of request()s that are not answered."""
+        return len(self._pending)
+
     def take_output(self) -> bytes:
         """The bytes to send now."""
         output = b"".join(self._output)

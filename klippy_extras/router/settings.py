@@ -11,8 +11,9 @@ from typing import Any, Dict, FrozenSet, List, Optional, Tuple
 # What a peer may ask of others
 PERMISSIONS = ("gcode", "event", "status", "call")
 NAME_RULE = re.compile(r"[A-Za-z0-9_-]+")
-# Measured: json decodes the worst usable text of this length (many small lists) in under 5 ms
-DEFAULT_MAX_MESSAGE = 262144
+# Measured: decoding the worst text of this length (many short floats) takes 4.5 ms, and that of a
+# common status 1.9 ms. The largest power of two with which no message holds the host up for 5 ms.
+DEFAULT_MAX_MESSAGE = 65536
 
 
 @dataclass(frozen=True)

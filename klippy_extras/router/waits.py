@@ -13,7 +13,8 @@ from typing import Any, Callable, Dict, List, Mapping, Optional
 from .errors import LinkLost, PeerError, RouterError, TimedOut
 from .events import Context, Events
 from .gcode_params import parameter_text
-from .host import Host, printable
+from .host import Host
+from .plain import printable
 from .printer import Console, Printer, PrinterListener, Status
 from .subscriptions import Subscriptions
 

@@ -1,0 +1,65 @@
+# What others sent, made safe to encode, to log and to show
+#
+# Copyright (C) 2026  Klipper Router contributors
+#
+# This file may be distributed under the terms of the GNU GPLv3 license.
+import math
+from typing import Any, Optional
+
+# Text of others in the log and on the console is cut to this many characters
+MAX_LOGGED = 200
+# Deeper values are refused: Klippy's macros copy status values recursively, and its JSON
+# encoder shuts the printer down on a RecursionError.
+MAX_DEPTH = 24
+# msgspec, which current Klipper uses where installed, encodes integers up to 64 bits.
+MIN_INT, MAX_INT = -(2**63), 2**64 - 1
+
+
+def printable(text: object) -> str:
+    """The text of somebody else, bounded and on one line, for the log and the console."""
+    cut = str(text)[: MAX_LOGGED + 1]
+    line = "".join(c if c.isprintable() else " " for c in cut)
+    return line if len(line) <= MAX_LOGGED else line[: MAX_LOGGED - 3] + "..."
+
+
+def plain_text(text: str) -> str:
+    """The text with every lone surrogate replaced by U+FFFD, so that any encoder can take it."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text
+
+
+def plain(value: Any, max_depth: int = MAX_DEPTH) -> Any:
+    """A copy that every Klippy's JSON encoder can take, with the same meaning.
+
+    Lone surrogates become U+FFFD, NaN and infinities None, integers beyond 64 bits floats, tuples
+    lists, and what JSON does not know its str(). Raises ValueError for values nested deeper than
+    max_depth.
+    """
+    kind = type(value)
+    if kind is str:
+        return plain_text(value)
+    if value is None or kind is bool:
+        return value
+    if kind is int:
+        return value if MIN_INT <= value <= MAX_INT else _float_or_none(value)
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else None
+    if isinstance(value, int):
+        return plain(int(value))
+    if max_depth <= 0:
+        raise ValueError("nested deeper than %d levels" % (MAX_DEPTH,))
+    if isinstance(value, dict):
+        return {plain_text(str(k)): plain(v, max_depth - 1) for k, v in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [plain(v, max_depth - 1) for v in value]
+    return plain_text(str(value))
+
+
+def _float_or_none(value: int) -> Optional[float]:
+    try:
+        return float(value)
+    except OverflowError:
+        return None
