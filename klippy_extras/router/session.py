@@ -202,8 +202,8 @@ class Session:
         if method is None:
             return self._handle_answer(message, now)
         params = message.get("params")
-        if type(params) is not dict:
-            raise BadMessage("sent a call without parameters")
+        if type(method) is not str or type(params) is not dict:
+            raise BadMessage("sent a call that is not one")
         if method == UPDATE_METHOD:
             return self._handle_status(params, snapshot=False)
         if method == OUTPUT_METHOD:

@@ -1,0 +1,107 @@
+"""The rooms of the extra know only what they may: arrows run down a list, never in a circle."""
+
+# Copyright (C) 2026  Klipper Router contributors
+# This file may be distributed under the terms of the GNU GPLv3 license.
+import ast
+from pathlib import Path
+from typing import Dict, Set
+
+EXTRA = Path(__file__).resolve().parents[1] / "klippy_extras" / "router"
+
+# room: the rooms it may know. The pure ones know no Klippy at all: not even host.
+MAY_KNOW: Dict[str, str] = {
+    "errors": "",
+    "plain": "",
+    "settings": "",
+    "framing": "errors plain",
+    "gcode_params": "errors",
+    "templates": "errors gcode_params",
+    "session": "errors framing",
+    "host": "errors plain",
+    "link": "host errors",
+    "printer": "errors",
+    "remote_printer": "errors plain host link printer session",
+    "local_printer": "errors host printer",
+    "subscriptions": "errors printer gcode_params",
+    "events": "errors printer gcode_params templates",
+    "lifecycle": "errors printer gcode_params",
+    "reports": "errors printer gcode_params plain",
+    "watchdog": "errors host printer gcode_params",
+    "mirror": "plain printer subscriptions",
+    "sensors": "printer",
+    "motion": "host",
+    "waits": "errors events gcode_params host plain printer subscriptions",
+    "methods": "errors events gcode_params printer subscriptions",
+    "commands": "errors gcode_params host methods motion printer reports waits",
+    "endpoints": "errors host methods plain printer",
+    "remote_methods": "errors host methods plain printer reports",
+    "router": "*",
+    "__init__": "router",
+}
+PURE = ("errors", "plain", "settings", "framing", "gcode_params", "templates", "session")
+IO_MODULES = {"socket", "select", "threading", "asyncio", "logging", "subprocess", "time"}
+
+
+def imports_of(room: str) -> Dict[str, Set[str]]:
+    """The siblings and the foreign modules that a room imports."""
+    siblings: Set[str] = set()
+    foreign: Set[str] = set()
+    for node in ast.walk(ast.parse((EXTRA / f"{room}.py").read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            assert node.level == 1, f"{room}: siblings are imported by a single dot"
+            siblings.add(str(node.module))
+        elif isinstance(node, ast.ImportFrom):
+            foreign.add(str(node.module).split(".")[0])
+        elif isinstance(node, ast.Import):
+            foreign.update(alias.name.split(".")[0] for alias in node.names)
+    return {"siblings": siblings, "foreign": foreign}
+
+
+ROOMS = sorted(path.stem for path in EXTRA.glob("*.py"))
+
+
+def test_every_room_is_on_the_list():
+    assert set(ROOMS) == set(MAY_KNOW)
+
+
+def test_a_room_knows_only_what_it_may():
+    known = {room: imports_of(room)["siblings"] for room in ROOMS}
+    too_much = {
+        room: sorted(siblings - set(MAY_KNOW[room].split()))
+        for room, siblings in known.items()
+        if MAY_KNOW[room] != "*" and siblings - set(MAY_KNOW[room].split())
+    }
+    assert too_much == {}
+
+
+def test_the_arrows_make_no_circle():
+    known = {room: imports_of(room)["siblings"] for room in ROOMS}
+    while known:
+        leaves = [room for room, siblings in known.items() if not siblings & known.keys()]
+        assert leaves, f"these know each other in a circle: {sorted(known)}"
+        for room in leaves:
+            del known[room]
+
+
+def test_pure_rooms_do_no_input_or_output():
+    for room in PURE:
+        assert not imports_of(room)["foreign"] & IO_MODULES, room
+
+
+def test_no_room_imports_a_module_of_klippy_or_a_package():
+    standard = {
+        "abc", "collections", "dataclasses", "decimal", "errno", "heapq", "json", "logging",
+        "math", "os", "re", "socket", "struct", "typing",
+    }  # fmt: skip
+    for room in ROOMS:
+        assert imports_of(room)["foreign"] <= standard, room
+
+
+def test_no_state_outlives_a_restart():
+    """RESTART keeps modules: what changes may not live in one."""
+    for room in ROOMS:
+        for node in ast.parse((EXTRA / f"{room}.py").read_text(encoding="utf-8")).body:
+            if not isinstance(node, (ast.Assign, ast.AnnAssign)):
+                continue
+            changes = isinstance(node.value, (ast.List, ast.Set, ast.ListComp, ast.SetComp))
+            assert not changes or room == "__init__", f"{room}, line {node.lineno}"
