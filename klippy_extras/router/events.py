@@ -10,7 +10,7 @@ from .gcode_params import Template
 from .printer import Printer, PrinterListener
 
 # Names of which the latest event is kept for printer.router.events, the oldest first out
-MAX_RECENT = 128
+MAX_RECENT = 64
 # Handlers that one printer may have
 MAX_HANDLERS = 256
 

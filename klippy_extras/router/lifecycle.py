@@ -3,7 +3,6 @@
 # Copyright (C) 2026  Klipper Router contributors
 #
 # This file may be distributed under the terms of the GNU GPLv3 license.
-import logging
 from typing import Any, Callable, Dict, List, Mapping, Optional, Set
 
 from .errors import RouterError
@@ -90,9 +89,9 @@ class Lifecycle(PrinterListener):
         def done(_result: Any, error: Optional[RouterError]) -> None:
             # The printer itself has shown the error on its console
             if error is not None:
-                logging.info("router: on %s: %s", printer.name, error)
+                printer.log("did not run a macro: %s" % (error,))
 
         try:
             printer.run_script(script, done)
         except RouterError as e:
-            logging.warning("router: on %s: %s", printer.name, e)
+            printer.log("was not told: %s" % (e,))

@@ -9,8 +9,13 @@ from typing import Any, Callable, Deque, Dict, List, NamedTuple, Optional
 
 from .errors import Busy, RouterError
 from .host import Host, guarded
+from .peer_log import PeerLog
 from .printer import Done, Job, Objects, Printer, Status
 
+# Scripts run for this long in one go (seconds), then everything else has its turn for at least the
+# second time: a long queue of short scripts may not hold the reactor up
+MAX_RUN_TIME = 0.001
+RUN_PAUSE = 0.002
 # Seconds between two looks at Klippy's state while it starts
 STARTUP_INTERVAL = 1.0
 # Calls of this printer's own endpoints that wait for their turn
@@ -29,7 +34,8 @@ class LocalPrinter(Printer):
     is_local = True
 
     def __init__(self, host: Host, name: str, status_interval: float) -> None:
-        super().__init__(name, disconnect_grace=0.0)
+        log = PeerLog(name, host.reactor.monotonic)
+        super().__init__(name, disconnect_grace=0.0, log=log.write)
         self._host = host
         self._status_interval = status_interval
         self.old_parser = host.old_parser
@@ -97,15 +103,17 @@ class LocalPrinter(Printer):
             self._host.reactor.register_callback(self._run_queue)
 
     def _run_queue(self, eventtime: float) -> None:
+        reactor = self._host.reactor
         try:
             while self._queue or (self._status_jobs and self._status_timer is None):
-                if self._queue:
-                    with self._host.gcode_mutex:
+                pause_at = reactor.monotonic() + MAX_RUN_TIME
+                with self._host.gcode_mutex:
+                    while self._queue and reactor.monotonic() < pause_at:
                         self._run(self._queue.popleft())
-                else:
-                    with self._host.gcode_mutex:
-                        while self._status_jobs:
-                            self._run(self._status_jobs.popleft())
+                    while self._status_jobs and self._status_timer is None:
+                        self._run(self._status_jobs.popleft())
+                if reactor.monotonic() >= pause_at:
+                    reactor.pause(reactor.monotonic() + RUN_PAUSE)
         finally:
             self._running = False
 

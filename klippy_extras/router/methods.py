@@ -11,6 +11,7 @@ from .events import Events
 from .gcode_params import (
     command,
     parameter_name,
+    parameter_text,
     parse_context,
     parse_objects,
     status_params,
@@ -18,6 +19,10 @@ from .gcode_params import (
 from .printer import Done, Objects, Printer
 from .subscriptions import Client as StatusClient
 from .subscriptions import Subscriptions
+
+# Characters: the latest events stay in printer.router.events, which others read at 4 Hz
+MAX_EVENT_NAME = 100
+MAX_CONTEXT = 4096
 
 # Endpoints whose answers go on and on, to the connection that asked: that would be ours
 _STREAMS = ("objects/subscribe", "gcode/subscribe_output", "register_remote_method")
@@ -104,6 +109,7 @@ class Methods:
     def _event_subscribe(self, request: Request) -> None:
         caller, params = request.caller, request.params
         event = _text(params, "event")
+        _check_event(event)
         if request.client is not None:
             self._events.subscribe_client(event, request.client, retained=True)
         else:
@@ -131,6 +137,7 @@ class Methods:
     def _event_trigger(self, request: Request) -> None:
         params = request.params
         event = _text(params, "event")
+        _check_event(event)
         if event.endswith("*"):
             raise UsageError("Cannot trigger '%s': * is for subscriptions" % (event,))
         context = params.get("context")
@@ -139,7 +146,9 @@ class Methods:
         elif context is None:
             context = {}
         elif not isinstance(context, dict):
-            raise UsageError("Malformed context: write an object, or text like lane=1,length=5")
+            raise UsageError("Malformed CONTEXT: write an object, or text like lane=1,length=5")
+        if len(parameter_text(context)) > MAX_CONTEXT:
+            raise UsageError("CONTEXT is too long: %d characters at most" % (MAX_CONTEXT,))
         retain = params.get("retain") in (True, 1, "1", "True", "true")
         request.done(self._events.trigger(request.caller, event, context, retain), None)
 
@@ -237,6 +246,11 @@ def _check_allowed(caller: Printer, permission: str, what: str) -> None:
         )
 
 
+def _check_event(event: str) -> None:
+    if len(event) > MAX_EVENT_NAME:
+        raise UsageError("EVENT is too long: %d characters at most" % (MAX_EVENT_NAME,))
+
+
 def _check_endpoint(endpoint: str, params: Mapping[str, Any]) -> None:
     if endpoint in _STREAMS or "response_template" in params:
         raise UsageError(
@@ -264,15 +278,11 @@ def _printers_params(result: Any) -> Dict[str, object]:
 
 
 def _objects_params(result: Any) -> Dict[str, object]:
-    objects = result.get("objects") if isinstance(result, dict) else None
-    return {"OBJECTS": ",".join(map(str, objects if isinstance(objects, list) else []))}
+    return {"OBJECTS": ",".join(map(str, result["objects"]))}
 
 
 def _query_params(result: Any) -> Dict[str, object]:
-    status: Any = result.get("status") if isinstance(result, dict) else None
-    if not isinstance(status, dict) or not all(isinstance(v, dict) for v in status.values()):
-        return {}
-    return status_params(status, True)
+    return status_params(result["status"], True)
 
 
 def _with_result(result: Any, done: Done) -> Done:

@@ -57,8 +57,9 @@ class Printer(ABC):
 
     is_local = False
 
-    def __init__(self, name: str, disconnect_grace: float) -> None:
+    def __init__(self, name: str, disconnect_grace: float, log: Callable[[str], None]) -> None:
         self.name = name
+        self.log = log  # writes one line about this printer, at a bounded rate
         # What it may ask of others: gcode, event, status, call (option 'allow'); None: everything
         self.allow: Optional[FrozenSet[str]] = None
         self.disconnect_grace = disconnect_grace  # seconds

@@ -3,7 +3,6 @@
 # Copyright (C) 2026  Klipper Router contributors
 #
 # This file may be distributed under the terms of the GNU GPLv3 license.
-import logging
 from typing import Any, Dict, Optional
 
 from .errors import RouterError, UsageError
@@ -28,7 +27,7 @@ class RemoteMethods:
             )
 
     def called(self, caller: Printer, method: str, params: Dict[str, Any]) -> None:
-        """A printer called a method. Never raises, never pauses."""
+        """A printer called a method. Never pauses."""
         target = printable(params.get("target", ""))
 
         def done(_result: Any, error: Optional[RouterError]) -> None:
@@ -42,6 +41,3 @@ class RemoteMethods:
             done(None, e)
         except ValueError as e:
             done(None, UsageError("Malformed parameters: %s" % (e,)))
-        except Exception as e:
-            logging.exception("router: internal error (please report it)")
-            done(None, RouterError("internal error of the router: %s" % (e,)))

@@ -3,13 +3,13 @@
 # Copyright (C) 2026  Klipper Router contributors
 #
 # This file may be distributed under the terms of the GNU GPLv3 license.
-import logging
 from collections import deque
 from typing import Any, Callable, Deque, Dict, List, Optional, Sequence
 
 from .errors import BadMessage, Busy, LinkLost, PeerError, RouterError, TimedOut
 from .host import Host
 from .link import Link, SocketFile
+from .peer_log import PeerLog
 from .plain import plain_text, printable
 from .printer import Console, Done, Job, Objects, Printer
 from .session import (
@@ -51,7 +51,8 @@ class RemotePrinter(Printer):
         methods: Sequence[str],
         on_call: Receiver,
     ) -> None:
-        super().__init__(name, disconnect_grace)
+        log = PeerLog(name, host.reactor.monotonic)
+        super().__init__(name, disconnect_grace, log.write)
         self.software_version = ""
         self.reconnects = 0  # connections after the first
         self.calls = 0  # remote method calls received
@@ -98,10 +99,10 @@ class RemotePrinter(Printer):
         self._request(endpoint, params, done)
 
     def list_objects(self, done: Done) -> None:
-        self._request("objects/list", {}, done)
+        self._request("objects/list", {}, self._checked(done, _is_object_list))
 
     def query_objects(self, objects: Objects, done: Done) -> None:
-        self._request("objects/query", {"objects": objects}, done)
+        self._request("objects/query", {"objects": objects}, self._checked(done, _is_status))
 
     def hear(self, console: Console) -> None:
         super().hear(console)
@@ -148,6 +149,14 @@ class RemotePrinter(Printer):
         self._session.request(method, params, done)
         self._flush()
 
+    def _checked(self, done: Done, is_good: Callable[[Any], bool]) -> Done:
+        def check(result: Any, error: Optional[RouterError]) -> None:
+            if error is None and not is_good(result):
+                error = PeerError("%s: sent an answer that is not one" % (self.name,))
+            done(result if error is None else None, error)
+
+        return check
+
     def _flush(self) -> None:
         if not self._corked:
             output = self._session.take_output()
@@ -178,7 +187,7 @@ class RemotePrinter(Printer):
         self._frames.clear()
         unanswered = self._session.closed()
         if self.connected:
-            logging.info("router: %s disconnected: %s", self.name, printable(reason))
+            self.log("disconnected: %s" % (reason,))
             self.last_error = plain_text(printable(reason))
         self._set_state("disconnected", "", False)
         for done in unanswered:
@@ -242,12 +251,7 @@ class RemotePrinter(Printer):
         if self._was_connected:
             self.reconnects += 1
         self._was_connected = True
-        logging.info(
-            "router: %s connected: %s, Klipper %s",
-            self.name,
-            printable(info.get("state", "")),
-            self.software_version,
-        )
+        self.log("connected: %s, Klipper %s" % (info.get("state"), self.software_version))
         session: Any = self._socket_file
         if self._socket_file is None or self._socket_file.pid != info.get("process_id"):
             session = object()  # somebody else's socket, a tunnel's: cannot be recognised again
@@ -258,7 +262,7 @@ class RemotePrinter(Printer):
 
     def _state_changed(self, state: str, message: str) -> None:
         if self.connected:
-            logging.info("router: %s is %s", self.name, printable(state))
+            self.log("is %s" % (state,))
         self._set_state(plain_text(printable(state)), plain_text(message[:2000]), False)
 
     # -- is it alive
@@ -281,3 +285,13 @@ class RemotePrinter(Printer):
     def _stop_watchdog(self) -> None:
         self._host.timers.cancel(self._watchdog)
         self._watchdog = None
+
+
+def _is_object_list(result: Any) -> bool:
+    return type(result) is dict and type(result.get("objects")) is list
+
+
+def _is_status(result: Any) -> bool:
+    if type(result) is not dict or type(result.get("status")) is not dict:
+        return False
+    return all(type(values) is dict for values in result["status"].values())

@@ -3,7 +3,6 @@
 # Copyright (C) 2026  Klipper Router contributors
 #
 # This file may be distributed under the terms of the GNU GPLv3 license.
-import logging
 from typing import Any, Callable, Optional
 
 from .errors import RouterError
@@ -28,6 +27,12 @@ class Reports:
         """
         message = printable(error)
         self.last_error = message
+
+        def done(_result: Any, error: Optional[RouterError]) -> None:
+            # A report about a failed report would never end
+            if error is not None:
+                caller.log("could not be told: %s (%s)" % (message, error))
+
         if ERROR_MACRO in caller.commands:
             params = {"METHOD": method, "TARGET": target, "MESSAGE": message}
             script = command(ERROR_MACRO, params, caller.old_parser)
@@ -41,12 +46,6 @@ class Reports:
             # Of the commands that every Klippy has, the one that prints
             script = command("ECHO", {"ROUTER_ERROR": message}, caller.old_parser)
         try:
-            caller.run_script(script, _log_failure)
+            caller.run_script(script, done)
         except RouterError as e:
-            logging.info("router: %s of %s failed: %s (%s)", method, caller.name, message, e)
-
-
-def _log_failure(_result: Any, error: Optional[RouterError]) -> None:
-    # A report about a failed report would never end
-    if error is not None:
-        logging.info("router: could not report an error: %s", printable(error))
+            caller.log("could not be told: %s (%s)" % (message, e))

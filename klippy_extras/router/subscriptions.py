@@ -5,9 +5,15 @@
 # This file may be distributed under the terms of the GNU GPLv3 license.
 from typing import Any, Callable, Dict, FrozenSet, List, Optional, Protocol, Tuple
 
-from .errors import RouterError
+from .errors import RouterError, UsageError
 from .gcode_params import command, status_params
 from .printer import Done, Objects, Printer, PrinterListener, Status
+
+# Objects of one target that are read, and fields of one object, for all subscribers together:
+# reading 256 small ones takes this printer well under a millisecond
+MAX_OBJECTS = 256
+# Subscriptions that one printer may have
+MAX_SUBSCRIPTIONS = 256
 
 
 class Client(Protocol):
@@ -160,6 +166,7 @@ class Subscriptions(PrinterListener):
         """
         target.check_connected()
         feed = self._feed(target)
+        self._check_bounds(feed, owner, objects, callback)
         self._take_out(feed, lambda s: s.owner is owner and s.callback == callback)
         self._add(feed, _MacroSubscription(owner, target, objects, callback), done)
 
@@ -171,6 +178,7 @@ class Subscriptions(PrinterListener):
         Raises NotReady when the target is not connected.
         """
         target.check_connected()
+        self._check_bounds(self._feed(target), owner, objects, "")
         self._add(self._feed(target), _ClientSubscription(owner, target, objects, client), done)
 
     def follow(self, owner: Printer, target: Printer, objects: Objects, client: Client) -> None:
@@ -254,6 +262,26 @@ class Subscriptions(PrinterListener):
         return {f: v for f, v in values.items() if f not in known or known[f] != v}
 
     # -- inside
+
+    def _check_bounds(self, feed: _Feed, owner: Printer, objects: Objects, callback: str) -> None:
+        if len(feed.union.keys() | objects.keys()) > MAX_OBJECTS or any(
+            len(fields or ()) > MAX_OBJECTS for fields in objects.values()
+        ):
+            raise UsageError(
+                "Cannot subscribe: more than %d objects of %s would be read, or fields of one"
+                % (MAX_OBJECTS, feed.target.name)
+            )
+        others = [
+            s
+            for f in self._feeds.values()
+            for s in f.subscriptions
+            if s.owner is owner and not (f is feed and callback and s.callback == callback)
+        ]
+        if len(others) >= MAX_SUBSCRIPTIONS:
+            raise UsageError(
+                "%s has %d subscriptions already: end one with ROUTER_OBJECTS_UNSUBSCRIBE"
+                % (owner.name, MAX_SUBSCRIPTIONS)
+            )
 
     def _feed(self, target: Printer) -> _Feed:
         feed = self._feeds.get(target)
