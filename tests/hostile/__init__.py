@@ -1,0 +1,1 @@
+"""Peers that misbehave, and the instrument that shows whether the host noticed."""

@@ -1,0 +1,238 @@
+"""One host that prints, three healthy peers, and one that misbehaves in every way in turn."""
+
+# Copyright (C) 2026  Klipper Router contributors
+# This file may be distributed under the terms of the GNU GPLv3 license.
+import sys
+import time
+from pathlib import Path
+from typing import Any, Dict, NamedTuple, Optional
+
+from tests.lab import processes
+from tests.lab.lab import Lab
+
+from tests.lab.waiting import wait_until
+
+ROOT = Path(__file__).resolve().parents[2]
+
+MOVING = """
+[printer]
+kinematics: cartesian
+max_velocity: 300
+max_accel: 3000
+max_z_velocity: 10
+max_z_accel: 100
+[stepper_x]
+step_pin: gpio2
+dir_pin: gpio3
+microsteps: 16
+rotation_distance: 40
+endstop_pin: ^gpio14
+position_endstop: 0
+position_max: 200
+[stepper_y]
+step_pin: gpio5
+dir_pin: gpio6
+microsteps: 16
+rotation_distance: 40
+endstop_pin: ^gpio15
+position_endstop: 0
+position_max: 200
+[stepper_z]
+step_pin: gpio8
+dir_pin: gpio9
+microsteps: 16
+rotation_distance: 8
+endstop_pin: ^gpio16
+position_endstop: 0
+position_max: 200
+"""
+STANDING = """
+[printer]
+kinematics: none
+max_velocity: 300
+max_accel: 3000
+"""
+HOST = """
+[mcu]
+serial: @MCU@
+{printer}
+[virtual_sdcard]
+path: @FOLDER@/gcodes
+[force_move]
+enable_force_move: True
+[respond]
+[lab_lateness]
+[router]
+[router evil]
+sock: {evil}
+timeout: 1.0
+[router good]
+sock: {good}
+[router ok1]
+sock: {ok1}
+[router ok2]
+sock: {ok2}
+[gcode_macro SHOW]
+gcode:
+[gcode_macro NOTHING]
+gcode:
+"""
+GOOD = """
+[mcu]
+serial: @MCU@
+[printer]
+kinematics: none
+max_velocity: 300
+max_accel: 3000
+[respond]
+[gcode_macro NOTHING]
+gcode:
+[gcode_macro SLOW]
+gcode:
+    G4 P50
+    M400
+"""
+OK = """
+[mcu]
+serial: /dev/none
+[printer]
+kinematics: none
+max_velocity: 300
+max_accel: 3000
+[respond]
+[gcode_macro SEEN]
+variable_count: 0
+gcode:
+    SET_GCODE_VARIABLE MACRO=SEEN VARIABLE=count VALUE={count + 1}
+[gcode_macro ROUTER_ON_CONNECTED]
+gcode:
+    {% if params.PRINTER == "main" %}
+    {action_call_remote_method("router/objects/subscribe", target="main",
+        objects={"virtual_sdcard": ["file_position"], "toolhead": ["print_time"]},
+        gcode_callback="SEEN")}
+    {% endif %}
+"""
+
+
+class Figures(NamedTuple):
+    """What one trial showed. Times in seconds."""
+
+    way: str
+    ticks: int
+    p999: float
+    max: float
+    before_worst: str
+    longest: float
+    longest_name: str
+    share: float  # of one core, spent in the router's callbacks
+    log_lines: int  # of the host's log that name the peer
+
+
+class Trial:
+    """A context manager; way() may be called again and again."""
+
+    def __init__(self, kind: str, peer_kind: str) -> None:
+        self.lab = Lab()
+        socks = {name: self.lab.sock(name) for name in ("evil", "good", "ok1", "ok2")}
+        Path(socks["evil"]).parent.mkdir()
+        moving = kind != "klipper2023"  # its package has no kinematics but none
+        text = HOST.format(printer=MOVING if moving else STANDING, **socks)
+        self.host = self.lab.add(kind, "main", text, mcu="fake", strict=True)
+        self._write_print(moving)
+        self.host.start()
+        self.good = self.lab.printer(peer_kind, "good", GOOD, mcu="fake")
+        self.ok = self.lab.printer(peer_kind, "ok1", OK)
+        self.lab.printer(peer_kind, "ok2", OK)
+
+    def __enter__(self) -> "Trial":
+        self.lab.wait_ready()
+        self.until_ready("good", "ok1", "ok2")
+        self.host.script("SDCARD_PRINT_FILE FILENAME=long.gcode")
+        wait_until(lambda: self.print_state() == "printing", 20.0, "no print", [self.host])
+        return self
+
+    def __exit__(self, *args: Any) -> None:
+        self.lab.close()
+
+    def until_ready(self, *names: str) -> None:
+        """Wait until the host calls these peers ready."""
+
+        def ready() -> bool:
+            printers = self.host.query(["router"])["router"]["printers"]
+            return all(printers[name]["ready"] for name in names)
+
+        wait_until(ready, 20.0, f"{names} ready", self.lab.printers.values())
+
+    def print_state(self) -> str:
+        return str(self.host.query({"print_stats": ["state"]})["print_stats"]["state"])
+
+    def way(self, way: Optional[str], seconds: float) -> Figures:
+        """Let the peer misbehave for a while (None: no such peer), and measure the host."""
+        self.host.call("lab/lateness/reset")
+        log_start = len(self.host.log_text())
+        evil = self._start(way) if way else None
+        begin = time.monotonic()
+        try:
+            while time.monotonic() < begin + seconds:
+                self.check_service()
+                time.sleep(0.05)
+            lateness: Dict[str, Any] = self.host.call("lab/lateness", timeout=10.0)
+            elapsed = time.monotonic() - begin
+        finally:
+            if evil:
+                processes.end(evil)
+        longest = lateness["longest"] or {"": 0.0}
+        name = max(longest, key=lambda n: longest[n])
+        log = self.host.log_text()[log_start:].splitlines()
+        return Figures(
+            way or "nobody",
+            lateness["ticks"],
+            lateness["p999"],
+            lateness["max"],
+            lateness["before_worst"],
+            longest[name],
+            name,
+            lateness["total"] / elapsed,
+            sum("router: evil" in line for line in log),
+        )
+
+    def check_service(self) -> None:
+        """The host prints, and a healthy peer gets its script and its status."""
+        before = self._seen()
+        self.host.script("ROUTER_GCODE_SCRIPT TARGET=ok1 SCRIPT=NOTHING_TO_DO WAIT=1 ON_ERROR=warn")
+        assert self.host.state() == "ready", self.host.tail()
+        assert self.print_state() == "printing", self.host.tail()
+        wait_until(lambda: self._seen() > before, 10.0, "status", [self.host, self.ok])
+
+    def _seen(self) -> int:
+        return int(self.ok.query(["gcode_macro SEEN"])["gcode_macro SEEN"]["count"])
+
+    def _start(self, way: str) -> Any:
+        module = [sys.executable, "-m", "tests.hostile.fake_peers", way, self.lab.sock("evil")]
+        return processes.spawn(module, cwd=str(ROOT))
+
+    def _write_print(self, moving: bool) -> None:
+        lines = ["SET_KINEMATIC_POSITION X=10 Y=10 Z=10"] if moving else []
+        for i in range(20000):
+            corner = i % 4
+            x, y = (10, 30, 30, 10)[corner], (10, 10, 30, 30)[corner]
+            lines.append(f"G1 X{x + i % 7} Y{y} F6000" if moving else "G4 P100")
+        self.host.gcodes.mkdir(parents=True, exist_ok=True)
+        (self.host.gcodes / "long.gcode").write_text("\n".join(lines) + "\n")
+
+
+def show(figures: Figures, undisturbed: Optional[Figures]) -> str:
+    """One line of the table: milliseconds."""
+    added = (figures.p999 - undisturbed.p999) * 1000 if undisturbed else 0.0
+    return (
+        f"{figures.way:20} {figures.p999 * 1000:8.2f} {added:8.2f} {figures.max * 1000:8.2f}"
+        f" {figures.longest * 1000:8.2f} {figures.share * 100:7.1f} {figures.log_lines:5}"
+        f"  {figures.longest_name}"
+    )
+
+
+HEADER = (
+    f"{'peer':20} {'p99.9':>8} {'added':>8} {'max':>8} {'callback':>8} {'share %':>7} {'log':>5}"
+)
+
+
