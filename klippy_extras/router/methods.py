@@ -47,7 +47,8 @@ class Method(NamedTuple):
     name: str
     permission: Optional[str]
     run: Callable[[Request], None]
-    result_params: Optional[Callable[[Any], Dict[str, object]]]  # None: the callback gets none
+    # None: gcode_callback names a subscription there, and is not called with the result
+    result_params: Optional[Callable[[Any], Dict[str, object]]]
 
 
 class Methods:
@@ -67,9 +68,7 @@ class Methods:
             Method("router/objects/list", "status", self._objects_list, _objects_params),
             Method("router/objects/query", "status", self._objects_query, _query_params),
             Method("router/objects/subscribe", "status", self._objects_subscribe, None),
-            Method(
-                "router/objects/unsubscribe", "status", self._objects_unsubscribe, scalar_params
-            ),
+            Method("router/objects/unsubscribe", "status", self._objects_unsubscribe, None),
             Method("router/call", "call", self._call, scalar_params),
         ]
         self._table = {method.name: method for method in table}
@@ -178,7 +177,9 @@ class Methods:
                 request.caller, target, objects, request.client, request.done
             )
         else:
-            callback = _text(request.params, "gcode_callback")
+            callback = _optional_text(request.params, "gcode_callback")
+            if not callback:
+                raise UsageError("Missing parameter CALLBACK (gcode_callback)")
             self._subscriptions.subscribe(request.caller, target, objects, callback, request.done)
 
     def _objects_unsubscribe(self, request: Request) -> None:
