@@ -1,0 +1,587 @@
+#!/bin/sh
+# Installs Klipper Router into a Klipper or Kalico tree, and takes it out again
+#
+# Copyright (C) 2026  Klipper Router contributors
+#
+# This file may be distributed under the terms of the GNU GPLv3 license.
+#
+# Runs under dash and BusyBox ash. Everything is checked before anything is
+# changed. The tests set ROUTER_INSTALL_ROOT: where /proc, /etc and /run are.
+set -eu
+export LC_ALL=C
+unset CDPATH GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE
+
+HERE=$(cd "$(dirname -- "$0")" && pwd -P)
+SOURCE=$HERE/klippy_extras/router
+HOME=${HOME:-/root}
+SYSROOT=${ROUTER_INSTALL_ROOT:-}
+BEGIN="# Klipper Router, added by install.sh"
+END="# end of Klipper Router"
+TAB=$(printf '\t')
+NEWLINE='
+'
+
+usage() {
+    cat <<USAGE
+Usage: install.sh [--uninstall | --status | --help] [options]
+
+Links Klipper Router into the extras of Klipper, and prints the sections for
+printer.cfg. Nothing is restarted, and no config is changed, unless asked for.
+
+  -k PATH                  the folder of Klipper or Kalico (default:
+                           \$KLIPPER_PATH, ~/klipper, then the running one)
+  --host NAME              the instance that gets [router] (default: printer_data)
+  --write-config FILE      write the sections to a new file
+  --update-manager [FILE]  add Klipper Router to this moonraker.conf
+                           (default: that of the host instance)
+  --restart                then restart Klipper, unless a print is running
+  --allow-root             as root, also work on files of an ordinary user
+  --dry-run                only say what would be done
+  --uninstall              remove what install.sh has added
+  --status                 say what is installed where and from which commit
+USAGE
+}
+
+note() { echo "Note: $*" >&2; }
+one_line() { echo "$1" | tr '\n' ' ' | sed 's/ $//'; }
+user() { id -un 2>/dev/null || id -u; }
+
+die() {
+    echo "install.sh: $*" >&2
+    exit 1
+}
+
+# Says what is done and does it; with --dry-run it only says it.
+act() { # WHAT COMMAND...
+    what=$1
+    shift
+    changed=yes
+    if [ "$dry_run" = yes ]; then
+        echo "Would $what"
+    else
+        error=$("$@" 2>&1 </dev/null) || die "could not $what: $(one_line "$error")"
+        echo "Done: $what"
+    fi
+}
+
+# ---- Finding Klipper --------------------------------------------------------
+
+is_klipper_tree() { [ -f "$1/klippy/klippy.py" ] && [ -d "$1/klippy/extras" ]; }
+
+# One line for each running Klippy: tree, interpreter, API socket, by tabs.
+running_klippys() {
+    for process in "$SYSROOT"/proc/[0-9]*; do
+        arguments=$(2>/dev/null <"$process/cmdline" tr '\0' '\n') || continue
+        case $arguments in *klippy* | *kalico*) ;; *) continue ;; esac
+        fields=$(echo "$arguments" | awk -v tab="$TAB" '
+            NR == 1 { python = $0 }
+            previous == "-m" && /^klippy/ || /\/kalico$/ { source = "package" }
+            NR > 1 && /(^|\/)klippy\.py$/ { source = $0 }
+            previous == "-a" { socket = $0 }
+            { previous = $0 }
+            END { if (python ~ /python/ && source) print source tab python tab socket }')
+        [ -n "$fields" ] || continue
+        source=${fields%%"$TAB"*} rest=${fields#*"$TAB"}
+        tree=$(
+            cd -P "$process/cwd" || cd /
+            if [ "$source" = package ]; then
+                source=$("${rest%"$TAB"*}" -c 'import klippy; print(klippy.__path__[0] + "/.")')
+            fi
+            cd "$(dirname -- "$source")/.." && pwd -P
+        ) 2>/dev/null || continue
+        echo "$tree$TAB$rest"
+    done
+}
+
+running_trees() { echo "$RUNNING" | cut -f 1 | sort -u; }
+
+find_tree() {
+    TREE=${tree_option:-${KLIPPER_PATH:-}}
+    if [ -z "$TREE" ]; then
+        if is_klipper_tree "$HOME/klipper"; then TREE=$HOME/klipper; else TREE=$(running_trees); fi
+        case $TREE in
+        '') die "found no Klipper in ~/klipper and none running: give its folder with -k PATH" ;;
+        *"$NEWLINE"*) die "several Klippers run here, choose one: -k $(one_line "$TREE")" ;;
+        esac
+    fi
+    [ -e "$TREE" ] || die "there is no $TREE: give the folder of Klipper with -k PATH"
+    is_klipper_tree "$TREE" || die "$TREE is not a Klipper tree (no klippy/klippy.py and" \
+        "klippy/extras in it): give the folder of Klipper with -k PATH"
+    TREE=$(cd "$TREE" && pwd -P)
+}
+
+# Kalico has a folder of its own for extras, and refuses a name that is in both.
+find_place() {
+    KIND=Klipper PLACE=$TREE/klippy/extras/router OTHER=$TREE/klippy/plugins/router
+    if [ -d "$TREE/klippy/plugins" ] && ! is_left_by_kalico; then
+        KIND=Kalico OTHER=$PLACE PLACE=$TREE/klippy/plugins/router
+    fi
+}
+
+# A checkout that went back to Klipper keeps of plugins what git did not know.
+is_left_by_kalico() {
+    for entry in "$TREE"/klippy/plugins/*; do
+        case $entry in */router | */__pycache__) ;; *) return 1 ;; esac
+    done
+    grep -q extras "$TREE/klippy/klippy.py" && ! grep -q plugins "$TREE/klippy/klippy.py"
+}
+
+# Ours: it leads to this copy, or to a copy that is no longer there.
+is_our_link() {
+    [ -L "$1" ] || return 1
+    if [ -e "$1" ]; then
+        [ "$(cd "$1" 2>/dev/null && pwd -P)" = "$SOURCE" ]
+    else
+        case $(readlink "$1") in */klippy_extras/router) ;; *) return 1 ;; esac
+    fi
+}
+
+# The interpreter that runs this tree, as far as it can be known.
+find_python() {
+    environment=$(dirname "$TREE")/klippy-env
+    case $TREE in */site-packages) environment=$TREE/../../.. ;; esac
+    while IFS= read -r PYTHON; do
+        [ -z "$PYTHON" ] || ! command -v "$PYTHON" >/dev/null || return 0
+    done <<CANDIDATES
+$(echo "$RUNNING" | awk -F "$TAB" -v tree="$TREE" '$1 == tree { print $2; exit }')
+$environment/bin/python
+$TREE/.venv/bin/python
+$HOME/klippy-env/bin/python
+/usr/share/klippy-env/bin/python
+CANDIDATES
+    PYTHON=
+}
+
+# ---- Checks -----------------------------------------------------------------
+
+check_python() {
+    [ -n "$PYTHON" ] || return 0
+    version=$("$PYTHON" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null) ||
+        die "$PYTHON, the Python of this Klipper, does not run; nothing was changed"
+    case $version in
+    [012].* | 3.[0-7]) die "$PYTHON is Python $version and Klipper Router needs 3.8 or later:" \
+        "renew klippy-env first; nothing was changed" ;;
+    esac
+}
+
+# shellcheck disable=SC2012  # ls: a BusyBox need not have stat
+owner_of() { ls -ld -- "$1" | awk '{ print $3; exit }'; }
+
+# As root only what is root's, or whose owner has no name: nobody can log in as
+# that, so it is a firmware's.
+check_may_write() {
+    owner=$(owner_of "$1")
+    case $(id -u),$allow_root,$owner in
+    0,no,root | 0,no,[0-9]*) ;;
+    0,no,*) die "$1 belongs to $owner: run install.sh as $owner, without sudo, or with" \
+        "--allow-root; nothing was changed" ;;
+    esac
+    [ -w "$1" ] || die "$1 belongs to $owner and cannot be written by $(user); nothing was changed"
+}
+
+# What root makes belongs to whom the folder belongs.
+give_to_folder_owner() {
+    # shellcheck disable=SC2012
+    [ "$(id -u)" != 0 ] ||
+        chown -h "$(ls -ldn -- "$(dirname "$1")" | awk '{ print $3 ":" $4; exit }')" "$1"
+}
+
+check_name_is_free() {
+    for found in "$PLACE" "$PLACE.py" "$OTHER" "$OTHER.py"; do
+        case $KIND,$found in Klipper,*/plugins/*) continue ;; esac
+        if is_our_link "$found"; then continue; fi
+        if [ -L "$found" ]; then
+            found="$found, a link to $(readlink "$found")"
+        elif [ -d "$found" ]; then
+            found="$found, a folder"
+        elif [ ! -e "$found" ]; then
+            continue
+        fi
+        die "found $found, which is not this Klipper Router: move it away and run install.sh" \
+            "again; nothing was changed"
+    done
+}
+
+check_tree_is_writable() {
+    check_may_write "${PLACE%/*}"
+    if is_our_link "$OTHER"; then check_may_write "${OTHER%/*}"; fi
+    existing=$EXCLUDE
+    while [ -n "$existing" ] && [ ! -e "$existing" ]; do existing=$(dirname "$existing"); done
+    [ -z "$existing" ] || check_may_write "$existing"
+}
+
+# What the checks could not know, said once all else is well.
+say_doubts() {
+    [ -n "$PYTHON" ] ||
+        note "found no klippy-env to ask for its Python; Klipper Router needs 3.8 or later."
+    [ -z "$tree_option${KLIPPER_PATH:-}" ] || return 0
+    running=$(running_trees)
+    case $NEWLINE$running$NEWLINE in
+    "$NEWLINE$NEWLINE" | *"$NEWLINE$TREE$NEWLINE"*) ;;
+    *) note "$TREE is not the Klipper that runs now, see -k: $(one_line "$running")" ;;
+    esac
+}
+
+# ---- A marked block in a file, and out again byte for byte ------------------
+
+# The first line of the block says what else was added, for removing it.
+append_block() { # FILE TEXT
+    lead='' added=''
+    if [ ! -e "$1" ]; then
+        added=' (with this file)'
+        if [ ! -e "$(dirname "$1")" ]; then
+            added=' (with this file and its folder)'
+            mkdir "$(dirname "$1")" && give_to_folder_owner "$(dirname "$1")" || return
+        fi
+        : >"$1" && give_to_folder_owner "$1" || return
+    elif [ -n "$(tail -c 1 "$1")" ]; then
+        added=' (with the line break above)' lead=$NEWLINE
+    fi
+    printf '%s%s\n%s\n%s\n' "$lead" "$BEGIN$added" "$2" "$END" >>"$1"
+}
+
+has_block() { [ -f "$1" ] && grep -q "^$BEGIN" "$1" && grep -qx "$END" "$1"; }
+
+remove_block() { # FILE
+    first=$(grep "^$BEGIN" "$1")
+    last=$(tail -n 1 "$1")
+    text=$(sed "/^$BEGIN/,/^$END\$/d" "$1" && echo x) || return
+    text=${text%x}
+    case $first,$last in *"line break above),$END") text=${text%"$NEWLINE"} ;; esac
+    printf '%s' "$text" >"$1" || return
+    case $first in *"this file"*) [ -s "$1" ] || rm "$1" ;; esac
+    case $first in *"its folder"*) rmdir "$(dirname "$1")" || true ;; esac
+}
+
+# ---- The git exclude file ---------------------------------------------------
+
+find_exclude() {
+    EXCLUDE=
+    [ -e "$TREE/.git" ] || return 0
+    if EXCLUDE=$(git -C "$TREE" rev-parse --git-path info/exclude 2>/dev/null); then
+        case $EXCLUDE in /*) ;; *) EXCLUDE=$TREE/$EXCLUDE ;; esac
+    elif [ -d "$TREE/.git" ]; then
+        EXCLUDE=$TREE/.git/info/exclude
+    fi
+}
+
+# Both places, so that it stays right when the checkout changes between Klipper
+# and Kalico; no slash at the end, for a link is no folder.
+exclude_link() {
+    [ -n "$EXCLUDE" ] || return 0
+    if [ -f "$EXCLUDE" ] && grep -qx "/*${PLACE#"$TREE/"}" "$EXCLUDE"; then return; fi
+    act "add the link to $EXCLUDE" \
+        append_block "$EXCLUDE" "/klippy/extras/router$NEWLINE/klippy/plugins/router"
+}
+
+# ---- Instances and their config ---------------------------------------------
+
+find_instances() {
+    for base in "$HOME" "$(dirname "$TREE")"; do
+        base=$(cd "$base" 2>/dev/null && pwd -P) || continue
+        for data in "$base/printer_data" "$base"/printer_*_data; do
+            if [ -f "$data/config/printer.cfg" ] || [ -S "$data/comms/klippy.sock" ]; then
+                echo "$data"
+            fi
+        done
+    done | awk '!seen[$0]++'
+}
+
+instance_name() {
+    case ${1##*/} in
+    printer_data | '') echo main ;;
+    *) basename "$1" _data | sed 's/^printer_//; s/[^A-Za-z0-9_-]/_/g' ;;
+    esac
+}
+
+find_host() {
+    names=
+    while IFS= read -r HOST; do
+        [ -n "$HOST" ] || break
+        name=$(instance_name "$HOST")
+        case ${host_option:-$name} in "$name") return ;; esac
+        names="$names $name"
+    done <<LIST
+$INSTANCES
+LIST
+    [ -z "$host_option" ] || die "there is no instance called $host_option; found:${names:- none}"
+}
+
+peers() { echo "$INSTANCES" | grep -vxF "$HOST" || true; }
+
+host_sections() {
+    printf '[router]\nname: %s\n' "$(instance_name "$HOST")"
+    peers | while IFS= read -r peer; do
+        printf '\n[router %s]\nsock: %s/comms/klippy.sock\n' "$(instance_name "$peer")" "$peer"
+    done
+}
+
+check_config_file() {
+    [ -d "$(dirname -- "$config_file")" ] || die "there is no folder for $config_file"
+    config_file=$(cd "$(dirname -- "$config_file")" && pwd -P)/$(basename -- "$config_file")
+    if [ -e "$config_file" ] || [ -L "$config_file" ]; then
+        die "$config_file exists already: name a new file; nothing was changed"
+    fi
+    check_may_write "$(dirname "$config_file")"
+}
+
+write_config() { (set -C && host_sections >"$config_file") && give_to_folder_owner "$config_file"; }
+
+print_sections() {
+    host_config=${HOST:-$HOME/printer_data}/config/printer.cfg
+    if [ -n "$config_file" ]; then
+        printf '\nPut this line into %s:\n\n[include %s]\n' "$host_config" "$config_file"
+    else
+        printf '\nPut this into %s:\n\n%s\n' "$host_config" "$(host_sections)"
+    fi
+    peers | while IFS= read -r peer; do
+        printf '\nPut this line into %s/config/printer.cfg:\n\n[include %s]\n' \
+            "$peer" "$HERE/includes/router_api.cfg"
+    done
+    echo
+}
+
+# Every [router] and [router NAME] in the configs, but not in SAVE_CONFIG's backups.
+remaining_sections() {
+    echo "$INSTANCES" | while IFS= read -r data; do
+        [ ! -d "$data/config" ] || find "$data/config/" -name '*.cfg' \
+            ! -name 'printer-[0-9]*_[0-9]*.cfg' -exec grep -Hn '^\[router[] ]' {} \; || true
+    done
+}
+
+# ---- Moonraker --------------------------------------------------------------
+
+check_update_manager() {
+    [ -n "$moonraker_conf" ] || moonraker_conf=${HOST:-$HOME/printer_data}/config/moonraker.conf
+    [ -f "$moonraker_conf" ] || die "there is no $moonraker_conf: name it, --update-manager FILE"
+    ORIGIN=$(git -C "$HERE" remote get-url origin 2>/dev/null) || die "$HERE is no git clone with" \
+        "a remote called origin, so Moonraker cannot update it: install from a clone"
+    check_may_write "$moonraker_conf"
+    check_may_write "$(dirname "$moonraker_conf")"
+}
+
+back_up() {
+    copy=$1.$(date +%Y%m%d_%H%M%S).bak
+    while [ -e "$copy" ]; do copy=$copy.bak; done
+    cp -p "$1" "$copy" && give_to_folder_owner "$copy"
+}
+
+add_update_manager() {
+    if grep -E '^\[update_manager +klipper-router\]' "$moonraker_conf" \
+        "$(dirname "$moonraker_conf")"/*.conf >/dev/null; then
+        echo "Moonraker's update manager already has Klipper Router."
+        return
+    fi
+    act "keep a copy of $moonraker_conf beside it" back_up "$moonraker_conf"
+    act "add [update_manager klipper-router] to $moonraker_conf" append_block "$moonraker_conf" \
+        "[update_manager klipper-router]
+type: git_repo
+path: $HERE
+origin: $ORIGIN
+primary_branch: main
+managed_services: klipper"
+    echo "Restart Moonraker to let it know."
+}
+
+# The moonraker.conf files that install.sh has added to.
+our_moonraker_confs() {
+    printf '%s\n' "$moonraker_conf" "$INSTANCES" | sed '2,$s,$,/config/moonraker.conf,' |
+        awk '!seen[$0]++' | while IFS= read -r conf; do
+        ! has_block "$conf" || echo "$conf"
+    done
+}
+
+# ---- Restarting -------------------------------------------------------------
+
+# One command a line: of systemd, where Klipper is klipper, klipper-1 or
+# klipper-led, else of the init scripts.
+find_restart_commands() {
+    RESTART=
+    if [ -d "$SYSROOT/run/systemd/system" ] && command -v systemctl >/dev/null; then
+        RESTART=$(systemctl list-units --all --plain --no-legend --type=service 'klipper*' | awk '
+            !/-mcu/ && $1 ~ /^klipper(-[A-Za-z0-9_]+)?\.service$/ { print "systemctl restart " $1 }')
+    fi
+    [ -z "$RESTART" ] || return 0
+    RESTART=$(for script in "$SYSROOT"/etc/init.d/*klipper*; do
+        case $script in *mcu* | *[Ss]creen*) continue ;; esac
+        [ ! -x "$script" ] || echo "$script restart"
+    done)
+}
+
+# Prints print_stats.state, none, off, or nothing at all where no answer came.
+print_state() {
+    "${PYTHON:-python3}" - "$1" <<'PROGRAM'
+import json, socket, sys
+connection = socket.socket(socket.AF_UNIX)
+connection.settimeout(5.)
+try:
+    connection.connect(sys.argv[1])
+except (FileNotFoundError, ConnectionRefusedError):
+    print("off")
+    sys.exit()
+connection.sendall(json.dumps({"id": 1, "method": "objects/query", "params": {
+    "objects": {"print_stats": ["state"]}}}).encode() + b"\x03")
+data = b""
+while b"\x03" not in data:
+    data += connection.recv(4096) or sys.exit(1)
+status = json.loads(data.split(b"\x03")[0]).get("result", {}).get("status", {})
+print(status.get("print_stats", {}).get("state", "none"))
+PROGRAM
+}
+
+check_restart() {
+    find_restart_commands
+    [ -n "$RESTART" ] || die "found no service of Klipper: leave --restart out and restart" \
+        "Klipper the way it is started here; nothing was changed"
+    while IFS= read -r socket; do
+        [ -S "$socket" ] || continue
+        case $(print_state "$socket" 2>/dev/null) in
+        printing | paused) die "the printer at $socket has a print running or paused: restart" \
+            "when it is done; nothing was changed" ;;
+        "") die "the printer at $socket does not say whether it is printing: leave --restart out" \
+            "and restart it by hand; nothing was changed" ;;
+        esac
+    done <<SOCKETS
+$(echo "$INSTANCES" | sed 's,$,/comms/klippy.sock,')
+$(echo "$RUNNING" | cut -f 3)
+SOCKETS
+}
+
+# Not by act: polkit may ask the user for a password.
+restart_klipper() {
+    while IFS= read -r command <&3; do
+        if [ "$dry_run" = yes ]; then
+            echo "Would run $command"
+        else
+            # shellcheck disable=SC2086  # a command made above, of plain words
+            $command || die "'$command' failed: run it as root, with sudo for example"
+            echo "Done: $command"
+        fi
+    done 3<<COMMANDS
+$RESTART
+COMMANDS
+}
+
+say_how_to_restart() {
+    find_restart_commands
+    echo "When no print is running, restart Klipper's service (RESTART does not reload code)."
+    if [ "$(id -u)" != 0 ]; then RESTART=$(echo "$RESTART" | sed '/./s/^/sudo /'); fi
+    [ -z "$RESTART" ] || echo "$RESTART"
+}
+
+# ---- What can be asked for --------------------------------------------------
+
+make_link() { ln -sfn "$SOURCE" "$PLACE" && give_to_folder_owner "$PLACE"; }
+
+remove_other_link() {
+    rm "$OTHER" || return
+    [ "$KIND" = Kalico ] || rmdir "${OTHER%/*}" || true # left by Kalico
+}
+
+install() {
+    [ -f "$SOURCE/__init__.py" ] || die "there is no $SOURCE: run install.sh in a whole clone"
+    check_name_is_free
+    check_tree_is_writable
+    check_python
+    [ -z "$config_file" ] || check_config_file
+    [ "$update_manager" = no ] || check_update_manager
+    [ "$restart" = no ] || check_restart
+    say_doubts
+
+    if is_our_link "$OTHER"; then act "remove the link $OTHER" remove_other_link; fi
+    [ -e "$PLACE" ] || act "link $PLACE to $SOURCE" make_link
+    exclude_link
+    installed=$changed
+    [ "$installed" = yes ] || echo "Klipper Router is already installed in $TREE ($KIND)."
+    [ -z "$config_file" ] || act "write $config_file" write_config
+    [ "$update_manager" = no ] || add_update_manager
+    print_sections
+    if [ "$restart" = yes ]; then
+        restart_klipper
+    elif [ "$installed" = yes ]; then
+        say_how_to_restart
+    fi
+}
+
+uninstall() {
+    sections=$(remaining_sections)
+    confs=$(our_moonraker_confs)
+    check_tree_is_writable
+    while IFS= read -r conf; do
+        [ -z "$conf" ] || { check_may_write "$conf" && check_may_write "$(dirname "$conf")"; }
+    done <<CONFS
+$confs
+CONFS
+    if [ "$restart" = yes ]; then
+        [ -z "$sections" ] || die "Klipper would not start again: remove the sections from the" \
+            "config first: $(one_line "$sections"); nothing was changed"
+        check_restart
+    fi
+
+    if is_our_link "$PLACE"; then act "remove $PLACE" rm "$PLACE"; fi
+    if is_our_link "$OTHER"; then act "remove $OTHER" remove_other_link; fi
+    if has_block "$EXCLUDE"; then act "take the link out of $EXCLUDE" remove_block "$EXCLUDE"; fi
+    while IFS= read -r conf; do
+        [ -n "$conf" ] || continue
+        act "keep a copy of $conf beside it" back_up "$conf"
+        act "take [update_manager klipper-router] out of $conf" remove_block "$conf"
+    done <<CONFS
+$confs
+CONFS
+    [ "$changed" = yes ] || echo "Klipper Router is not installed in $TREE ($KIND)."
+    if [ -n "$sections" ]; then
+        note "Klipper will not start while these sections are in its config:$NEWLINE$sections"
+    fi
+    [ "$restart" = no ] || restart_klipper
+}
+
+commit_of() { git -C "$1" describe --always --tags --dirty 2>/dev/null || echo "unknown commit"; }
+
+status() {
+    echo "This copy: $HERE ($(commit_of "$HERE"))"
+    echo "Klipper:   $TREE ($KIND, $(commit_of "$TREE"), Python: ${PYTHON:-not found})"
+    installed=no
+    for link in "$PLACE" "$OTHER"; do
+        [ -L "$link" ] || continue
+        installed=$(readlink "$link")
+        echo "Installed: $link -> $installed ($(commit_of "$installed"))"
+    done
+    [ "$installed" != no ] || echo "Installed: no"
+    echo "$INSTANCES" | while IFS= read -r data; do
+        [ -z "$data" ] || echo "Instance:  $(instance_name "$data") in $data"
+    done
+    our_moonraker_confs | sed 's/^/Updates:   /'
+    remaining_sections | sed 's/^/Section:   /'
+}
+
+action=install tree_option='' host_option='' config_file='' moonraker_conf=''
+update_manager=no restart=no allow_root=no dry_run=no changed=no
+while [ $# -gt 0 ]; do
+    case $1,${2:-} in -k, | --host, | --write-config,) die "$1 needs a value; see --help" ;; esac
+    case $1 in
+    -k) tree_option=$2 && shift ;;
+    --host) host_option=$2 && shift ;;
+    --write-config) config_file=$2 && shift ;;
+    --update-manager)
+        update_manager=yes
+        case ${2:-} in '' | -*) ;; *) moonraker_conf=$2 && shift ;; esac
+        ;;
+    --uninstall) action=uninstall ;;
+    --status) action=status ;;
+    --restart) restart=yes ;;
+    --allow-root) allow_root=yes ;;
+    --dry-run) dry_run=yes ;;
+    -h | --help) usage && exit ;;
+    *) die "there is no option $1; see --help" ;;
+    esac
+    shift
+done
+
+RUNNING=$(running_klippys)
+find_tree
+find_place
+find_exclude
+find_python
+INSTANCES=$(find_instances)
+find_host
+"$action"

@@ -1,0 +1,157 @@
+"""install.sh on whole copies of the real Klippers, which then start with [router]."""
+
+# Copyright (C) 2026  Klipper Router contributors
+# This file may be distributed under the terms of the GNU GPLv3 license.
+import os
+import re
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, List
+
+import pytest
+
+from tests.lab import config
+from tests.lab.klippers import Klipper, available, klipper
+from tests.lab.printer import LabPrinter
+from tests.lab.waiting import wait_until
+
+from .bench import Bench, fingerprint, git
+
+# The lab's link is ROOT's; these trees get the bench's from install.sh
+NOT_COPIED = shutil.ignore_patterns("router")
+TREES = ["kalico", "kalico checkout", "klipper2023", "klipper2023 checkout", "klipper checkout"]
+GONE = """\
+{option}
+
+Once the underlying issue is corrected, use the "RESTART"
+command to reload the config and restart the host software.
+Printer is halted
+"""
+
+
+def copy_of(tree: str, folder: Path) -> Klipper:
+    """A copy of one of TREES in a folder, with how it is started."""
+    kind = tree.split()[0]
+    lab = klipper(kind)
+    if kind == "klipper":
+        checkout = Path(os.environ["KLIPPER_PATH"]).resolve()
+        few = ("--depth", "1", "--sparse")  # of lib/ and src/, 1,600 files
+        git(folder.parent, "clone", "-q", *few, checkout.as_uri(), folder.name)
+        git(folder, "sparse-checkout", "set", "klippy")
+        for name in ("klippy/chelper/c_helper.so", "klippy/extras/lab_console.py"):
+            shutil.copy(lab.cwd / name, folder / name, follow_symlinks=False)
+        with open(folder / ".git/info/exclude", "a") as exclude:
+            exclude.write("lab_console.py")  # no line break after it
+        return replace(lab, start=[lab.start[0], f"{folder}/klippy/klippy.py"], cwd=folder)
+    source = lab.extras.parent
+    shutil.copytree(source, folder / "klippy", symlinks=True, ignore=NOT_COPIED)
+    if "checkout" in tree:
+        (folder / ".gitignore").write_text("*.so\n__pycache__/\n")
+        git(folder, "init", "-q")
+        git(folder, "add", "-A")
+        git(folder, "commit", "-q", "-m", kind)
+    return replace(lab, cwd=folder)
+
+
+def cases() -> List[Any]:
+    """Each tree under one of the shells in turn: the shell makes no difference to Klippy."""
+    found = []
+    for number, tree in enumerate(TREES):
+        shell = ("dash", "busybox")[number % 2]
+        missing = pytest.mark.skipif(
+            not available(tree.split()[0]), reason="KLIPPER_PATH names no checkout of Klipper"
+        )
+        found.append(pytest.param(shell, tree, marks=missing, id=tree))
+    return found
+
+
+@pytest.mark.parametrize("shell, tree", cases(), indirect=["shell"])
+def test_install_update_and_uninstall(
+    bench: Bench, tree: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    shutil.rmtree(bench.tree)
+    copied = copy_of(tree, bench.tree)
+    place = "plugins" if "kalico" in tree else "extras"
+    bench.link = bench.tree / "klippy" / place / "router"
+    before = fingerprint(bench.tree)
+    bench.install().succeeded(f"link {bench.link} to {bench.source}")
+    assert bench.is_installed("checkout" in tree)
+    bench.install().succeeded("already installed")
+
+    with LabPrinter(copied.kind, "p", bench.folder, config.printing("[router]\n")) as printer:
+        printer.klipper = copied
+        printer.start().wait_ready()
+        assert printer.query(["router"])["router"]["name"] == "main"
+        if tree == "klipper checkout":
+            # Current Klipper counts what git ignores, too
+            untracked = re.findall("^Untracked files: (.*)", printer.log_text(), re.MULTILINE)
+            assert "klippy/extras/router" in untracked[0].split(", ")
+            assert printer.call("info")["software_version"].endswith("-dirty")
+
+        # An update: RESTART does not reload code, a restart of the service does
+        init = (bench.source / "__init__.py").read_text()
+        bench.push(
+            {
+                "klippy_extras/router/brand_new.py": 'import logging\nlogging.info("Brand new")\n',
+                "klippy_extras/router/__init__.py": init + "from . import brand_new\n",
+            }
+        )
+        git(bench.project, "pull", "-q")
+        printer.restart()
+        assert "Brand new" not in printer.log_text()
+        printer.stop()
+        printer.start().wait_ready()
+        assert "Brand new" in printer.log_text()
+        assert bench.is_installed("checkout" in tree)
+        printer.stop()
+
+        # Gone from Klipper, but not from the config
+        bench.install("--uninstall").succeeded()
+        assert fingerprint(bench.tree) == before
+        printer.start().wait_state("error")
+        assert printer.call("info")["state_message"] == GONE.format(
+            option="Section 'router' is not a valid config section"
+        )
+        printer.write_config(config.printing())
+        printer.stop()
+        printer.start().wait_ready()
+
+
+@pytest.mark.parametrize("shell", ["dash"], indirect=True)
+def test_restart_of_a_real_printer(bench: Bench, kind: str) -> None:
+    log = bench.systemd("klipper.service")
+    bench.install().succeeded()
+    text = config.printing(mcu="fake")
+    with LabPrinter(kind, "p", bench.folder, text, mcu="fake") as printer:
+        printer.start().wait_ready()
+        assert printer.process
+        pid = printer.process.pid
+        (bench.root / f"proc/{pid}").symlink_to(f"/proc/{pid}")
+        (printer.gcodes / "long.gcode").write_text("G4 P500\n" * 600)
+
+        def is_in(state: str) -> bool:
+            return str(printer.query(["print_stats"])["print_stats"]["state"]) == state
+
+        printer.script("SDCARD_PRINT_FILE FILENAME=long.gcode")
+        wait_until(lambda: is_in("printing"), 10, "printing", [printer])
+        bench.fails("--restart", saying="has a print running or paused")
+        printer.script("PAUSE")
+        wait_until(lambda: is_in("paused"), 10, "paused", [printer])
+        bench.fails("--restart", saying="has a print running or paused")
+        assert not log.exists()
+        printer.script("CANCEL_PRINT")
+        wait_until(lambda: is_in("cancelled"), 10, "cancelled", [printer])
+        bench.install("--restart").succeeded()
+        assert log.exists()
+
+        # Frozen, it cannot say
+        printer.freeze()
+        bench.install("--restart").failed("does not say whether it is printing")
+        printer.thaw()
+
+        # The same process shows where Klipper is
+        shutil.rmtree(bench.tree)
+        tree = printer.klipper.extras.parents[1]
+        bench.install("--status").succeeded(f"Klipper:   {tree} (")
