@@ -1,0 +1,16 @@
+#!/usr/bin/env bash
+# Runs an example: real Klippys on emulated micro-controllers; without arguments, lists them.
+#
+# Copyright (C) 2026  Klipper Router contributors
+# This file may be distributed under the terms of the GNU GPLv3 license.
+#
+# Needs python3 (3.9 or later, with pip and venv) and gcc. PYTHON=... chooses
+# another interpreter.
+set -euo pipefail
+
+PYTHON=${PYTHON:-python3}
+if ! command -v "$PYTHON" >/dev/null; then
+    echo "run.sh: $PYTHON is not there: install python3." >&2
+    exit 1
+fi
+exec "$PYTHON" "$(dirname "${BASH_SOURCE[0]}")/run.py" "$@"
