@@ -1,7 +1,7 @@
 """Whatever a peer does, the host stays ready and prints on, and the healthy peers are served.
 
-The figures are a benchmark's (tests.hostile.bench); here are only bounds that no load of the machine
-can break.
+The figures are a benchmark's (tests.hostile.bench); here are only bounds that no load of the
+machine can break.
 """
 
 # Copyright (C) 2026  Klipper Router contributors

@@ -1,4 +1,4 @@
-"""Peers that misbehave, each in its own way: `python -m tests.hostile.fake_peers WAY SOCK`.
+"""Peers that misbehave, each in its own way: `python -m tests.hostile.fake_peers WAY SOCK ...`.
 
 A FakePeer answers as a Klippy does, as far as the router asks; its subclasses spoil one thing each.
 Standard library only; a process of its own, so that it costs the measured Klippy nothing but what
@@ -13,6 +13,7 @@ import random
 import selectors
 import socket
 import sys
+import threading
 import time
 from typing import Any, Dict, List, Optional, Type
 
@@ -112,6 +113,7 @@ class FakePeer:
         self.serve(server)
 
     def serve(self, server: socket.socket) -> None:
+        patience = 1.0 if type(self).beat is FakePeer.beat else 0.001
         while True:
             with selectors.DefaultSelector() as selector:
                 selector.register(server, selectors.EVENT_READ)
@@ -121,7 +123,7 @@ class FakePeer:
                         events |= selectors.EVENT_READ
                     if events:
                         selector.register(connection.sock, events, connection)
-                ready = selector.select(0.001)
+                ready = selector.select(patience)
             for key, events in ready:
                 if key.data is None:
                     self._accept(server)
@@ -207,8 +209,8 @@ class WrongTypes(FakePeer):
     def beat(self, connection: Connection, now: float) -> None:
         for _ in range(self.due(connection, now, 100)):
             keys = ("id", "method", "params", "result", "error")
-            message = {k: self.random.choice(self.THINGS) for k in keys if self.random.random() < 0.6}
-            self.send(connection, message)
+            chosen = [key for key in keys if self.random.random() < 0.6]
+            self.send(connection, {key: self.random.choice(self.THINGS) for key in chosen})
 
 
 class WrongAnswers(FakePeer):
@@ -366,9 +368,7 @@ class AnswersTwice(FakePeer):
 class UnencodableValues(FakePeer):
     """NaN, infinity, integers without end and lone surrogates, wherever a value can stand."""
 
-    NASTY = (
-        b'{"a":NaN,"b":Infinity,"c":"\\ud800","d":1e999,"e":' + b"9" * 40 + b',"f":"\\udfff\\u0000"}'
-    )
+    NASTY = b'{"a":NaN,"b":Infinity,"c":"\\ud800","d":1e999,"e":%s,"f":"\\udfff\\u0000"}' % (b"9" * 40)
 
     def beat(self, connection: Connection, now: float) -> None:
         for _ in range(self.due(connection, now, 20)):
@@ -379,7 +379,7 @@ class UnencodableValues(FakePeer):
             ):
                 message = b'{"method":"router/event/trigger","params":%s}' % params
                 self.send_bytes(connection, message + ETX)
-            status = b'{"toolhead":%s,"print_stats":{"state":"\\ud800","filename":NaN}}' % self.NASTY
+            status = b'{"toolhead":%s,"print_stats":{"state":"\\ud800"}}' % self.NASTY
             params = b'{"eventtime":1.0,"status":%s}' % status
             message = b'{"method":"router/objects/update","params":%s}' % params
             self.send_bytes(connection, message + ETX)
@@ -433,4 +433,7 @@ WAYS: Dict[str, Type[FakePeer]] = {
 }
 
 if __name__ == "__main__":
-    {**WAYS, "Healthy": Healthy}[sys.argv[1]](sys.argv[2]).run()
+    way = {**WAYS, "Healthy": Healthy}[sys.argv[1]]
+    servers = [threading.Thread(target=way(path).run) for path in sys.argv[2:]]
+    for server in servers:
+        server.start()

@@ -9,7 +9,6 @@ from typing import Any, Dict, NamedTuple, Optional
 
 from tests.lab import processes
 from tests.lab.lab import Lab
-
 from tests.lab.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -1,0 +1,243 @@
+"""Random accidents of real peers while the host prints, and the books that must balance after them.
+
+`python -m tests.hostile.chaos [ROUNDS [SEED [HOST_KIND [PEER_KIND]]]]`
+"""
+
+# Copyright (C) 2026  Klipper Router contributors
+# This file may be distributed under the terms of the GNU GPLv3 license.
+import collections
+import os
+import random
+import re
+import sys
+import threading
+import time
+from typing import Any, Callable, Dict, List
+
+from tests.hostile.trial import MOVING, STANDING
+from tests.lab.api import Api, ApiClosed, ApiError
+from tests.lab.lab import Lab
+from tests.lab.printer import LabPrinter
+from tests.lab.waiting import wait_until
+
+PEERS = ("p1", "p2", "p3")
+HOST = """
+[mcu]
+serial: @MCU@
+{printer}
+[virtual_sdcard]
+path: @FOLDER@/gcodes
+[force_move]
+enable_force_move: True
+[respond]
+[router]
+{peers}
+[gcode_macro TRUTH]
+variable_value: 0
+gcode:
+[gcode_macro ROUTER_ON_ERROR]
+gcode:
+    M118 report TARGET={{params.TARGET}}
+"""
+PEER = """
+[mcu]
+serial: @MCU@
+[printer]
+kinematics: none
+max_velocity: 300
+max_accel: 3000
+[respond]
+[gcode_macro ROUTER_ON_READY]
+gcode:
+    {action_call_remote_method("router/event/subscribe", event="tick", gcode="TICK")}
+    {action_call_remote_method("router/objects/subscribe", target="main",
+        objects={"gcode_macro TRUTH": ["value"]}, gcode_callback="TOLD")}
+[gcode_macro TICK]
+gcode:
+    M118 tick {params.N}
+[gcode_macro TOLD]
+gcode:
+    M118 told {params.GCODE_MACRO_TRUTH_VALUE}
+"""
+
+
+class Books:
+    """What was triggered, and what was delivered, failed or reported, for each peer."""
+
+    def __init__(self) -> None:
+        self.delivered: Dict[str, List[int]] = {peer: [] for peer in PEERS}
+        self.failed: Dict[str, int] = collections.Counter()
+        self.triggered = 0
+
+
+class Traffic(threading.Thread):
+    """Triggers an event 20 times a second and changes a status of the host with each."""
+
+    def __init__(self, host: LabPrinter, books: Books) -> None:
+        super().__init__(daemon=True)
+        self.host, self.books = host, books
+        self.stopping = threading.Event()
+        self.error: List[BaseException] = []
+
+    def run(self) -> None:
+        try:
+            with self.host.api(timeout=30.0) as api:
+                while not self.stopping.is_set():
+                    self._tick(api)
+                    time.sleep(0.05)
+        except (ApiClosed, ApiError, TimeoutError) as e:
+            self.error.append(e)
+
+    def _tick(self, api: Api) -> None:
+        self.books.triggered += 1
+        number = self.books.triggered
+        script = f"SET_GCODE_VARIABLE MACRO=TRUTH VARIABLE=value VALUE={number}"
+        api.call("gcode/script", {"script": script}, timeout=30.0)
+        params = {"event": "tick", "context": {"n": number}}
+        result = api.call("router/event/trigger", params, timeout=30.0)
+        for peer in result["delivered"]:
+            self.books.delivered[peer].append(number)
+        for peer in result["failed"]:
+            self.books.failed[peer] += 1
+
+
+def kill(peer: LabPrinter) -> None:
+    peer.kill()
+    peer.start()
+
+
+def freeze(peer: LabPrinter) -> None:
+    peer.freeze()
+    time.sleep(random.choice((0.1, 0.5, 1.5)))
+    peer.thaw()
+
+
+def restart(peer: LabPrinter) -> None:
+    peer.begin_restart()
+
+
+def firmware_restart(peer: LabPrinter) -> None:
+    peer.begin_restart(firmware=True)
+
+
+def emergency(peer: LabPrinter) -> None:
+    peer.script("M112")
+    peer.wait_state("shutdown")
+    peer.begin_restart(firmware=True)
+
+
+def remove_socket(peer: LabPrinter) -> None:
+    os.unlink(peer.sock)
+    time.sleep(0.2)
+    kill(peer)  # Klippy makes it again when it starts
+
+
+ACCIDENTS: List[Callable[[LabPrinter], None]] = [
+    kill,
+    freeze,
+    restart,
+    firmware_restart,
+    emergency,
+    remove_socket,
+]
+
+
+def chaos(
+    rounds: int, seed: int, kind: str, peer_kind: str, say: Callable[[str], None] = print
+) -> None:
+    """Raises AssertionError when the print was hurt or the books do not balance."""
+    choice = random.Random(seed)
+    random.seed(seed)
+    moving = kind != "klipper2023"  # its package has no kinematics but none
+    with Lab() as lab:
+        sections = "".join(f"[router {p}]\nsock: {lab.sock(p)}\ntimeout: 1.0\n" for p in PEERS)
+        text = HOST.format(printer=MOVING if moving else STANDING, peers=sections)
+        host = lab.add(kind, "main", text, mcu="fake", strict=True)
+        lines = ["SET_KINEMATIC_POSITION X=10 Y=10 Z=10"] if moving else []
+        for i in range(200000):
+            x, y = ((10, 10), (30, 10), (30, 30), (10, 30))[i % 4]
+            lines.append(f"G1 X{x + i % 7} Y{y} F6000" if moving else "G4 P100")
+        (host.gcodes / "long.gcode").write_text("\n".join(lines) + "\n")
+        host.start()
+        peers = [lab.printer(peer_kind, name, PEER, mcu="fake") for name in PEERS]
+        lab.wait_ready()
+        until_ready(host)
+        host.script("SDCARD_PRINT_FILE FILENAME=long.gcode")
+        books = Books()
+        traffic = Traffic(host, books)
+        traffic.start()
+        done: Dict[str, int] = collections.Counter()
+        for number in range(rounds):
+            accident, peer = choice.choice(ACCIDENTS), choice.choice(peers)
+            accident(peer)
+            done[accident.__name__] += 1
+            peer.wait_ready()
+            time.sleep(choice.choice((0.0, 0.3, 1.0)))
+            assert host.state() == "ready", host.tail()
+            if (number + 1) % 20 == 0:
+                say(f"chaos: {number + 1} rounds, {books.triggered} events")
+        until_ready(host)
+        time.sleep(1.0)
+        traffic.stopping.set()
+        traffic.join()
+        assert not traffic.error, traffic.error
+        check(host, peers, books)
+        say(f"chaos: {dict(done)}")
+        for peer in peers:
+            say(f"chaos: {peer.name}: {account(peer, host, books)}")
+
+
+def until_ready(host: LabPrinter) -> None:
+    def ready() -> bool:
+        printers = host.query(["router"])["router"]["printers"]
+        return all(printers[name]["ready"] for name in PEERS)
+
+    wait_until(ready, 30.0, "all peers ready", [host])
+
+
+def ticks(peer: LabPrinter) -> List[int]:
+    """The events that it has seen, in order."""
+    found = (re.search(r"tick (\d+)", line) for line in peer.console)
+    return [int(match.group(1)) for match in found if match]
+
+
+def account(peer: LabPrinter, host: LabPrinter, books: Books) -> Dict[str, Any]:
+    seen = ticks(peer)
+    reports = sum(f"report TARGET={peer.name}" in line for line in host.console)
+    return {
+        "delivered": len(books.delivered[peer.name]),
+        "seen": len(seen),
+        "seen twice": len(seen) - len(set(seen)),
+        "reported": reports,
+        "refused": books.failed[peer.name],
+    }
+
+
+def check(host: LabPrinter, peers: List[LabPrinter], books: Books) -> None:
+    """The print was not hurt; every event was seen once or reported; the last status is true."""
+    state = host.query({"print_stats": ["state", "message"]})["print_stats"]
+    assert state["state"] == "printing", state
+    assert host.mcu_dump()["late_count"] == 0
+    for peer in peers:
+        last = f"tick {books.delivered[peer.name][-1]}"
+        peer.wait_line(last, 20.0)
+        peer.wait_line(f"told {books.triggered}", 20.0)
+        figures = account(peer, host, books)
+        seen, delivered = ticks(peer), books.delivered[peer.name]
+        assert figures["seen twice"] == 0, (peer.name, figures)
+        assert set(seen) <= set(delivered), (peer.name, sorted(set(seen) - set(delivered))[:10])
+        assert seen == sorted(seen), (peer.name, "not in the order triggered")
+        assert len(delivered) - len(seen) <= figures["reported"], (peer.name, figures)
+        told = [line for line in peer.console if "told " in line]
+        assert told[-1].endswith(f"told {books.triggered}"), told[-3:]
+    assert "internal error" not in host.log_text()
+
+
+def main(
+    rounds: str = "200", seed: str = "1", kind: str = "kalico", peer_kind: str = "kalico"
+) -> None:
+    chaos(int(rounds), int(seed), kind, peer_kind, lambda line: print(line, flush=True))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
