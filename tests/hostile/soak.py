@@ -1,6 +1,6 @@
 """Soak: a host with 8 busy peers for many minutes; its memory and open files must stay flat.
 
-`python -m tests.hostile.soak MINUTES [HOST_KIND]`. Also measures what one idle peer costs in memory.
+`python -m tests.hostile.soak MINUTES [HOST_KIND]`. Also: what one idle peer costs in memory.
 """
 
 # Copyright (C) 2026  Klipper Router contributors

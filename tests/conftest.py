@@ -1,0 +1,107 @@
+"""Fixtures: real printers of every kind of Klipper, and their last words when a test fails."""
+
+# Copyright (C) 2026  Klipper Router contributors
+# This file may be distributed under the terms of the GNU GPLv3 license.
+#
+# A test that takes `kind` runs once on every kind of Klipper that is here; one that takes `pair`
+# gets (kind of the host, kind of the peers). Both have module scope, so that fixtures of module
+# scope can depend on them and share their printers.
+from typing import Any, Generator, Iterator, List, Tuple
+
+import pytest
+
+from tests.lab.klippers import ALL_KINDS, KINDS, available
+from tests.lab.lab import LIVE, Lab
+
+PAIR_CHOICES = ("few", "same", "mixed", "all")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("printers")
+    group.addoption(
+        "--kinds",
+        help=f"only these kinds of Klipper, separated by commas: {', '.join(ALL_KINDS)}",
+    )
+    group.addoption(
+        "--pairs",
+        default="few",
+        choices=PAIR_CHOICES,
+        help="(host, peer) kinds to combine; few: every kind once as host and once as peer"
+        " of another kind, and once with its own",
+    )
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    header = "klippers: " + ", ".join(chosen_kinds(config))
+    return header if available("klipper") else header + " (KLIPPER_PATH is not set)"
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    kinds = chosen_kinds(metafunc.config)
+    if "kind" in metafunc.fixturenames:
+        metafunc.parametrize("kind", kinds, scope="module")
+    if "pair" in metafunc.fixturenames:
+        marker = metafunc.definition.get_closest_marker("pairs")
+        choice = marker.args[0] if marker else metafunc.config.getoption("--pairs")
+        pairs = pairs_of(kinds, choice)
+        metafunc.parametrize("pair", pairs, ids=["+".join(pair) for pair in pairs], scope="module")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: List[pytest.Item]) -> None:
+    """Keep the tests that share printers on one worker of pytest-xdist."""
+    for item in items:
+        if "shared_lab" in getattr(item, "fixturenames", ()):
+            params = getattr(getattr(item, "callspec", None), "params", {})
+            kinds = params.get("kind"), params.get("pair")
+            item.add_marker(pytest.mark.xdist_group(f"{item.path.stem} {kinds}"))
+
+
+def chosen_kinds(config: pytest.Config) -> List[str]:
+    """The kinds of Klipper of this run."""
+    chosen = config.getoption("--kinds")
+    if not chosen:
+        return [kind for kind in KINDS if available(kind)]
+    kinds: List[str] = chosen.split(",")
+    for kind in kinds:
+        if kind not in ALL_KINDS or not available(kind):
+            raise pytest.UsageError(f"--kinds: {kind} is not here; known: {', '.join(ALL_KINDS)}")
+    return kinds
+
+
+def pairs_of(kinds: List[str], choice: str) -> List[Tuple[str, str]]:
+    """(host, peer) kinds: the `few`, `same`, `mixed` or `all` combinations of `kinds`."""
+    every = [(host, peer) for host in kinds for peer in kinds]
+    if choice == "same":
+        return [(host, peer) for host, peer in every if host == peer]
+    if choice == "mixed":
+        return [(host, peer) for host, peer in every if host != peer]
+    if choice == "all":
+        return every
+    others = dict(zip(kinds, kinds[1:] + kinds[:1]))
+    return [(host, peer) for host, peer in every if peer in (host, others[host])]
+
+
+@pytest.fixture
+def lab() -> Iterator[Lab]:
+    """A laboratory of this test's own."""
+    with Lab() as own:
+        yield own
+
+
+@pytest.fixture(scope="module")
+def shared_lab() -> Iterator[Lab]:
+    """A laboratory for all tests of a module: starting printers takes most of a test's time."""
+    with Lab() as shared:
+        yield shared
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: "pytest.CallInfo[Any]"
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if report.failed:
+        for live in list(LIVE):
+            report.sections.append(("printers", live.tail()))
+    return report

@@ -1,0 +1,4 @@
+"""Real Klippys without hardware, for tests and examples; standard library only."""
+
+# Copyright (C) 2026  Klipper Router contributors
+# This file may be distributed under the terms of the GNU GPLv3 license.
