@@ -368,7 +368,7 @@ class AnswersTwice(FakePeer):
 class UnencodableValues(FakePeer):
     """NaN, infinity, integers without end and lone surrogates, wherever a value can stand."""
 
-    NASTY = b'{"a":NaN,"b":Infinity,"c":"\ud800","d":1e999,"e":99999999999999999999999}'
+    NASTY = b'{"a":NaN,"b":Infinity,"c":"\\ud800","d":1e999,"e":99999999999999999999999}'
 
     def beat(self, connection: Connection, now: float) -> None:
         for _ in range(self.due(connection, now, 20)):

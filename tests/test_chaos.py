@@ -1,0 +1,12 @@
+"""A short run of tests.hostile.chaos with a fixed seed; the long one is tests/run.sh --chaos."""
+
+# Copyright (C) 2026  Klipper Router contributors
+# This file may be distributed under the terms of the GNU GPLv3 license.
+import pytest
+
+from tests.hostile.chaos import chaos
+
+
+@pytest.mark.timeout(300)
+def test_accidents_of_the_peers_do_not_hurt_the_print_and_the_books_balance(kind: str):
+    chaos(rounds=8, seed=7, kind=kind, peer_kind="kalico", say=lambda line: None)
