@@ -209,6 +209,7 @@ class Commands:
         if on_error not in _ON_ERROR:
             raise gcmd.error("Invalid ON_ERROR '%s': write raise, pause or warn" % (on_error,))
         timeout = gcmd.get_float("TIMEOUT", DEFAULT_TIMEOUT, above=0.0)
+        self._reports.last_error = ""  # so that a macro after it sees whether this wait failed
         try:
             self._checked(gcmd, lambda: wait(timeout))
         except RouterError as e:

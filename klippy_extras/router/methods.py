@@ -10,6 +10,7 @@ from .events import Client as EventClient
 from .events import Events
 from .gcode_params import (
     command,
+    is_bare_command,
     parameter_name,
     parameter_text,
     parse_context,
@@ -87,6 +88,7 @@ class Methods:
         callback = _optional_text(request.params, "gcode_callback")
         result_params = method.result_params
         if callback and result_params is not None:
+            _check_macro(callback)
             request = request._replace(
                 done=_with_callback(caller, callback, result_params, request.done)
             )
@@ -180,6 +182,7 @@ class Methods:
             callback = _optional_text(request.params, "gcode_callback")
             if not callback:
                 raise UsageError("Missing parameter CALLBACK (gcode_callback)")
+            _check_macro(callback)
             self._subscriptions.subscribe(request.caller, target, objects, callback, request.done)
 
     def _objects_unsubscribe(self, request: Request) -> None:
@@ -245,6 +248,11 @@ def _check_allowed(caller: Printer, permission: str, what: str) -> None:
             "%s may not use %s: add '%s' to option 'allow' in section 'router %s' of the host"
             % (caller.name, what, permission, caller.name)
         )
+
+
+def _check_macro(name: str) -> None:
+    if not is_bare_command(name):
+        raise UsageError("Invalid CALLBACK '%s': write the name of a macro" % (name,))
 
 
 def _check_event(event: str) -> None:

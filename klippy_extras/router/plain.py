@@ -38,6 +38,10 @@ def plain(value: Any, max_depth: int = MAX_DEPTH) -> Any:
     lists, and what JSON does not know its str(). Raises ValueError for values nested deeper than
     max_depth.
     """
+    return _plain(value, max_depth, max_depth)
+
+
+def _plain(value: Any, depth: int, max_depth: int) -> Any:
     kind = type(value)
     if kind is str:
         return plain_text(value)
@@ -48,13 +52,13 @@ def plain(value: Any, max_depth: int = MAX_DEPTH) -> Any:
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else None
     if isinstance(value, int):
-        return plain(int(value))
-    if max_depth <= 0:
-        raise ValueError("nested deeper than %d levels" % (MAX_DEPTH,))
+        return _plain(int(value), depth, max_depth)
+    if depth <= 0:
+        raise ValueError("nested deeper than %d levels" % (max_depth,))
     if isinstance(value, dict):
-        return {plain_text(str(k)): plain(v, max_depth - 1) for k, v in value.items()}
+        return {plain_text(str(k)): _plain(v, depth - 1, max_depth) for k, v in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):
-        return [plain(v, max_depth - 1) for v in value]
+        return [_plain(v, depth - 1, max_depth) for v in value]
     return plain_text(str(value))
 
 

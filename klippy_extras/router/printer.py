@@ -86,7 +86,7 @@ class Printer(ABC):
 
     def describe(self) -> List[str]:
         """How it is, in a few words each."""
-        words = ["ready" if self.ready else str(self.not_ready())[len(self.name) + 1 :]]
+        words = ["ready" if self.ready else str(self.not_ready())[len(self.name + " is ") :]]
         if self._queue:
             words.append("%d scripts waiting" % (len(self._queue),))
         return words

@@ -33,6 +33,8 @@ MAX_REQUESTS = 32
 # turn for at least the second time: a peer that floods us gets a fifth of our time at most
 MAX_CALLBACK_TIME = 0.0005
 CATCH_UP_PAUSE = 0.002
+# Characters of state_message that are kept
+MAX_STATE_MESSAGE = 2000
 
 Receiver = Callable[[Printer, str, Dict[str, Any]], None]
 
@@ -263,7 +265,9 @@ class RemotePrinter(Printer):
     def _state_changed(self, state: str, message: str) -> None:
         if self.connected:
             self.log("is %s" % (state,))
-        self._set_state(plain_text(printable(state)), plain_text(message[:2000]), False)
+        self._set_state(
+            plain_text(printable(state)), plain_text(message[:MAX_STATE_MESSAGE]), False
+        )
 
     # -- is it alive
 

@@ -57,7 +57,7 @@ class Router:
         settings = read_settings(config, host.own_sock)
         self._local = LocalPrinter(host, settings.name, settings.status_interval)
         self._reports = Reports(host.respond_error)
-        self._subscriptions = Subscriptions()
+        self._subscriptions = Subscriptions(self._callback_failed)
         self._events = Events(self._handler_failed, host.reactor.monotonic)
         self._waits = Waits(host, self._subscriptions, self._events)
         self._motion = Motion(host)
@@ -69,7 +69,7 @@ class Router:
         remote_methods = RemoteMethods(methods, self._reports)
         for peer in settings.peers:
             self._add_peer(peer, methods, remote_methods)
-        self._watchdog = Watchdog(host.timers, settings.name, self._peers.values())
+        self._watchdog = Watchdog(host.timers, self._local, self._peers.values())
         self._listen(settings)
         remote_methods.register_on(host, self._local)
         Endpoints(host, methods, self._local).register()
@@ -216,12 +216,15 @@ class Router:
 
     # -- inside
 
+    def _callback_failed(self, owner: Printer, target: Printer, error: RouterError) -> None:
+        self._reports.failed(owner, "router/objects/subscribe", target.name, error)
+
     def _handler_failed(self, caller: Printer, target: Printer, error: RouterError) -> None:
         self._reports.failed(caller, "router/event/trigger", target.name, error)
 
     def _status_lines(self) -> List[str]:
         lines = [
-            "Router '%s': %d peers, %d subscriptions, %d event handlers"
+            "Router '%s': peers: %d, subscriptions: %d, event handlers: %d"
             % (
                 self._local.name,
                 len(self._peers),

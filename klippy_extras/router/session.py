@@ -187,11 +187,14 @@ class Session:
         if self._ping_at is None:
             if now < silent_until - self._timeout * 0.5:
                 return silent_until - self._timeout * 0.5
-            self._ping_at = now
-            self._ask(_Own.PING, "info", {})
+            self._ping(now)
         elif now >= silent_until:
             raise TimedOut("did not answer within %.1f seconds" % (self._timeout,))
         return silent_until
+
+    def _ping(self, now: float) -> None:
+        self._ping_at = now
+        self._ask(_Own.PING, "info", {})
 
     # -- what the peer says
 
@@ -238,10 +241,10 @@ class Session:
         if own == _Own.HELP:
             self._commands = frozenset(str(name) for name in result)
             return self._check_prepared()
-        if self._ping_at is not None:
-            self.latency = now - self._ping_at
-            self._ping_at = None
         events: List[Event] = []
+        ping_at, self._ping_at = self._ping_at, None
+        if own == _Own.PING and ping_at is not None:
+            self.latency = now - ping_at
         if own == _Own.INFO:
             self.phase = CONNECTED
             self._stale = True
@@ -316,6 +319,7 @@ class Session:
         if self.phase != PREPARING or self._commands is None or not self._restored:
             return []
         self.phase = READY
+        self._ping(self._received_at)
         return [Ready(self._commands)]
 
     def _subscribe(self) -> None:

@@ -16,6 +16,10 @@ MAX_OBJECTS = 256
 MAX_SUBSCRIPTIONS = 256
 
 
+# A callback could not even be written: (owner, target, error)
+Report = Callable[[Printer, Printer, RouterError], None]
+
+
 class Client(Protocol):
     """Where updates go that no macro gets: an API client's connection, for example."""
 
@@ -48,9 +52,12 @@ class _Subscription:
 class _MacroSubscription(_Subscription):
     """Runs a macro of its owner; one callback at a time is on its way."""
 
-    def __init__(self, owner: Printer, target: Printer, objects: Objects, callback: str) -> None:
+    def __init__(
+        self, owner: Printer, target: Printer, objects: Objects, callback: str, report: Report
+    ) -> None:
         super().__init__(owner, target, objects)
         self.callback = callback
+        self._report = report
         self._on_its_way = False
         self._sent: Status = {}
 
@@ -70,12 +77,14 @@ class _MacroSubscription(_Subscription):
         sent, self._sent = self._sent, {}
         if self.closed:
             return
-        # A macro that raises an error has said so on its own console, where its author looks
-        if error is not None and not self.owner.ready:
+        if isinstance(error, UsageError):
+            self._report(self.owner, self.target, error)
+        elif error is not None and not self.owner.ready:
             # It may not have seen these values: they are told again when it is back
             newer, self.pending = self.pending, sent
             for name, values in newer.items():
                 self.add(name, values)
+        # A macro that raised an error has said so on its own console, where its author looks
         self.deliver()
 
 
@@ -145,9 +154,10 @@ def _without_none(values: Dict[str, Any]) -> Dict[str, Any]:
 
 
 class Subscriptions(PrinterListener):
-    """All status subscriptions, of all printers."""
+    """All status subscriptions, of all printers. report: told of callbacks that cannot be run."""
 
-    def __init__(self) -> None:
+    def __init__(self, report: Report) -> None:
+        self._report = report
         self._feeds: Dict[Printer, _Feed] = {}
 
     @property
@@ -168,7 +178,7 @@ class Subscriptions(PrinterListener):
         feed = self._feed(target)
         self._check_bounds(feed, owner, objects, callback)
         self._take_out(feed, lambda s: s.owner is owner and s.callback == callback)
-        self._add(feed, _MacroSubscription(owner, target, objects, callback), done)
+        self._add(feed, _MacroSubscription(owner, target, objects, callback, self._report), done)
 
     def subscribe_client(
         self, owner: Printer, target: Printer, objects: Objects, client: Client, done: Done

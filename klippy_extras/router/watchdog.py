@@ -19,8 +19,8 @@ INTERVAL = 3.0
 class Watchdog:
     """Feeds the peers, as long as this Klippy lives."""
 
-    def __init__(self, timers: Timers, host_name: str, peers: Collection[Printer]) -> None:
-        self._timers, self._host_name, self._peers = timers, host_name, peers
+    def __init__(self, timers: Timers, host: Printer, peers: Collection[Printer]) -> None:
+        self._timers, self._host, self._peers = timers, host, peers
         self._on_its_way: Dict[Printer, bool] = {}
 
     def start(self, eventtime: float) -> None:
@@ -38,7 +38,10 @@ class Watchdog:
         def done(_result: Any, _error: Optional[RouterError]) -> None:
             self._on_its_way[peer] = False
 
+        def render() -> str:
+            # A host that is not ready has said so already: its end is no news then
+            params = {"PRINTER": self._host.name, "READY": int(self._host.ready)}
+            return command(HEARTBEAT_MACRO, params, peer.old_parser)
+
         self._on_its_way[peer] = True
-        peer.submit_status(
-            lambda: command(HEARTBEAT_MACRO, {"PRINTER": self._host_name}, peer.old_parser), done
-        )
+        peer.submit_status(render, done)
