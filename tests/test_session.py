@@ -39,7 +39,7 @@ class Pair:
     """A session, and what its peer got and says."""
 
     def __init__(self, state: str = "ready") -> None:
-        self.session = Session(METHODS, TIMEOUT, 10000)
+        self.session = Session(METHODS, {"idle_timeout": ["idle_timeout"]}, TIMEOUT, 10000)
         self.now = 100.0
         self.state = state
         self.session.opened(self.now)
@@ -135,6 +135,7 @@ def test_a_peer_that_becomes_ready_is_subscribed_again_before_it_counts():
     subscribe = requests.pop()
     assert subscribe["params"]["objects"] == {
         "print_stats": ["state"],
+        "idle_timeout": ["idle_timeout"],
         "webhooks": ["state", "state_message"],
     }
     for request in requests:
@@ -175,7 +176,7 @@ def test_ten_wishes_in_a_row_make_two_subscriptions_and_one_snapshot():
     (first,) = pair.requests()
     assert pair.answer(first) == []
     (second,) = pair.requests()
-    assert len(second["params"]["objects"]) == 11
+    assert len(second["params"]["objects"]) == 12
     events = pair.answer(second)
     assert [type(e) for e in events] == [Status]
     assert events[0].snapshot

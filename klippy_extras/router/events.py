@@ -6,8 +6,8 @@
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Protocol, Tuple
 
 from .errors import RouterError, UsageError
-from .gcode_params import Template
 from .printer import Printer, PrinterListener
+from .templates import Template
 
 # Names of which the latest event is kept for printer.router.events, the oldest first out
 MAX_RECENT = 64

@@ -1,4 +1,4 @@
-# Values <-> NAME KEY='value', event templates, and the text forms of OBJECTS= and CONTEXT=
+# Values <-> NAME KEY='value', and the text forms of OBJECTS= and CONTEXT=
 #
 # Copyright (C) 2026  Klipper Router contributors
 #
@@ -16,23 +16,25 @@
 import json
 import math
 import re
-from decimal import Decimal
-from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple, Union
+from typing import Any, Dict, List, Mapping, Optional
 
 from .errors import UsageError
 
 # Klipper cannot call a command with a digit elsewhere; a letter and a digit is a traditional one
-_COMMAND = re.compile(r"[A-Za-z_]{2,}[0-9]*")
+COMMAND_NAME = re.compile(r"[A-Za-z_]{2,}[0-9]*")
 _NOT_NAME = re.compile(r"[^A-Z0-9]+")
 _LINE_BREAK = re.compile(r"\r\n|\r|\n")
 # The web of Klipper shuts a printer down over a string that cannot be encoded
-_SURROGATE = re.compile("[\ud800-\udfff]")
+SURROGATE = re.compile("[\ud800-\udfff]")
 _OLD_ENDS = re.compile(r"[#*;]")
 # The old parser's regular expression takes quadratic time over a run of whitespace: 3 s of a
 # blocked printer for 10,000 spaces
 _LONG_SPACE = re.compile(r"\s{16}")
 # Kalico's run_script() does not take the G-code mutex for a script with this text in it
-_NO_MUTEX, _NO_MUTEX_HALVES = "INTERRUPT", ("INTERR", "UPT")
+NO_MUTEX, _NO_MUTEX_HALVES = "INTERRUPT", ("INTERR", "UPT")
+# Klipper's parser (shlex) takes about 1 us a character and 20 s for one value of 1 MB, and all
+# that time the printer's reactor stands still
+MAX_LENGTH = 16384
 # Most values have none of this and stay as they are
 _UNSAFE = {
     (mark, old_parser): re.compile("[%s\r\n\ud800-\udfff]|INTERRUPT%s" % (own, old))
@@ -84,11 +86,11 @@ def parameter_text(value: object) -> str:
         return "<%s>" % (type(value).__name__,)
 
 
-def _within(text: str, mark: str, old_parser: bool) -> str:
-    # The text as it stands between two of these quotation marks
+def within_quotes(text: str, mark: str, old_parser: bool) -> str:
+    """The text as it stands between two of these quotation marks, ' or "."""
     if _UNSAFE[mark, old_parser].search(text) is None:
         return text
-    text = _SURROGATE.sub("\ufffd", _LINE_BREAK.sub(" ", text))
+    text = SURROGATE.sub("\ufffd", _LINE_BREAK.sub(" ", text))
     if old_parser:
         text = _OLD_ENDS.sub("_", text)
     if mark == "'":
@@ -96,7 +98,7 @@ def _within(text: str, mark: str, old_parser: bool) -> str:
     else:
         text = text.replace("\\", "\\\\").replace('"', '\\"')
     # Closing and opening the quotes changes nothing for shlex
-    text = text.replace(_NO_MUTEX, (mark + mark).join(_NO_MUTEX_HALVES))
+    text = text.replace(NO_MUTEX, (mark + mark).join(_NO_MUTEX_HALVES))
     if old_parser:
         text = _LONG_SPACE.sub("\\g<0>" + mark + mark, text)
     return text
@@ -108,22 +110,32 @@ def quote(text: str, old_parser: bool) -> str:
     Except that a line break becomes a space, half a surrogate pair U+FFFD, and for the old parser
     # * and ; an underscore.
     """
-    return "'" + _within(text, "'", old_parser) + "'"
+    return "'" + within_quotes(text, "'", old_parser) + "'"
 
 
 def command(name: str, params: Mapping[str, object], old_parser: bool = False) -> str:
     """NAME KEY='value' ... of one extended command. The keys are parameter names already.
 
-    Raises UsageError for a name that is no command's.
+    Raises UsageError for a name that is no command's, and for more than MAX_LENGTH characters.
     """
-    if _COMMAND.fullmatch(name) is None:
-        raise UsageError("%s is not the name of a command or macro" % (_shown(name),))
+    if COMMAND_NAME.fullmatch(name) is None:
+        raise UsageError("%s is not the name of a command or macro" % (shown(name),))
     words = [name]
     for key, value in params.items():
-        if _NO_MUTEX in key:
-            key = key.replace(_NO_MUTEX, "''".join(_NO_MUTEX_HALVES))
+        if NO_MUTEX in key:
+            key = key.replace(NO_MUTEX, "''".join(_NO_MUTEX_HALVES))
         words.append(key + "=" + quote(parameter_text(value), old_parser))
-    return " ".join(words)
+    return bounded(" ".join(words))
+
+
+def bounded(script: str) -> str:
+    """The script itself. Raises UsageError when it is longer than MAX_LENGTH."""
+    if len(script) > MAX_LENGTH:
+        raise UsageError(
+            "%s is %d characters long; Klipper's parser would halt the printer over more than %d"
+            % (shown(script), len(script), MAX_LENGTH)
+        )
+    return script
 
 
 def status_params(status: Mapping[str, Mapping[str, object]], skip_none: bool) -> Dict[str, object]:
@@ -138,189 +150,7 @@ def status_params(status: Mapping[str, Mapping[str, object]], skip_none: bool) -
 
 def is_bare_command(gcode: str) -> bool:
     """Whether this is the name of one extended command (or macro), and nothing else."""
-    return _COMMAND.fullmatch(gcode.strip()) is not None
-
-
-# -- event templates
-
-_PLACEHOLDER = re.compile(r"\{([^\W\d]\w*)\}")
-_TEXT_LINE = re.compile(r"([Mm]11[78])(?:\s|(?=[A-Za-z_]))")
-_EXTENDED_LINE = re.compile(_COMMAND.pattern + r"(?=\s|$)")
-# Without N, which begins a line number
-_TRADITIONAL_LINE = re.compile(r"[A-MO-Za-mo-z][0-9]+(?:\.[0-9]+)?")
-_LETTER = re.compile(r"[A-Za-z]")
-_QUOTING = re.compile(r"['\"\\]")
-_NUMBER = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]{1,2})?")
-_CONTROL = re.compile("\r\n|[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]")
-
-
-class _Unfit(Exception):
-    """str(): what a value must be where its placeholder stands."""
-
-
-_Escape = Callable[[str, bool], str]
-
-
-def _in_single_quotes(text: str, old_parser: bool) -> str:
-    return _within(text, "'", old_parser)
-
-
-def _in_double_quotes(text: str, old_parser: bool) -> str:
-    return _within(text, '"', old_parser)
-
-
-def _as_plain_text(text: str, old_parser: bool) -> str:
-    text = _SURROGATE.sub("\ufffd", _CONTROL.sub(" ", text))
-    # There are no quotes to hide it in
-    return text.replace(_NO_MUTEX, _NO_MUTEX.capitalize())
-
-
-def _as_number(text: str, old_parser: bool) -> str:
-    number = _NUMBER.fullmatch(text)
-    if number is None:
-        raise _Unfit("a number")
-    # Klipper takes the e of 1e-07 for the extruder
-    return format(Decimal(text), "f") if number.group(1) else text
-
-
-def _without_separators(escape: _Escape) -> _Escape:
-    def checked(text: str, old_parser: bool) -> str:
-        if "," in text or "=" in text:
-            raise _Unfit("without , and =")
-        return escape(text, old_parser)
-
-    return checked
-
-
-_ESCAPE: Dict[str, _Escape] = {"": quote, "'": _in_single_quotes, '"': _in_double_quotes}
-# Parameters of ours that are taken apart again, by rules of their own
-_CONTEXT_PARAMETER = ("ROUTER_EVENT_TRIGGER", "CONTEXT")
-_GCODE_PARAMETERS = (("ROUTER_GCODE_SCRIPT", "SCRIPT"), ("ROUTER_EVENT_SUBSCRIBE", "GCODE"))
-
-
-class Template:
-    """The gcode of an event handler. {key} in it stands for a value of the event's context.
-
-    Only {identifier} is a placeholder: other braces stay as they are. A value is escaped for where
-    it stands, so that it can be no other parameter and no other command: within the quotes there,
-    as a number in traditional G-code (G1 X{x}), as plain text after M117 and M118. A gcode that is
-    the bare name of a command gets the whole context as parameters.
-    Raises UsageError where a value cannot stand: as a command, as a parameter's name.
-    """
-
-    def __init__(self, gcode: str) -> None:
-        gcode = self._gcode = _SURROGATE.sub("\ufffd", gcode)
-        self._bare = gcode.strip() if is_bare_command(gcode) else ""
-        # Text, or (key, escape)
-        self._pieces: List[Union[str, Tuple[str, _Escape]]] = []
-        for i, line in enumerate(gcode.split("\n")):
-            if i:
-                self._pieces.append("\n")
-            if _PLACEHOLDER.search(line) is None:
-                self._pieces.append(line)
-            else:
-                self._parse(line.strip())
-
-    def render(self, context: Mapping[str, object], old_parser: bool) -> str:
-        """The script to run. Raises UsageError for a value that is missing or does not fit."""
-        if self._bare:
-            params = {parameter_name(key): value for key, value in context.items()}
-            return command(self._bare, params, old_parser)
-        script: List[str] = []
-        for piece in self._pieces:
-            if isinstance(piece, str):
-                script.append(piece)
-                continue
-            key, escape = piece
-            if key not in context:
-                raise self._error("needs a value for {%s}, which the event does not have" % (key,))
-            text = parameter_text(context[key])
-            try:
-                script.append(escape(text, old_parser))
-            except _Unfit as e:
-                raise self._error(
-                    "needs a value for {%s} that is %s, not %s" % (key, e, _shown(text))
-                ) from None
-        return "".join(script)
-
-    def _error(self, what: str) -> UsageError:
-        return UsageError("Event handler %s %s" % (_shown(self._gcode), what))
-
-    def _parse(self, line: str) -> None:
-        start = _TEXT_LINE.match(line)
-        if start is not None:
-            # Klipper knows M118 followed by a digit only if a space is between
-            glue = " " if start.end() > start.end(1) else ""
-            self._pieces.append(start.group(1) + glue)
-            self._fill(line[start.end() :], _as_plain_text)
-            return
-        start = _EXTENDED_LINE.match(line)
-        if start is not None:
-            self._parse_extended(line, start.end())
-            return
-        line = line.split(";", 1)[0]
-        start = _TRADITIONAL_LINE.match(line)
-        first = _PLACEHOLDER.search(line)
-        if first is not None and (
-            start is None or _LETTER.search(line, start.end(), first.start()) is None
-        ):
-            raise self._error(
-                "has {%s} where no value can stand: it must be in a parameter's value,"
-                " or in the text of M117 or M118" % (first.group(1),)
-            )
-        self._fill(line, _as_number)
-
-    def _fill(self, text: str, escape: _Escape) -> None:
-        end = 0
-        for found in _PLACEHOLDER.finditer(text):
-            self._pieces += [text[end : found.start()], (found.group(1), escape)]
-            end = found.end()
-        self._pieces.append(text[end:])
-
-    def _parse_extended(self, line: str, i: int) -> None:
-        # Follows shlex: mark is the quotation mark we are in, word where the current word began,
-        # key its text before the first =
-        name = line[:i].upper()
-        mark, word, key, copied = "", i, "", 0
-        while i < len(line):
-            char = line[i]
-            found = _PLACEHOLDER.match(line, i)
-            if found is not None:
-                if not key:
-                    raise self._error(
-                        "has {%s} outside of a parameter's value (KEY={%s})" % (found.groups() * 2)
-                    )
-                escape = self._escape(name, key, mark)
-                self._pieces += [line[copied:i], (found.group(1), escape)]
-                i = copied = found.end()
-                continue
-            if char == "=" and not key:
-                key = _QUOTING.sub("", line[word:i]).strip().upper()
-            if mark:
-                if char == mark:
-                    mark = ""
-            elif char in "'\"":
-                mark = char
-            elif char in "#;":
-                break
-            elif char in " \t\r\n":
-                word, key = i + 1, ""
-            if char == "\\" and mark != "'":
-                if _PLACEHOLDER.match(line, i + 1) is not None:
-                    raise self._error("has a backslash right before a placeholder")
-                if not mark or line[i + 1 : i + 2] in ('"', "\\"):
-                    i += 1
-            i += 1
-        if mark:
-            raise self._error("has a %s without its second one" % (mark,))
-        self._pieces.append(line[copied:i])
-
-    @staticmethod
-    def _escape(name: str, key: str, mark: str) -> _Escape:
-        if (name, key) in _GCODE_PARAMETERS:
-            return _as_number
-        escape = _ESCAPE[mark]
-        return _without_separators(escape) if (name, key) == _CONTEXT_PARAMETER else escape
+    return COMMAND_NAME.fullmatch(gcode.strip()) is not None
 
 
 # -- parameters of our own commands
@@ -335,7 +165,7 @@ def parse_objects(text: str) -> Dict[str, Optional[List[str]]]:
         if not name or (fields is not None and not all(fields)):
             raise UsageError(
                 "Malformed OBJECTS %s: write object or object:field|field, separated by commas"
-                % (_shown(text),)
+                % (shown(text),)
             )
         known = objects.get(name, [])
         objects[name] = None if fields is None or known is None else _union(known, fields)
@@ -354,12 +184,12 @@ def parse_context(text: str) -> Dict[str, str]:
         if not key or not equals:
             raise UsageError(
                 "Malformed CONTEXT %s: write key=value, separated by commas; a value with"
-                " a comma in it can be a parameter of its own" % (_shown(text),)
+                " a comma in it can be a parameter of its own" % (shown(text),)
             )
         context[key] = value
     return context
 
 
-def _shown(text: str) -> str:
-    # Input of others in a message: printable, on one line and not long
+def shown(text: str) -> str:
+    """Input of others in a message: quoted, printable, on one line and not long."""
     return repr(text if len(text) <= 80 else text[:77] + "...")

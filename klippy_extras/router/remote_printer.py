@@ -7,7 +7,7 @@ from collections import deque
 from typing import Any, Callable, Deque, Dict, List, Optional, Sequence
 
 from .errors import BadMessage, Busy, LinkLost, PeerError, RouterError, TimedOut
-from .host import Host
+from .host import PARSER_PROBE, Host, parser_is_old
 from .link import Link, SocketFile
 from .peer_log import PeerLog
 from .plain import plain_text, printable
@@ -60,8 +60,9 @@ class RemotePrinter(Printer):
         self.calls = 0  # remote method calls received
         self._host = host
         self._on_call = on_call
-        self._session = Session(methods, timeout, max_message)
+        self._session = Session(methods, PARSER_PROBE, timeout, max_message)
         self._link = Link(host, sock, self)
+        self._info: Dict[str, Any] = {}  # what the peer said about itself
         self._socket_file: Optional[SocketFile] = None
         self._klippy_session: Any = None
         self._was_connected = False
@@ -246,9 +247,15 @@ class RemotePrinter(Printer):
             self._state_changed(event.state, event.message)  # type: ignore[union-attr]
         elif kind is Ready:
             self.commands = event.commands  # type: ignore[union-attr]
+            self.old_parser = parser_is_old(
+                self._info,
+                self.commands,
+                event.status,  # type: ignore[union-attr]
+            )
             self._set_state(self.state, self.state_message, True)
 
     def _identified(self, info: Dict[str, Any]) -> None:
+        self._info = info
         self.software_version = plain_text(printable(info.get("software_version", "")))
         if self._was_connected:
             self.reconnects += 1

@@ -48,9 +48,14 @@ class StateChanged(NamedTuple):
 
 
 class Ready(NamedTuple):
-    """Ready for use. commands: the G-code commands that have a help text, macros included."""
+    """Ready for use.
+
+    commands: the G-code commands that have a help text, macros included; status: of the objects
+    that are wanted, and of the probe.
+    """
 
     commands: FrozenSet[str]
+    status: Dict[str, Dict[str, Any]]
 
 
 class Status(NamedTuple):
@@ -95,14 +100,21 @@ class _Own:
 
 
 class Session:
-    """One peer. timeout: seconds without an answer after which it counts as gone."""
+    """One peer.
 
-    def __init__(self, methods: Sequence[str], timeout: float, max_message: int) -> None:
+    methods: the remote methods to register; probe: objects to ask for in any case; timeout:
+    seconds without an answer after which it counts as gone; max_message: bytes.
+    """
+
+    def __init__(
+        self, methods: Sequence[str], probe: Objects, timeout: float, max_message: int
+    ) -> None:
         self.phase = CLOSED
         self.state = DISCONNECTED
         self.state_message = ""
         self.latency: Optional[float] = None  # seconds, of the last ping
         self._methods = frozenset(methods)
+        self._always: Objects = dict(probe, webhooks=["state", "state_message"])
         self._timeout = timeout
         self._max_message = max_message
         self._wanted: Objects = {}
@@ -119,7 +131,7 @@ class Session:
         self._subscribing = False  # a subscription request is on its way
         self._stale = False  # what is subscribed is not what is wanted
         self._commands: Optional[FrozenSet[str]] = None
-        self._restored = False
+        self._restored: Optional[Dict[str, Dict[str, Any]]] = None
         self._hears_output = False
 
     # -- what the owner does
@@ -262,7 +274,7 @@ class Session:
             events.pop()
             self._subscribe()
         elif self.phase == PREPARING:
-            self._restored = True
+            self._restored = result["status"]
             events += self._check_prepared()
         return events
 
@@ -296,7 +308,7 @@ class Session:
 
     def _prepare(self) -> None:
         self.phase = PREPARING
-        self._commands, self._restored = None, False
+        self._commands, self._restored = None, None
         for method in sorted(self._methods):
             # Without an id there is no answer: the one of gcode/help comes after all of them
             self._output.append(
@@ -316,11 +328,11 @@ class Session:
         self._subscribe()
 
     def _check_prepared(self) -> List[Event]:
-        if self.phase != PREPARING or self._commands is None or not self._restored:
+        if self.phase != PREPARING or self._commands is None or self._restored is None:
             return []
         self.phase = READY
         self._ping(self._received_at)
-        return [Ready(self._commands)]
+        return [Ready(self._commands, self._restored)]
 
     def _subscribe(self) -> None:
         # Klippy keeps one subscription a connection, and answers a new one with everything
@@ -328,9 +340,10 @@ class Session:
             return
         self._subscribing, self._stale = True, False
         objects = dict(self._wanted)
-        fields = objects.get("webhooks", [])
-        if fields is not None:
-            objects["webhooks"] = sorted({"state", "state_message"}.union(fields))
+        for name, always in self._always.items():
+            fields = objects.get(name, [])
+            if fields is not None:
+                objects[name] = sorted(set(fields).union(always or ()))
         self._ask(
             _Own.SUBSCRIBE,
             "objects/subscribe",
