@@ -15,7 +15,6 @@ from .printer import Console, Done, Job, Objects, Printer
 from .session import (
     Answer,
     Called,
-    Event,
     Identified,
     Output,
     Ready,
@@ -70,6 +69,15 @@ class RemotePrinter(Printer):
         self._frames: Deque[bytes] = deque()
         self._watchdog: Optional[List[Any]] = None
         self._catch_up: Optional[List[Any]] = None  # the rest of what was read is due then
+        self._handlers: Dict[type, Callable[[Any], None]] = {
+            Answer: self._answered,
+            Status: self._told_status,
+            Output: self._printed,
+            Called: self._called,
+            Identified: self._identified,
+            StateChanged: self._state_changed,
+            Ready: self._became_ready,
+        }
         self._corked = False  # what is to be sent is collected until the end of a callback
 
     # -- the interface of a printer
@@ -206,7 +214,7 @@ class RemotePrinter(Printer):
         try:
             while self._frames:
                 for event in self._session.handle(self._frames.popleft(), eventtime):
-                    self._handle_event(event)
+                    self._handlers[type(event)](event)
                 now = self._host.reactor.monotonic()
                 if self._frames and now >= stop_at:
                     self._catch_up = self._host.timers.at(now + CATCH_UP_PAUSE, self._handle_frames)
@@ -219,42 +227,32 @@ class RemotePrinter(Printer):
             self._flush()
             self._link.set_reading(self._catch_up is None)
 
-    def _handle_event(self, event: Event) -> None:
-        kind = type(event)
-        if kind is Answer:
-            error = event.error  # type: ignore[union-attr]
-            if error is not None:
-                error = PeerError("%s: %s" % (self.name, printable(error)))
-                self.last_error = plain_text(str(error))
-            event.token(event.result, error)  # type: ignore[union-attr]
-        elif kind is Status:
-            for listener in self.listeners:
-                listener.status(
-                    self,
-                    event.eventtime,  # type: ignore[union-attr]
-                    event.status,  # type: ignore[union-attr]
-                    event.snapshot,  # type: ignore[union-attr]
-                )
-        elif kind is Output:
-            for console in list(self.consoles):
-                console.output(event.text)  # type: ignore[union-attr]
-        elif kind is Called:
-            self.calls += 1
-            self._on_call(self, event.method, event.params)  # type: ignore[union-attr]
-        elif kind is Identified:
-            self._identified(event.info)  # type: ignore[union-attr]
-        elif kind is StateChanged:
-            self._state_changed(event.state, event.message)  # type: ignore[union-attr]
-        elif kind is Ready:
-            self.commands = event.commands  # type: ignore[union-attr]
-            self.old_parser = parser_is_old(
-                self._info,
-                self.commands,
-                event.status,  # type: ignore[union-attr]
-            )
-            self._set_state(self.state, self.state_message, True)
+    def _answered(self, event: Answer) -> None:
+        error = event.error
+        if error is not None:
+            error = PeerError("%s: %s" % (self.name, printable(error)))
+            self.last_error = plain_text(str(error))
+        event.token(event.result, error)
 
-    def _identified(self, info: Dict[str, Any]) -> None:
+    def _told_status(self, event: Status) -> None:
+        for listener in self.listeners:
+            listener.status(self, event.eventtime, event.status, event.snapshot)
+
+    def _printed(self, event: Output) -> None:
+        for console in list(self.consoles):
+            console.output(event.text)
+
+    def _called(self, event: Called) -> None:
+        self.calls += 1
+        self._on_call(self, event.method, event.params)
+
+    def _became_ready(self, event: Ready) -> None:
+        self.commands = event.commands
+        self.old_parser = parser_is_old(self._info, self.commands, event.status)
+        self._set_state(self.state, self.state_message, True)
+
+    def _identified(self, event: Identified) -> None:
+        info = event.info
         self._info = info
         self.software_version = plain_text(printable(info.get("software_version", "")))
         if self._was_connected:
@@ -269,7 +267,8 @@ class RemotePrinter(Printer):
             for listener in self.listeners:
                 listener.new_session(self)
 
-    def _state_changed(self, state: str, message: str) -> None:
+    def _state_changed(self, event: StateChanged) -> None:
+        state, message = event
         if self.connected:
             self.log("is %s" % (state,))
         self._set_state(
