@@ -214,7 +214,8 @@ class Commands:
             self._checked(gcmd, lambda: wait(timeout))
         except RouterError as e:
             self._reports.last_error = str(e)
-            if on_error == "raise":
+            # Without [pause_resume] PAUSE would be an unknown command, and the print would go on
+            if on_error == "raise" or (on_error == "pause" and not self._host.has_pause):
                 raise gcmd.error(str(e)) from None
             self._host.respond_error(str(e))
             if on_error == "pause":

@@ -232,6 +232,11 @@ class Host:
         """The G-code commands that have a help text: what 'gcode/help' gives API clients."""
         return frozenset(self.gcode.get_command_help())
 
+    @property
+    def has_pause(self) -> bool:
+        """Whether this printer has the command PAUSE."""
+        return "PAUSE" in self.commands()
+
     def run_script_here(self, script: str) -> None:
         """Run G-code for a caller that holds gcode_mutex; may pause. Raises RouterError.
 

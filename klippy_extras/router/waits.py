@@ -20,6 +20,8 @@ from .subscriptions import Subscriptions
 
 # What Klipper prints, and then reports success (klippy/gcode.py, cmd_default)
 _UNKNOWN_COMMAND = re.compile(r'^// (Unknown command:".*")')
+# What Klippy prints when it shuts down; a script that caused it may be reported as a success
+_SHUTDOWN = "// Klipper state: Shutdown"
 _MARKS = re.compile(r"^(// |!! |echo: )")
 
 
@@ -42,9 +44,11 @@ class _Follower(Console):
     def __init__(self, name: str, show: Callable[[str], None]) -> None:
         self._name, self._show = name, show
         self.unknown = ""
+        self.has_shut_down = False
 
     def output(self, text: str) -> None:
         for line in text.split("\n"):
+            self.has_shut_down = self.has_shut_down or line == _SHUTDOWN
             found = _UNKNOWN_COMMAND.match(line)
             if found is not None:
                 self.unknown = found.group(1)
@@ -115,6 +119,8 @@ class Waits(PrinterListener):
 
         def start(wait: _Wait) -> None:
             def done(_result: Any, error: Optional[RouterError]) -> None:
+                if error is None and follower.has_shut_down:
+                    return  # state_changed() comes soon, with the reason
                 if error is None and follower.unknown:
                     error = PeerError("%s: %s" % (target.name, follower.unknown))
                 if error is not None or not event:
@@ -162,8 +168,11 @@ class Waits(PrinterListener):
             )
 
         def what() -> str:
-            value = parameter_text(waiters[0].value)
-            return "%s: %s.%s is still '%s'" % (target.name, name, field, printable(value))
+            value = waiters[0].value
+            if value is None:
+                return "%s: %s.%s is not known" % (target.name, name, field)
+            text = printable(parameter_text(value))
+            return "%s: %s.%s is still '%s'" % (target.name, name, field, text)
 
         self._wait(start, target, timeout, what)
 

@@ -1,0 +1,6 @@
+; A print of some seconds, with a change of filament
+G1 X50 F3000
+T1
+G1 X0
+M400
+M118 Print is over

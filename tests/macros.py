@@ -1,0 +1,170 @@
+"""Printers whose macros say on their console what the router makes them do."""
+
+# Copyright (C) 2026  Klipper Router contributors
+# This file may be distributed under the terms of the GNU GPLv3 license.
+import itertools
+import shlex
+from typing import Any, Dict, List, NamedTuple, Tuple
+
+from tests.lab import config
+from tests.lab.api import Api
+from tests.lab.lab import Lab
+from tests.lab.printer import LabPrinter
+from tests.lab.waiting import wait_until
+
+LIFECYCLE = (
+    "ROUTER_ON_READY",
+    "ROUTER_ON_CONNECTED",
+    "ROUTER_ON_SHUTDOWN",
+    "ROUTER_ON_DISCONNECTED",
+)
+
+# A remote call with any parameters, from within a macro, and something that changes when told to
+_TOOLS = """
+[gcode_macro REMOTE]
+variable_args: {}
+gcode:
+    {action_call_remote_method(params.METHOD, **args)}
+[gcode_macro STATE]
+variable_x: 0
+variable_y: 0
+variable_text: None
+gcode:
+"""
+
+
+def says(*macros: str) -> str:
+    """Config of macros that print their name and raw parameters; needs no [respond]."""
+    return "".join(
+        f'[gcode_macro {name}]\ngcode:\n    {{action_respond_info("{name} " ~ rawparams)}}\n'
+        for name in macros
+    )
+
+
+def recorder(*macros: str) -> str:
+    """Config for shown(), remote_call() and set_state(): says() of SHOW, SHOW_A, SHOW_B, more."""
+    return _TOOLS + says("SHOW", "SHOW_A", "SHOW_B", "RESULT", *macros)
+
+
+def shown(printer: LabPrinter, macro: str = "SHOW", start: int = 0) -> List[Dict[str, str]]:
+    """The parameters of every call of a macro of says(), from console line `start` on."""
+    head = f"// {macro} "
+    lines = [line + " " for line in printer.console[start:]]
+    return [_parsed(line[len(head) :]) for line in lines if line.startswith(head)]
+
+
+def wait_shown(
+    printer: LabPrinter, macro: str = "SHOW", start: int = 0, timeout: float = 10.0, **expected: str
+) -> Dict[str, str]:
+    """Wait for a call of the macro with at least these parameters; return all of them."""
+
+    def found() -> List[Dict[str, str]]:
+        return [p for p in shown(printer, macro, start) if expected.items() <= p.items()]
+
+    message = f"{printer.name}: {macro} with {expected}"
+    calls = wait_until(lambda: [found()] if found() else [], timeout, message, [printer])
+    first: Dict[str, str] = calls[0][0]
+    return first
+
+
+def _parsed(raw: str) -> Dict[str, str]:
+    pairs = (word.partition("=") for word in shlex.split(raw))
+    return {key: value for key, _equals, value in pairs}
+
+
+def remote_call(printer: LabPrinter, method: str, **params: Any) -> None:
+    """action_call_remote_method(method, ...) in a macro of this printer."""
+    args = shlex.quote(repr(params))
+    printer.script(
+        f"SET_GCODE_VARIABLE MACRO=REMOTE VARIABLE=args VALUE={args}\nREMOTE METHOD={method}"
+    )
+
+
+def remote_result(printer: LabPrinter, method: str, **params: Any) -> Dict[str, str]:
+    """remote_call() with a gcode_callback; waits for it and returns its parameters.
+
+    What the host is asked next, by anybody, comes after it.
+    """
+    mark = printer.mark()
+    remote_call(printer, method, gcode_callback="RESULT", **params)
+    return wait_shown(printer, "RESULT", mark)
+
+
+def set_state(printer: LabPrinter, **values: Any) -> None:
+    """Change the status of this printer's object `gcode_macro STATE`: fields x, y, text."""
+    printer.script(
+        "\n".join(
+            f"SET_GCODE_VARIABLE MACRO=STATE VARIABLE={name} VALUE={shlex.quote(repr(value))}"
+            for name, value in values.items()
+        )
+    )
+
+
+fresh = itertools.count(1000).__next__
+"""A number that no test has used: a change is none if a value was the same a moment ago."""
+
+
+class Trio(NamedTuple):
+    """A host and two peers."""
+
+    lab: Lab
+    main: LabPrinter
+    led: LabPrinter
+    afc: LabPrinter
+
+
+def start_trio(
+    lab: Lab, pair: Tuple[str, str], main: str = "", led: str = "", afc: str = "", mcu: str = "none"
+) -> Trio:
+    """Start main with [router], led and afc, and wait until all three can be used.
+
+    main, led, afc: sections behind those that every one has; mcu: of main.
+    """
+    sections = f"[router]\nstatus_interval: 0.05\n{router_section(lab, 'led')}"
+    sections += router_section(lab, "afc") + recorder() + main
+    trio = Trio(
+        lab,
+        lab.printer(pair[0], "main", config.printing(sections, mcu), mcu=mcu),
+        lab.printer(pair[1], "led", config.printing(recorder() + led)),
+        lab.printer(pair[1], "afc", config.printing(recorder() + afc)),
+    )
+    lab.wait_ready()
+    wait_known(trio.main, "led", "afc")
+    return trio
+
+
+def router_section(lab: Lab, name: str, options: str = "") -> str:
+    """The host's section of a peer."""
+    return f"[router {name}]\nsock: {lab.sock(name)}\n{options}\n"
+
+
+def add_config(printer: LabPrinter, text: str) -> None:
+    """Append sections to printer.cfg; they count from the next restart."""
+    with open(printer.folder / "printer.cfg", "a", encoding="utf-8") as file:
+        file.write(text)
+
+
+def wait_known(main: LabPrinter, *peers: str, ready: bool = True, timeout: float = 30.0) -> None:
+    """Wait until the host says of these peers that they are ready, or are not."""
+    with main.api() as api:
+        wait_until(
+            lambda: all(is_ready(api, name) is ready for name in peers),
+            timeout,
+            f"main says ready={ready} of {', '.join(peers)}",
+            [main],
+        )
+
+
+def is_ready(api: Api, peer: str) -> bool:
+    """Whether the host, on whose connection we ask, says of this peer that it is ready."""
+    status = api.call("objects/query", {"objects": {"router": ["printers"]}})["status"]
+    ready = status["router"]["printers"][peer]["ready"]
+    assert isinstance(ready, bool)
+    return ready
+
+
+def check_log(main: LabPrinter) -> None:
+    """No bug of the router is in the host's log."""
+    log = main.log_text()
+    for trace in ("router: internal error", "extras/router/", "plugins/router/"):
+        assert trace not in log, main.tail(100)
