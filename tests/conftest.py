@@ -39,12 +39,13 @@ def pytest_report_header(config: pytest.Config) -> str:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     kinds = chosen_kinds(metafunc.config)
     if "kind" in metafunc.fixturenames:
-        metafunc.parametrize("kind", kinds, scope="module")
+        metafunc.parametrize("kind", kinds, indirect=True, scope="module")
     if "pair" in metafunc.fixturenames:
         marker = metafunc.definition.get_closest_marker("pairs")
         choice = marker.args[0] if marker else metafunc.config.getoption("--pairs")
         pairs = pairs_of(kinds, choice)
-        metafunc.parametrize("pair", pairs, ids=["+".join(pair) for pair in pairs], scope="module")
+        names = ["+".join(pair) for pair in pairs]
+        metafunc.parametrize("pair", pairs, ids=names, indirect=True, scope="module")
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -80,6 +81,23 @@ def pairs_of(kinds: List[str], choice: str) -> List[Tuple[str, str]]:
         return every
     others = dict(zip(kinds, kinds[1:] + kinds[:1]))
     return [(host, peer) for host, peer in every if peer in (host, others[host])]
+
+
+# Fixtures, not bare parameters: with those pytest would run a module's tests kind by kind only as
+# long as they have no parameters of their own
+
+
+@pytest.fixture(scope="module")
+def kind(request: pytest.FixtureRequest) -> str:
+    """A kind of Klipper that is here."""
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def pair(request: pytest.FixtureRequest) -> Tuple[str, str]:
+    """(kind of the host, kind of the peers)."""
+    host, peer = request.param
+    return host, peer
 
 
 @pytest.fixture

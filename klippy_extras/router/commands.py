@@ -120,10 +120,7 @@ class Commands:
                 context[name.lower()] = value
 
         def show_failures(result: Any) -> str:
-            for target, reason in result["failed"].items():
-                self._reports.failed(
-                    self._printer, "router/event/trigger", target, RouterError(reason)
-                )
+            self._reports.undelivered(self._printer, result["failed"])
             return ""
 
         params = {"event": event, "context": context, "retain": retain}

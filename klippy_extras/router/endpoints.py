@@ -20,10 +20,23 @@ ANSWER_DEPTH = 64
 
 
 class _ApiClient:
-    """Pushes to the connection of a direct API client, in the form of its response_template."""
+    """Pushes to the connection of a direct API client, in the form of its response_template.
+
+    Equal to another one of the same connection and template: that is who subscribes again.
+    """
 
     def __init__(self, connection: Any, template: Dict[str, Any]) -> None:
         self._connection, self._template = connection, template
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, _ApiClient)
+            and self._connection is other._connection
+            and self._template == other._template
+        )
+
+    def __hash__(self) -> int:
+        return id(self._connection)
 
     @property
     def closed(self) -> bool:

@@ -98,14 +98,22 @@ class Events(PrinterListener):
     def subscribe_client(self, event: str, client: Client, retained: bool) -> None:
         """Tell a client whenever the event is triggered, until it is closed.
 
-        retained: also, now, of the events that were retained.
+        retained: also, now, of the events that were retained. An equal client that listens to the
+        event already is replaced.
         """
+        self.unsubscribe_client(event, client)
         self._clients.append(_ClientHandler(event, client))
         if not retained:
             return
         for name, (context, source) in self._retained.items():
             if _matches(event, name):
                 client.event(name, context, source)
+
+    def unsubscribe_client(self, event: str, client: Client) -> int:
+        """Tell this client no more of the event. Returns how often it was told (0 or 1)."""
+        before = len(self._clients)
+        self._clients = [c for c in self._clients if (c.event, c.client) != (event, client)]
+        return before - len(self._clients)
 
     def unsubscribe(self, owner: Printer, event: str, gcode: Optional[str]) -> int:
         """Forget the owner's handlers of an event: all, or those with this gcode. How many?"""

@@ -136,6 +136,16 @@ def parser_is_old(
     return info.get("app") != "Kalico" or "RESET_VELOCITY_LIMIT" not in commands
 
 
+class _NoConnection:
+    """The connection of a caller that has none: Klippy drops it where it is kept."""
+
+    def is_closed(self) -> bool:
+        return True
+
+    def send(self, message: Dict[str, Any]) -> None:
+        """Nobody is there."""
+
+
 class InProcessRequest:
     """What Klippy's endpoints see as a request, for calling them without a socket.
 
@@ -149,21 +159,20 @@ class InProcessRequest:
     ) -> None:
         self.error = error
         self.result: Any = {}
-        self._method, self._params, self._connection = method, params, connection
+        self.params = params
+        self._method, self._connection = method, connection
 
     def get_client_connection(self) -> Any:
-        if self._connection is None:
-            raise self.error("'%s' needs a connection of its own" % (self._method,))
-        return self._connection
+        return self._connection or _NoConnection()
 
     def get_method(self) -> str:
         return self._method
 
     def get(self, item: str, default: Any = _REQUIRED, types: Any = None) -> Any:
-        value = self._params.get(item, default)
+        value = self.params.get(item, default)
         if value is self._REQUIRED:
             raise self.error("Missing Argument [%s]" % (item,))
-        if types is not None and item in self._params and type(value) not in types:
+        if types is not None and item in self.params and type(value) not in types:
             raise self.error("Invalid Argument Type [%s]" % (item,))
         return value
 

@@ -7,7 +7,7 @@ import logging
 from collections import deque
 from typing import Any, Callable, Deque, Dict, List, NamedTuple, Optional
 
-from .errors import Busy, RouterError
+from .errors import Busy, RouterError, UsageError
 from .host import Host, guarded
 from .peer_log import PeerLog
 from .printer import Done, Job, Objects, Printer, Status
@@ -124,11 +124,17 @@ class LocalPrinter(Printer):
             if script:
                 self._host.run_script_here(script)
         except RouterError as e:
-            error = e
+            error = self._named(e)
         except Exception as e:
             logging.exception("router: internal error (please report it)")
             error = RouterError("internal error of the router: %s" % (e,))
         guarded(job.done, None, error)
+
+    def _named(self, error: RouterError) -> RouterError:
+        """The error as that of a peer would be told."""
+        if isinstance(error, UsageError):
+            return error  # of the template, not of this printer
+        return RouterError("%s: %s" % (self.name, error))
 
     # -- endpoints and objects
 
@@ -149,7 +155,7 @@ class LocalPrinter(Printer):
                 try:
                     result = self._host.call_endpoint(call.endpoint, call.params)
                 except RouterError as e:
-                    guarded(call.done, None, e)
+                    guarded(call.done, None, self._named(e))
                 else:
                     guarded(call.done, result, None)
         finally:

@@ -131,11 +131,12 @@ class Methods:
         request.done({}, None)
 
     def _event_unsubscribe(self, request: Request) -> None:
-        removed = self._events.unsubscribe(
-            request.caller,
-            _text(request.params, "event"),
-            _optional_text(request.params, "gcode") or None,
-        )
+        event = _text(request.params, "event")
+        if request.client is not None:
+            removed = self._events.unsubscribe_client(event, request.client)
+        else:
+            gcode = _optional_text(request.params, "gcode") or None
+            removed = self._events.unsubscribe(request.caller, event, gcode)
         request.done({"removed": removed}, None)
 
     def _event_trigger(self, request: Request) -> None:
@@ -189,8 +190,12 @@ class Methods:
             self._subscriptions.subscribe(request.caller, target, objects, callback, request.done)
 
     def _objects_unsubscribe(self, request: Request) -> None:
-        callback = _optional_text(request.params, "gcode_callback") or None
-        removed = self._subscriptions.unsubscribe(request.caller, self._target(request), callback)
+        target = self._target(request)
+        if request.client is not None:
+            removed = self._subscriptions.unsubscribe_client(target, request.client)
+        else:
+            callback = _optional_text(request.params, "gcode_callback") or None
+            removed = self._subscriptions.unsubscribe(request.caller, target, callback)
         request.done({"removed": removed}, None)
 
     def _call(self, request: Request) -> None:
@@ -264,6 +269,10 @@ def _check_event(event: str) -> None:
 
 
 def _check_endpoint(endpoint: str, params: Mapping[str, Any]) -> None:
+    if endpoint == "router/call":
+        raise UsageError(
+            "'router/call' cannot be called through itself: name the endpoint that it is to reach"
+        )
     if endpoint in _STREAMS or "response_template" in params:
         raise UsageError(
             "Endpoint '%s' answers on and on: use ROUTER_OBJECTS_SUBSCRIBE, or a connection of"

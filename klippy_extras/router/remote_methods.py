@@ -30,9 +30,11 @@ class RemoteMethods:
         """A printer called a method. Never pauses."""
         target = printable(params.get("target", ""))
 
-        def done(_result: Any, error: Optional[RouterError]) -> None:
+        def done(result: Any, error: Optional[RouterError]) -> None:
             if error is not None:
                 self._reports.failed(caller, method, target, error)
+            elif method == "router/event/trigger":
+                self._reports.undelivered(caller, result["failed"])
 
         try:
             # A macro can pass whatever Jinja knows, and go on changing it

@@ -3,7 +3,7 @@
 # Copyright (C) 2026  Klipper Router contributors
 #
 # This file may be distributed under the terms of the GNU GPLv3 license.
-from typing import Any, Callable, Optional
+from typing import Any, Callable, Mapping, Optional
 
 from .errors import RouterError
 from .gcode_params import command
@@ -19,6 +19,11 @@ class Reports:
     def __init__(self, console: Callable[[str], None]) -> None:
         self._console = console
         self.last_error = ""
+
+    def undelivered(self, caller: Printer, failed: Mapping[str, str]) -> None:
+        """Tell who triggered an event which printers did not get it: {name: reason}."""
+        for target, reason in failed.items():
+            self.failed(caller, "router/event/trigger", target, RouterError(reason))
 
     def failed(self, caller: Printer, method: str, target: str, error: RouterError) -> None:
         """Tell the caller: by its macro ROUTER_ON_ERROR, else by one line on its console.

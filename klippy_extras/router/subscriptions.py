@@ -153,6 +153,10 @@ def _without_none(values: Dict[str, Any]) -> Dict[str, Any]:
     return {field: value for field, value in values.items() if value is not None}
 
 
+def _is_of(client: Client) -> Callable[[_Subscription], bool]:
+    return lambda s: isinstance(s, _ClientSubscription) and s.client == client
+
+
 class Subscriptions(PrinterListener):
     """All status subscriptions, of all printers. report: told of callbacks that cannot be run."""
 
@@ -185,11 +189,14 @@ class Subscriptions(PrinterListener):
     ) -> None:
         """Tell the client every change after the first snapshot, which done gets.
 
-        Raises NotReady when the target is not connected.
+        An equal client that is told of the target already is replaced. Raises NotReady when the
+        target is not connected.
         """
         target.check_connected()
-        self._check_bounds(self._feed(target), owner, objects, "")
-        self._add(self._feed(target), _ClientSubscription(owner, target, objects, client), done)
+        feed = self._feed(target)
+        self._check_bounds(feed, owner, objects, "")
+        self._take_out(feed, _is_of(client))
+        self._add(feed, _ClientSubscription(owner, target, objects, client), done)
 
     def follow(self, owner: Printer, target: Printer, objects: Objects, client: Client) -> None:
         """Tell the client all values whenever the target comes, and every change after that."""
@@ -204,6 +211,10 @@ class Subscriptions(PrinterListener):
             self._feed(target),
             lambda s: s.owner is owner and bool(s.callback) and callback in (None, s.callback),
         )
+
+    def unsubscribe_client(self, target: Printer, client: Client) -> int:
+        """Tell this client no more of the target. Returns how often it was told (0 or 1)."""
+        return self._remove(self._feed(target), _is_of(client))
 
     def prune(self) -> None:
         """Forget the API clients that have gone."""

@@ -180,6 +180,7 @@ class Trial:
         finally:
             if evil:
                 processes.end(evil)
+        assert self.good.state() == "ready", self.good.tail()
         longest = lateness["longest"] or {"": 0.0}
         name = max(longest, key=lambda n: longest[n])
         log = self.host.log_text()[log_start:].splitlines()

@@ -1,0 +1,86 @@
+"""Who asks for more than a Klippy can bear is told "busy", and nothing ends."""
+
+# Copyright (C) 2026  Klipper Router contributors
+# This file may be distributed under the terms of the GNU GPLv3 license.
+from typing import Iterator, List
+
+import pytest
+
+from klippy_extras.router.endpoints import MAX_WAITING
+from klippy_extras.router.printer import MAX_QUEUE
+from tests.lab import config
+from tests.lab.api import ApiError
+from tests.lab.lab import Lab
+from tests.lab.waiting import wait_until
+
+CALLERS = 300  # about 97 paused greenlets end a Kalico or a Klipper of 2023
+
+PEER = """
+[gcode_macro SLOW]
+gcode:
+    G4 P1500
+    M400
+[gcode_macro COUNT]
+variable_n: 0
+gcode:
+    SET_GCODE_VARIABLE MACRO=COUNT VARIABLE=n VALUE={n + 1}
+"""
+
+
+@pytest.fixture(scope="module")
+def shared_lab(kind: str) -> Iterator[Lab]:
+    """A host, and a peer that can be busy, both of this kind."""
+    with Lab() as lab:
+        text = f"[router]\n[router led]\nsock: {lab.sock('led')}\n"
+        host = lab.printer(kind, "main", config.printing(text))
+        lab.printer(kind, "led", config.printing(PEER, mcu="fake"), mcu="fake")
+        lab.wait_ready()
+        wait_until(
+            lambda: host.query(["router"])["router"]["printers"]["led"]["ready"],
+            10.0,
+            "led ready",
+            [host],
+        )
+        yield lab
+
+
+def test_callers_beyond_the_bound_are_told_at_once_and_the_others_are_served(shared_lab: Lab):
+    host, led = shared_lab.printers["main"], shared_lab.printers["led"]
+    params = {"target": "led", "script": "SLOW"}
+    with host.api() as api:
+        numbers = [api.request("router/gcode/script", params) for _ in range(CALLERS)]
+        refused: List[str] = []
+        for number in numbers[MAX_WAITING:]:
+            with pytest.raises(ApiError) as error:
+                api.answer(number, timeout=20.0)
+            refused.append(str(error.value))
+        assert all("busy" in text for text in refused)
+        assert host.state() == led.state() == "ready"
+        assert api.answer(numbers[0], timeout=20.0) == {}
+    led.call("emergency_stop")  # the scripts that are left need not be waited for
+    led.restart(firmware=True)
+
+
+def test_a_busy_peer_gets_every_script_that_was_accepted_and_no_other(shared_lab: Lab):
+    host, led = shared_lab.printers["main"], shared_lab.printers["led"]
+    wait_until(
+        lambda: host.query(["router"])["router"]["printers"]["led"]["ready"],
+        10.0,
+        "led ready again",
+        [host],
+    )
+    mark = host.mark()
+    host.script("ROUTER_GCODE_SCRIPT TARGET=led SCRIPT=SLOW")
+    for _ in range(CALLERS):
+        host.script("ROUTER_GCODE_SCRIPT TARGET=led SCRIPT=COUNT")
+    busy = [line for line in host.console[mark:] if "led is busy" in line]
+    assert len(busy) == CALLERS - MAX_QUEUE
+    host.script("ROUTER_GCODE_SCRIPT TARGET=led SCRIPT=M400 WAIT=1 ON_ERROR=warn TIMEOUT=30")
+    wait_until(lambda: counted(led) == MAX_QUEUE, 20.0, "all counted", [led])
+    host.script("ROUTER_GCODE_SCRIPT TARGET=led SCRIPT=M400 WAIT=1 TIMEOUT=30")
+    assert counted(led) == MAX_QUEUE
+    assert host.state() == led.state() == "ready"
+
+
+def counted(led) -> int:
+    return led.query(["gcode_macro COUNT"])["gcode_macro COUNT"]["n"]
