@@ -110,6 +110,13 @@ class Printer(ABC):
         """submit() for a script whose text is known."""
         self.submit(lambda: script, done)
 
+    def submit_first(self, render: Callable[[], str], done: Done) -> None:
+        """submit() for what may not wait for others, and makes no difference to them."""
+        if not self.ready:
+            raise self.not_ready()
+        self._queue.appendleft(Job(render, done))
+        self._pump()
+
     def submit_status(self, render: Callable[[], str], done: Done) -> None:
         """submit() for a status callback: of these there is at most one a subscription, so the
         queue's bound is not for them. Raises NotReady.

@@ -3,7 +3,7 @@
 # Copyright (C) 2026  Klipper Router contributors
 #
 # This file may be distributed under the terms of the GNU GPLv3 license.
-from typing import Any, Dict, List, Tuple
+from typing import Any, Collection, Dict, List, Tuple, Type
 
 from .commands import Commands
 from .endpoints import Endpoints
@@ -123,19 +123,25 @@ class Router:
             self._local,
             self._status_lines,
         )
-        macros = _macro_names(config)
+        macros, wrapped = _macro_names(config)
         commands.register(macros)
-        for peer in settings.peers:
-            for name in peer.proxy_commands:
+        proxies = [(name, peer.name) for peer in settings.peers for name in peer.proxy_commands]
+        for name, peer_name in proxies:
+            if name in macros:
+                raise _proxy_error(config.error, name, peer_name, "it is a macro of this printer")
+
+        def register(names: Collection[Tuple[str, str]]) -> None:
+            for name, peer_name in names:
                 try:
-                    if name in macros:
-                        raise config.error("a macro of this printer")
-                    commands.proxy(name, peer.name)
+                    commands.proxy(name, peer_name)
                 except config.error as e:
-                    raise config.error(
-                        "Command '%s' in option 'proxy_commands' of section 'router %s' cannot be"
-                        " made: %s. Leave it out, or rename the other one" % (name, peer.name, e)
-                    ) from None
+                    raise _proxy_error(config.error, name, peer_name, str(e)) from None
+
+        # A macro that wraps a command wants it to be there. The others are made when every
+        # section is loaded, so that it is us who notice that a command exists already.
+        register([proxy for proxy in proxies if proxy[0] in wrapped])
+        others = [proxy for proxy in proxies if proxy[0] not in wrapped]
+        config.get_printer().register_event_handler("klippy:connect", lambda: register(others))
 
     def _listen(self, settings: RouterSettings) -> None:
         host = self._host
@@ -237,14 +243,21 @@ class Router:
         return lines
 
 
-def _macro_names(config: Any) -> List[str]:
-    """The commands that macros of the user define by themselves."""
-    return [
-        section.get_name().split()[-1].upper()
-        for section in config.get_prefix_sections("gcode_macro ")
-        # With rename_existing a macro is made around a command that must exist
-        if section.get("rename_existing", None, note_valid=False) is None
-    ]
+def _proxy_error(error: Type[Exception], name: str, peer_name: str, reason: str) -> Exception:
+    return error(
+        "Command '%s' in option 'proxy_commands' of section 'router %s' cannot be made: %s. Leave"
+        " it out, or rename the other one" % (name, peer_name, reason)
+    )
+
+
+def _macro_names(config: Any) -> Tuple[List[str], List[str]]:
+    """The commands that macros of the user define, and those that they wrap (rename_existing)."""
+    defined: List[str] = []
+    wrapped: List[str] = []
+    for section in config.get_prefix_sections("gcode_macro "):
+        wraps = section.get("rename_existing", None, note_valid=False) is not None
+        (wrapped if wraps else defined).append(section.get_name().split()[-1].upper())
+    return defined, wrapped
 
 
 def load_config(config: Any) -> Router:

@@ -10,6 +10,8 @@ from typing import Any, Dict, FrozenSet, List, Optional, Tuple
 
 # What a peer may ask of others
 PERMISSIONS = ("gcode", "event", "status", "call")
+# As Klipper's own for extended commands (klippy/gcode.py, register_command), or M150
+COMMAND_RULE = re.compile(r"[A-Z_][A-Z_][A-Z0-9_]*|[A-Z][0-9]+")
 NAME_RULE = re.compile(r"[A-Za-z0-9_-]+")
 # Measured: decoding the worst text of this length (many short floats) takes 4.5 ms, and that of a
 # common status 1.9 ms. The largest power of two with which no message holds the host up for 5 ms.
@@ -93,7 +95,7 @@ def _read_peer(config: Any) -> PeerSettings:
         on_connect=config.get("on_connect", "").strip(),
         mirror=_read_mirror(config),
         sensors=tuple(_read_sensors(config)),
-        proxy_commands=tuple(name.upper() for name in _read_words(config, "proxy_commands")),
+        proxy_commands=tuple(_read_proxies(config)),
         allow=_read_allow(config),
         timeout=config.getfloat("timeout", 5.0, minval=1.0, maxval=60.0),
         disconnect_grace=config.getfloat("disconnect_grace", 0.0, minval=0.0, maxval=3600.0),
@@ -147,6 +149,17 @@ def _read_sensors(config: Any) -> List[SensorSettings]:
             )
         sensors.append(SensorSettings(name, source_object.strip(), field.strip() or "temperature"))
     return sensors
+
+
+def _read_proxies(config: Any) -> List[str]:
+    names = [name.upper() for name in _read_words(config, "proxy_commands")]
+    for name in names:
+        if not COMMAND_RULE.fullmatch(name):
+            raise config.error(
+                "Invalid command '%s' in option 'proxy_commands' of section '%s': write names of"
+                " commands, separated by commas" % (name, config.get_name())
+            )
+    return names
 
 
 def _read_allow(config: Any) -> FrozenSet[str]:

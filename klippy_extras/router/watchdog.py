@@ -44,4 +44,4 @@ class Watchdog:
             return command(HEARTBEAT_MACRO, params, peer.old_parser)
 
         self._on_its_way[peer] = True
-        peer.submit_status(render, done)
+        peer.submit_first(render, done)
