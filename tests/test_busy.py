@@ -11,6 +11,7 @@ from klippy_extras.router.printer import MAX_QUEUE
 from tests.lab import config
 from tests.lab.api import ApiError
 from tests.lab.lab import Lab
+from tests.lab.printer import LabPrinter
 from tests.lab.waiting import wait_until
 
 CALLERS = 300  # about 97 paused greenlets end a Kalico or a Klipper of 2023
@@ -86,5 +87,5 @@ def test_a_busy_peer_gets_every_script_that_was_accepted_and_no_other(shared_lab
     assert host.state() == led.state() == "ready"
 
 
-def counted(led) -> int:
-    return led.query(["gcode_macro COUNT"])["gcode_macro COUNT"]["n"]
+def counted(led: LabPrinter) -> int:
+    return int(led.query(["gcode_macro COUNT"])["gcode_macro COUNT"]["n"])

@@ -15,7 +15,7 @@ import socket
 import sys
 import threading
 import time
-from typing import Any, Dict, List, Optional, Type
+from typing import Any, Dict, List, Optional, Tuple, Type
 
 ETX = b"\x03"
 OBJECTS = {"print_stats": {"state": "standby", "filename": ""}, "toolhead": {"position": [0, 0]}}
@@ -204,7 +204,7 @@ class Truncated(FakePeer):
 class WrongTypes(FakePeer):
     """JSON of every type where another one belongs."""
 
-    THINGS = (None, True, -1, 1.5, "x", [], {}, [[]], {"status": 1}, {"a": {"b": []}})
+    THINGS: Tuple[Any, ...] = (None, True, -1, 1.5, "x", [], {}, [[]], {"status": 1}, {"a": {"b": []}})
 
     def beat(self, connection: Connection, now: float) -> None:
         for _ in range(self.due(connection, now, 100)):
