@@ -10,6 +10,10 @@ from typing import Any, Callable, Dict, FrozenSet, List, Optional, Protocol, Tup
 from .errors import RouterError
 from .plain import printable
 
+# Callbacks that are due at once run for this long in one go (seconds), then everything else has
+# its turn
+MAX_TIMERS_TIME = 0.0005
+
 
 class ReactorTimer(Protocol):
     """An opaque handle of the reactor."""
@@ -95,13 +99,18 @@ class Timers:
         self._heap.clear()
 
     def _run(self, eventtime: float) -> float:
-        due = []
+        due: List[Tuple[float, int, List[Any]]] = []
         while self._heap and self._heap[0][0] <= eventtime:
-            due.append(heapq.heappop(self._heap)[2])
-        for handle in due:
+            due.append(heapq.heappop(self._heap))
+        stop_at = self._reactor.monotonic() + MAX_TIMERS_TIME
+        for i, (_when, _count, handle) in enumerate(due, 1):
             callback, handle[0] = handle[0], None
             if callback is not None:
                 guarded(callback, eventtime)
+                if self._reactor.monotonic() >= stop_at:
+                    for entry in due[i:]:
+                        heapq.heappush(self._heap, entry)
+                    break
         return self._heap[0][0] if self._heap else self._reactor.NEVER
 
 

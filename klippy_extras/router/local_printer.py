@@ -14,8 +14,10 @@ from .printer import Done, Job, Objects, Printer, Status
 
 # Scripts run for this long in one go (seconds), then everything else has its turn for at least the
 # second time: a long queue of short scripts may not hold the reactor up
-MAX_RUN_TIME = 0.001
+MAX_RUN_TIME = 0.0005
 RUN_PAUSE = 0.002
+# Seconds between two reads of the watched objects, however often the wishes change
+MIN_READ_INTERVAL = 0.05
 # Seconds between two looks at Klippy's state while it starts
 STARTUP_INTERVAL = 1.0
 # Calls of this printer's own endpoints that wait for their turn
@@ -50,6 +52,7 @@ class LocalPrinter(Printer):
         self._failing: Dict[str, str] = {}
         self._snapshot_due = False
         self._timer: Optional[List[Any]] = None
+        self._read_at = 0.0
 
     # -- what Klippy tells
 
@@ -178,10 +181,12 @@ class LocalPrinter(Printer):
         self._watched = objects
         self._snapshot_due = True
         self._host.timers.cancel(self._timer)
-        self._timer = self._host.timers.soon(self._read_watched)
+        when = max(self._host.reactor.monotonic(), self._read_at + MIN_READ_INTERVAL)
+        self._timer = self._host.timers.at(when, self._read_watched)
 
     def _read_watched(self, eventtime: float) -> None:
         self._timer = None
+        self._read_at = eventtime
         if not self._watched:
             self._last = {}
             return

@@ -29,9 +29,9 @@ MAX_IN_FLIGHT = 1
 # Other requests that a peer has not answered: each may cost it a greenlet, too
 MAX_REQUESTS = 32
 # Messages of one peer are handled for this long in one callback (seconds), then others have their
-# turn for at least the second time: a peer that floods us gets a fifth of our time at most
-MAX_CALLBACK_TIME = 0.0005
-CATCH_UP_PAUSE = 0.002
+# turn for so many times as long as it took: a peer that floods us gets a fifth of our time
+MAX_CALLBACK_TIME = 0.00025
+CATCH_UP_PAUSE = 4.0
 # Characters of state_message that are kept
 MAX_STATE_MESSAGE = 2000
 
@@ -210,14 +210,15 @@ class RemotePrinter(Printer):
         """Handle what has arrived, for a bounded time; the rest in the next turn."""
         self._catch_up = None
         self._corked = True
-        stop_at = self._host.reactor.monotonic() + MAX_CALLBACK_TIME
+        begin = self._host.reactor.monotonic()
         try:
             while self._frames:
                 for event in self._session.handle(self._frames.popleft(), eventtime):
                     self._handlers[type(event)](event)
                 now = self._host.reactor.monotonic()
-                if self._frames and now >= stop_at:
-                    self._catch_up = self._host.timers.at(now + CATCH_UP_PAUSE, self._handle_frames)
+                if self._frames and now - begin >= MAX_CALLBACK_TIME:
+                    next_time = now + CATCH_UP_PAUSE * (now - begin)
+                    self._catch_up = self._host.timers.at(next_time, self._handle_frames)
                     break
         except BadMessage as e:
             self._frames.clear()

@@ -1,8 +1,9 @@
 """Benchmark: what every kind of misbehaving peer does to the host's reactor, in milliseconds.
 
 `python -m tests.hostile.bench [HOST_KIND [SECONDS [WAY ...]]]`. Columns: lateness of a 1 kHz timer
-at p99.9, what that is more than undisturbed, its maximum, the longest callback of the router (CPU
-time), the router's share of one core, lines about the peer in the host's log.
+at p99.9 by the clock (with what other processes took of this machine); of it, what the host itself
+was busy for (CPU time); what that is more than undisturbed; its maximum; the longest callback of
+the router (CPU time); the router's share of one core; lines about the peer in the host's log.
 """
 
 # Copyright (C) 2026  Klipper Router contributors

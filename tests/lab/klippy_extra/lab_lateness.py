@@ -28,6 +28,8 @@ class LabLateness:
 
     def _reset(self):
         self.lateness = []
+        self.own = []  # of it, what this process itself was busy for
+        self.cpu = time.thread_time()
         self.worst = (0.0, "")
         self.recent = (0.0, "")  # the longest callback of the router since the last tick
         self.longest = collections.defaultdict(float)  # name -> seconds of CPU
@@ -44,9 +46,11 @@ class LabLateness:
         if self.due is not None:
             late = now - self.due
             self.lateness.append(late)
+            self.own.append(min(late, time.thread_time() - self.cpu))
             if late > self.worst[0]:
                 self.worst = (late, self.recent[1])
         self.recent = (0.0, "")
+        self.cpu = time.thread_time()
         self.due = now + INTERVAL
         return self.due
 
@@ -83,12 +87,15 @@ class LabLateness:
 
     def _handle_figures(self, web_request):
         ordered = sorted(self.lateness) or [0.0]
+        own = sorted(self.own) or [0.0]
         web_request.send(
             {
                 "ticks": len(self.lateness),
                 "median": ordered[len(ordered) // 2],
                 "p999": ordered[int(len(ordered) * 0.999)],
                 "max": ordered[-1],
+                "own_p999": own[int(len(own) * 0.999)],
+                "own_max": own[-1],
                 "before_worst": self.worst[1],
                 "longest": dict(self.longest),
                 "total": self.total,
