@@ -29,7 +29,7 @@ MAY_KNOW: Dict[str, str] = {
     "reports": "errors printer gcode_params plain",
     "watchdog": "errors host printer gcode_params",
     "mirror": "plain printer subscriptions",
-    "sensors": "printer",
+    "sensors": "plain printer",
     "motion": "host",
     "waits": "errors events gcode_params host plain printer subscriptions",
     "methods": "errors events gcode_params printer subscriptions",

@@ -201,14 +201,17 @@ class Commands:
     # -- calling and waiting
 
     def _wait(self, gcmd: Any, wait: Callable[[float], Any]) -> None:
-        """Wait in place; what a failure means says ON_ERROR."""
+        """Wait in place; what a failure means says ON_ERROR.
+
+        After it last_error is the error of this wait, or empty.
+        """
         on_error = gcmd.get("ON_ERROR", "raise").lower()
         if on_error not in _ON_ERROR:
             raise gcmd.error("Invalid ON_ERROR '%s': write raise, pause or warn" % (on_error,))
         timeout = gcmd.get_float("TIMEOUT", DEFAULT_TIMEOUT, above=0.0)
-        self._reports.last_error = ""  # so that a macro after it sees whether this wait failed
         try:
             self._checked(gcmd, lambda: wait(timeout))
+            self._reports.last_error = ""
         except RouterError as e:
             self._reports.last_error = str(e)
             # Without [pause_resume] PAUSE would be an unknown command, and the print would go on

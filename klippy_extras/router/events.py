@@ -6,7 +6,7 @@
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Protocol, Tuple
 
 from .errors import RouterError, UsageError
-from .printer import Printer, PrinterListener
+from .printer import Printer, PrinterListener, is_stream
 from .templates import Template
 
 # Names of which the latest event is kept for printer.router.events, the oldest first out
@@ -102,6 +102,8 @@ class Events(PrinterListener):
         event already is replaced.
         """
         self.unsubscribe_client(event, client)
+        if len(self._clients) >= MAX_HANDLERS:
+            raise UsageError("API clients have %d event handlers already" % (MAX_HANDLERS,))
         self._clients.append(_ClientHandler(event, client))
         if not retained:
             return
@@ -176,9 +178,14 @@ class Events(PrinterListener):
             if error is not None:
                 self._report(caller, target, error)
 
-        if handler.template is not None:
-            target.run_script(handler.template.render(context, target.old_parser), done)
+        template = handler.template
+        if template is not None:
+            template.check(context)
+            # Written when its turn comes: a hundred handlers of one event are no work now
+            target.submit(lambda: template.render(context, target.old_parser), done)
             return
+        if is_stream(handler.gcode, context):
+            raise UsageError("Endpoint '%s' answers on and on" % (handler.gcode,))
         if not target.ready:
             raise target.not_ready()
         target.call_endpoint(handler.gcode, context, done)

@@ -115,6 +115,10 @@ class LocalPrinter(Printer):
                         self._run(self._queue.popleft())
                     while self._status_jobs and self._status_timer is None:
                         self._run(self._status_jobs.popleft())
+                        if reactor.monotonic() >= pause_at:
+                            # Keeping the mutex: to take it again would step a print back again
+                            now = reactor.pause(reactor.monotonic() + RUN_PAUSE)
+                            pause_at = now + MAX_RUN_TIME
                 if reactor.monotonic() >= pause_at:
                     reactor.pause(reactor.monotonic() + RUN_PAUSE)
         finally:
@@ -142,9 +146,13 @@ class LocalPrinter(Printer):
     # -- endpoints and objects
 
     def call_endpoint(self, endpoint: str, params: Dict[str, Any], done: Done) -> None:
+        call = _Call(endpoint, params, done)
+        if endpoint == "emergency_stop":  # pauses nowhere, and waits for nobody
+            self._host.reactor.register_callback(lambda eventtime: self._run_call(call))
+            return
         if len(self._calls) >= MAX_CALLS:
             raise Busy("%s is busy: %d calls are waiting for it" % (self.name, MAX_CALLS))
-        self._calls.append(_Call(endpoint, params, done))
+        self._calls.append(call)
         if not self._calling:
             self._calling = True
             # One greenlet for all of them: an endpoint may pause, and about 97 paused greenlets
@@ -154,15 +162,17 @@ class LocalPrinter(Printer):
     def _run_calls(self, eventtime: float) -> None:
         try:
             while self._calls:
-                call = self._calls.popleft()
-                try:
-                    result = self._host.call_endpoint(call.endpoint, call.params)
-                except RouterError as e:
-                    guarded(call.done, None, self._named(e))
-                else:
-                    guarded(call.done, result, None)
+                self._run_call(self._calls.popleft())
         finally:
             self._calling = False
+
+    def _run_call(self, call: _Call) -> None:
+        try:
+            result = self._host.call_endpoint(call.endpoint, call.params)
+        except RouterError as e:
+            guarded(call.done, None, self._named(e))
+        else:
+            guarded(call.done, result, None)
 
     def list_objects(self, done: Done) -> None:
         done({"objects": self._host.object_names()}, None)
@@ -179,6 +189,7 @@ class LocalPrinter(Printer):
 
     def watch(self, objects: Objects) -> None:
         self._watched = objects
+        self._last = {name: values for name, values in self._last.items() if name in objects}
         self._snapshot_due = True
         self._host.timers.cancel(self._timer)
         when = max(self._host.reactor.monotonic(), self._read_at + MIN_READ_INTERVAL)
@@ -208,7 +219,8 @@ class LocalPrinter(Printer):
 
     def _read(self, name: str, eventtime: float) -> Dict[str, Any]:
         try:
-            return self._host.object_status(name, eventtime)
+            status = self._host.object_status(name, eventtime)
+            return status if isinstance(status, dict) else {}
         except Exception as e:
             # Somebody else's get_status(): Klippy itself would shut down for it
             if self._failing.get(name) != str(e):

@@ -18,16 +18,17 @@ from .gcode_params import (
     parse_objects,
     status_params,
 )
-from .printer import Done, Objects, Printer
+from .printer import Done, Objects, Printer, is_stream
 from .subscriptions import Client as StatusClient
 from .subscriptions import Subscriptions
 
 # Characters: the latest events stay in printer.router.events, which others read at 4 Hz
 MAX_EVENT_NAME = 100
 MAX_CONTEXT = 4096
+MAX_CONTEXT_KEYS = 64
 
-# Endpoints whose answers go on and on, to the connection that asked: that would be ours
-_STREAMS = ("objects/subscribe", "gcode/subscribe_output", "register_remote_method")
+# Endpoints that run G-code
+_GCODE_ENDPOINTS = ("gcode/script", "gcode/restart", "gcode/firmware_restart")
 
 
 class Client(StatusClient, EventClient, Protocol):
@@ -127,6 +128,8 @@ class Methods:
             if kind == "webhook":
                 _check_allowed(caller, "call", "a webhook handler")
                 _check_endpoint(gcode, {})
+                if gcode in _GCODE_ENDPOINTS:
+                    _check_allowed(caller, "gcode", gcode)
             self._events.subscribe(caller, event, gcode, target, kind)
         request.done({}, None)
 
@@ -152,8 +155,11 @@ class Methods:
             context = {}
         elif not isinstance(context, dict):
             raise UsageError("Malformed CONTEXT: write an object, or text like lane=1,length=5")
-        if len(parameter_text(context)) > MAX_CONTEXT:
-            raise UsageError("CONTEXT is too long: %d characters at most" % (MAX_CONTEXT,))
+        if len(parameter_text(context)) > MAX_CONTEXT or len(context) > MAX_CONTEXT_KEYS:
+            raise UsageError(
+                "CONTEXT is too long: %d characters and %d keys at most"
+                % (MAX_CONTEXT, MAX_CONTEXT_KEYS)
+            )
         retain = params.get("retain") in (True, 1, "1", "True", "true")
         request.done(self._events.trigger(request.caller, event, context, retain), None)
 
@@ -205,6 +211,8 @@ class Methods:
         if not isinstance(params, dict):
             raise UsageError("Malformed params: write an object")
         _check_endpoint(endpoint, params)
+        if endpoint in _GCODE_ENDPOINTS:
+            _check_allowed(request.caller, "gcode", endpoint)
         target.check_connected()
         target.call_endpoint(endpoint, params, request.done)
 
@@ -269,11 +277,9 @@ def _check_event(event: str) -> None:
 
 
 def _check_endpoint(endpoint: str, params: Mapping[str, Any]) -> None:
-    if endpoint == "router/call":
-        raise UsageError(
-            "'router/call' cannot be called through itself: name the endpoint that it is to reach"
-        )
-    if endpoint in _STREAMS or "response_template" in params:
+    if endpoint.startswith("router/"):
+        raise UsageError("'%s' cannot be called through router/call: call it itself" % (endpoint,))
+    if is_stream(endpoint, params):
         raise UsageError(
             "Endpoint '%s' answers on and on: use ROUTER_OBJECTS_SUBSCRIBE, or a connection of"
             " your own" % (endpoint,)
@@ -316,8 +322,8 @@ def _with_callback(
 ) -> Done:
     def finish(result: Any, error: Optional[RouterError]) -> None:
         if error is None:
-            script = command(callback, result_params(result), caller.old_parser)
             try:
+                script = command(callback, result_params(result), caller.old_parser)
                 caller.run_script(script, lambda _result, _error: None)
             except RouterError as e:
                 result, error = None, e

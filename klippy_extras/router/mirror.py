@@ -24,11 +24,9 @@ class Mirror(PrinterListener):
             name: dict.fromkeys(fields or ()) for name, fields in objects.items()
         }
         self.time: Optional[float] = None  # reactor seconds at the latest update
-        self._peer: Optional[Printer] = None
 
     def follow(self, host: Printer, peer: Printer, subscriptions: Subscriptions) -> None:
         """Begin to keep the values of this peer."""
-        self._peer = peer
         peer.listeners.append(self)
         if self._objects:
             subscriptions.follow(host, peer, self._objects, self)

@@ -5,7 +5,7 @@
 # This file may be distributed under the terms of the GNU GPLv3 license.
 from abc import ABC, abstractmethod
 from collections import deque
-from typing import Any, Callable, Deque, Dict, FrozenSet, List, NamedTuple, Optional
+from typing import Any, Callable, Deque, Dict, FrozenSet, List, Mapping, NamedTuple, Optional
 
 from .errors import Busy, NotReady, RouterError
 
@@ -17,6 +17,20 @@ Done = Callable[[Any, Optional[RouterError]], None]
 # Klipper's own form: {object: None for all its fields, or a list of fields}
 Objects = Dict[str, Optional[List[str]]]
 Status = Dict[str, Dict[str, Any]]
+
+
+# Endpoints whose answers go on and on, to the connection that asked
+_STREAMS = ("objects/subscribe", "gcode/subscribe_output", "register_remote_method")
+
+
+def is_stream(endpoint: str, params: Mapping[str, Any]) -> bool:
+    """Whether this endpoint would go on answering: that would reach a connection of ours.
+
+    Source: klippy/extras/bulk_sensor.py, whose dump_... endpoints need no response_template.
+    """
+    name = endpoint.rsplit("/", 1)[-1]
+    is_dump = name.startswith("dump_") and name != "dump_mesh"
+    return endpoint in _STREAMS or is_dump or "response_template" in params
 
 
 class Job(NamedTuple):

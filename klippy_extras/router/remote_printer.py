@@ -7,7 +7,7 @@ from collections import deque
 from typing import Any, Callable, Deque, Dict, List, Optional, Sequence
 
 from .errors import BadMessage, Busy, LinkLost, PeerError, RouterError, TimedOut
-from .host import PARSER_PROBE, Host, parser_is_old
+from .host import PARSER_PROBE, Host, guarded, parser_is_old
 from .link import Link, SocketFile
 from .peer_log import PeerLog
 from .plain import plain_text, printable
@@ -124,7 +124,7 @@ class RemotePrinter(Printer):
     def emergency_stop(self) -> None:
         """Stop the peer at once; whoever calls this does not wait for an answer."""
         if self.connected:
-            self._request("emergency_stop", {}, lambda _result, _error: None)
+            self._ask("emergency_stop", {}, lambda _result, _error: None)
 
     def watch(self, objects: Objects) -> None:
         self._session.want(objects)
@@ -142,7 +142,7 @@ class RemotePrinter(Printer):
                 job.done(None, None)
                 continue
             self._in_flight += 1
-            self._request("gcode/script", {"script": script}, self._finisher(job))
+            self._ask("gcode/script", {"script": script}, self._finisher(job))
 
     def _finisher(self, job: Job) -> Done:
         def finish(_result: Any, error: Optional[RouterError]) -> None:
@@ -155,8 +155,11 @@ class RemotePrinter(Printer):
     def _request(self, method: str, params: Dict[str, Any], done: Done) -> None:
         """Ask an endpoint of the peer. Raises NotReady when it is not connected, and Busy."""
         self.check_connected()
-        if self._session.pending >= MAX_REQUESTS + MAX_IN_FLIGHT:
+        if self._session.pending - self._in_flight >= MAX_REQUESTS:
             raise Busy("%s is busy: %d requests are not answered" % (self.name, MAX_REQUESTS))
+        self._ask(method, params, done)
+
+    def _ask(self, method: str, params: Dict[str, Any], done: Done) -> None:
         self._session.request(method, params, done)
         self._flush()
 
@@ -202,12 +205,13 @@ class RemotePrinter(Printer):
             self.last_error = plain_text(printable(reason))
         self._set_state("disconnected", "", False)
         for done in unanswered:
-            done(None, LinkLost("%s: connection lost, outcome unknown" % (self.name,)))
+            guarded(done, None, LinkLost("%s: connection lost, outcome unknown" % (self.name,)))
 
     # -- the messages of the peer
 
     def _handle_frames(self, eventtime: float) -> None:
         """Handle what has arrived, for a bounded time; the rest in the next turn."""
+        self._host.timers.cancel(self._catch_up)
         self._catch_up = None
         self._corked = True
         begin = self._host.reactor.monotonic()
@@ -233,7 +237,8 @@ class RemotePrinter(Printer):
         if error is not None:
             error = PeerError("%s: %s" % (self.name, printable(error)))
             self.last_error = plain_text(str(error))
-        event.token(event.result, error)
+        # What goes wrong with an answer is no fault of the peer that gave it
+        guarded(event.token, event.result, error)
 
     def _told_status(self, event: Status) -> None:
         for listener in self.listeners:

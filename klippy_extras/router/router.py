@@ -179,8 +179,8 @@ class Router:
 
     def stats(self, eventtime: float) -> Tuple[bool, str]:
         """Klippy calls it once a second for its Stats line in the log."""
-        self._subscriptions.prune()
-        self._events.prune()
+        guarded(self._subscriptions.prune)
+        guarded(self._events.prune)
         peers = self._peers.values()
         return (
             False,

@@ -5,6 +5,7 @@
 # This file may be distributed under the terms of the GNU GPLv3 license.
 from typing import Any, Dict, Tuple
 
+from .plain import plain
 from .printer import Printer, PrinterListener, Status
 
 
@@ -27,9 +28,9 @@ class RemoteSensor(PrinterListener):
 
     def update(self, eventtime: float, status: Status) -> None:
         value = status.get(self._object, {}).get(self._field)
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
-            value = 0.0
-        self._temperature = float(value)
+        is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        # plain(): what is no number for a JSON encoder, such as infinity, is None
+        self._temperature = value = float((plain(value) if is_number else None) or 0.0)
         if value:
             self._measured_min = min(self._measured_min, self._temperature)
             self._measured_max = max(self._measured_max, self._temperature)

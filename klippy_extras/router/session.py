@@ -155,8 +155,9 @@ class Session:
     def request(self, method: str, params: Dict[str, Any], token: Any) -> None:
         """Ask the peer; its answer comes as Answer(token, ...)."""
         self._next_id += 1
+        message = encode({"id": self._next_id, "method": method, "params": params})
         self._pending[self._next_id] = token
-        self._output.append(encode({"id": self._next_id, "method": method, "params": params}))
+        self._output.append(message)
 
     def want(self, objects: Objects) -> None:
         """Subscribe to these objects from now on; a Status snapshot follows when connected."""

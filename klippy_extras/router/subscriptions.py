@@ -12,6 +12,11 @@ from .printer import Done, Objects, Printer, PrinterListener, Status
 # Objects of one target that are read, and fields of one object, for all subscribers together:
 # reading 256 small ones takes this printer well under a millisecond
 MAX_OBJECTS = 256
+# Fields that all subscriptions of one target name together: their union is worked out anew with
+# each subscription
+MAX_FIELDS = 2048
+# Characters of the name of an object or field
+MAX_NAME = 100
 # Subscriptions that one printer may have
 MAX_SUBSCRIPTIONS = 256
 
@@ -132,7 +137,11 @@ class _Feed:
         if not all(_covers(self.union.get(n, []), fields) for n, fields in union.items()):
             self.complete = False
         self.union = union
-        self.values = {name: values for name, values in self.values.items() if name in union}
+        self.values = {
+            name: _part(values, union[name])
+            for name, values in self.values.items()
+            if name in union
+        }
         self.target.watch(union)
 
     def part(self, objects: Objects) -> Status:
@@ -147,6 +156,11 @@ class _Feed:
 
 def _covers(have: Optional[List[str]], want: Optional[List[str]]) -> bool:
     return have is None or (want is not None and set(want) <= set(have))
+
+
+def _part(values: Dict[str, Any], fields: Optional[List[str]]) -> Dict[str, Any]:
+    """Those of these fields that are known; None: all."""
+    return values if fields is None else {f: values[f] for f in fields if f in values}
 
 
 def _without_none(values: Dict[str, Any]) -> Dict[str, Any]:
@@ -238,11 +252,8 @@ class Subscriptions(PrinterListener):
         if feed is None or printer.connected:
             return
         feed.complete, feed.lost = False, True
-        waiting = [s for s in feed.subscriptions if s.first is not None]
-        self._remove(feed, lambda s: s in waiting)
-        for subscription in waiting:
-            if subscription.first is not None:
-                subscription.first(None, printer.not_ready())
+        if self._take_out(feed, lambda s: s.first is not None, printer.not_ready()):
+            feed.rebuild()
 
     def status(self, printer: Printer, eventtime: float, status: Status, snapshot: bool) -> None:
         feed = self._feeds.get(printer)
@@ -292,6 +303,14 @@ class Subscriptions(PrinterListener):
                 "Cannot subscribe: more than %d objects of %s would be read, or fields of one"
                 % (MAX_OBJECTS, feed.target.name)
             )
+        wished = [s.objects for s in feed.subscriptions] + [objects]
+        if sum(len(f or ()) for o in wished for f in o.values()) > MAX_FIELDS or any(
+            len(text) > MAX_NAME for n, f in objects.items() for text in [n, *(f or ())]
+        ):
+            raise UsageError(
+                "Cannot subscribe: more than %d fields of %s would be named, or a name of more than"
+                " %d characters" % (MAX_FIELDS, feed.target.name, MAX_NAME)
+            )
         others = [
             s
             for f in self._feeds.values()
@@ -335,10 +354,19 @@ class Subscriptions(PrinterListener):
         return removed
 
     @staticmethod
-    def _take_out(feed: _Feed, goes: Callable[[_Subscription], bool]) -> int:
+    def _take_out(
+        feed: _Feed, goes: Callable[[_Subscription], bool], why: Optional[RouterError] = None
+    ) -> int:
         gone = [s for s in feed.subscriptions if goes(s)]
+        waiting: List[Done] = []
         for subscription in gone:
             subscription.closed = True
             subscription.pending = {}
+            first, subscription.first = subscription.first, None
+            if first is not None:
+                waiting.append(first)
         feed.subscriptions = [s for s in feed.subscriptions if not s.closed]
+        for first in waiting:
+            ended = "%s: the subscription was replaced or ended" % (feed.target.name,)
+            first(None, why or RouterError(ended))
         return len(gone)

@@ -36,6 +36,10 @@ _NUMBER = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]{1,2})?")
 _CONTROL = re.compile("\r\n|[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]")
 
 
+# Characters of a handler: reading a longer one takes a millisecond and more
+MAX_HANDLER = 4096
+
+
 class _Unfit(Exception):
     """str(): what a value must be where its placeholder stands."""
 
@@ -91,6 +95,11 @@ class Template:
     """
 
     def __init__(self, gcode: str) -> None:
+        if len(gcode) > MAX_HANDLER:
+            raise UsageError(
+                "Event handler %s is longer than %d characters: put it into a macro"
+                % (shown(gcode), MAX_HANDLER)
+            )
         gcode = self._gcode = SURROGATE.sub("\ufffd", gcode)
         self._bare = gcode.strip() if is_bare_command(gcode) else ""
         # Text, or (key, escape)
@@ -102,6 +111,12 @@ class Template:
                 self._pieces.append(line)
             else:
                 self._parse(line.strip())
+
+    def check(self, context: Mapping[str, object]) -> None:
+        """Raises UsageError for a value that is missing."""
+        for piece in self._pieces:
+            if not isinstance(piece, str) and not self._bare and piece[0] not in context:
+                raise self._missing(piece[0])
 
     def render(self, context: Mapping[str, object], old_parser: bool) -> str:
         """The script to run. Raises UsageError for a value that is missing or does not fit."""
@@ -115,7 +130,7 @@ class Template:
                 continue
             key, escape = piece
             if key not in context:
-                raise self._error("needs a value for {%s}, which the event does not have" % (key,))
+                raise self._missing(key)
             text = parameter_text(context[key])
             try:
                 script.append(escape(text, old_parser))
@@ -124,6 +139,9 @@ class Template:
                     "needs a value for {%s} that is %s, not %s" % (key, e, shown(text))
                 ) from None
         return bounded("".join(script))
+
+    def _missing(self, key: str) -> UsageError:
+        return self._error("needs a value for {%s}, which the event does not have" % (key,))
 
     def _error(self, what: str) -> UsageError:
         return UsageError("Event handler %s %s" % (shown(self._gcode), what))

@@ -115,6 +115,8 @@ class Waits(PrinterListener):
         given_up = False
 
         def render() -> str:
+            # What was said before is about the scripts before this one
+            follower.unknown, follower.has_shut_down = "", False
             return "" if given_up else script
 
         def start(wait: _Wait) -> None:
@@ -179,7 +181,7 @@ class Waits(PrinterListener):
     # -- what ends a wait early
 
     def state_changed(self, printer: Printer, was_ready: bool) -> None:
-        if printer.ready:
+        if printer.ready or printer.state == "ready":
             return
         if printer.connected:
             error: RouterError = printer.not_ready()
