@@ -8,6 +8,7 @@ import pytest
 
 from klippy_extras.router.endpoints import MAX_WAITING
 from klippy_extras.router.printer import MAX_QUEUE
+from klippy_extras.router.remote_printer import MAX_REQUESTS
 from tests.lab import config
 from tests.lab.api import ApiError
 from tests.lab.lab import Lab
@@ -16,6 +17,10 @@ from tests.lab.waiting import wait_until
 
 CALLERS = 300  # about 97 paused greenlets end a Kalico or a Klipper of 2023
 
+# A status of more than Klipper's parser can take in time: the config itself
+LONG = "".join(
+    f"[gcode_macro LONG_{chr(65 + i)}]\ndescription: {'x' * 1000}\ngcode:\n" for i in range(20)
+)
 PEER = """
 [gcode_macro SLOW]
 gcode:
@@ -33,15 +38,10 @@ def shared_lab(kind: str) -> Iterator[Lab]:
     """A host, and a peer that can be busy, both of this kind."""
     with Lab() as lab:
         text = f"[router]\n[router led]\nsock: {lab.sock('led')}\n"
-        host = lab.printer(kind, "main", config.printing(text))
-        lab.printer(kind, "led", config.printing(PEER, mcu="fake"), mcu="fake")
+        lab.printer(kind, "main", config.printing(text + LONG))
+        lab.printer(kind, "led", config.printing(PEER + LONG, mcu="fake"), mcu="fake")
         lab.wait_ready()
-        wait_until(
-            lambda: host.query(["router"])["router"]["printers"]["led"]["ready"],
-            10.0,
-            "led ready",
-            [host],
-        )
+        until_led_ready(lab)
         yield lab
 
 
@@ -64,12 +64,7 @@ def test_callers_beyond_the_bound_are_told_at_once_and_the_others_are_served(sha
 
 def test_a_busy_peer_gets_every_script_that_was_accepted_and_no_other(shared_lab: Lab):
     host, led = shared_lab.printers["main"], shared_lab.printers["led"]
-    wait_until(
-        lambda: host.query(["router"])["router"]["printers"]["led"]["ready"],
-        10.0,
-        "led ready again",
-        [host],
-    )
+    until_led_ready(shared_lab)
     mark = host.mark()
     host.script("ROUTER_GCODE_SCRIPT TARGET=led SCRIPT=SLOW")
     host.script("\n".join(["ROUTER_GCODE_SCRIPT TARGET=led SCRIPT=COUNT"] * CALLERS))
@@ -89,3 +84,61 @@ def test_a_busy_peer_gets_every_script_that_was_accepted_and_no_other(shared_lab
 
 def counted(led: LabPrinter) -> int:
     return int(led.query(["gcode_macro COUNT"])["gcode_macro COUNT"]["n"])
+
+
+def until_led_ready(lab: Lab) -> None:
+    host = lab.printers["main"]
+    wait_until(
+        lambda: host.query(["router"])["router"]["printers"]["led"]["ready"],
+        10.0,
+        "led ready",
+        [host],
+    )
+
+
+def test_requests_at_their_bound_do_not_hold_scripts_up(shared_lab: Lab):
+    host = shared_lab.printers["main"]
+    until_led_ready(shared_lab)
+    query = "ROUTER_OBJECTS_QUERY TARGET=led OBJECTS=idle_timeout:state"
+    script = "ROUTER_GCODE_SCRIPT TARGET=led SCRIPT=M400"
+    mark = host.mark()
+    host.script("\n".join([query] * (MAX_REQUESTS + 8) + [script]))
+    host.wait_line("requests are not answered", start=mark)
+    host.script(script + " WAIT=1 TIMEOUT=10")
+
+
+def test_an_answer_too_long_for_a_callback_is_an_error_and_the_peer_stays(shared_lab: Lab):
+    host = shared_lab.printers["main"]
+    until_led_ready(shared_lab)
+    before = host.query(["router led"])["router led"]["reconnects"]
+    for target in ("led", "main"):
+        params = {
+            "target": target,
+            "objects": {"configfile": ["config"]},
+            "gcode_callback": "SHOW_IT",
+        }
+        with pytest.raises(ApiError, match="characters long"):
+            host.call("router/objects/query", params, timeout=10.0)
+    after = host.query(["router led"])["router led"]
+    assert (after["ready"], after["reconnects"]) == (True, before)
+
+
+def test_a_subscription_that_is_replaced_before_its_first_snapshot_is_answered(shared_lab: Lab):
+    host, led = shared_lab.printers["main"], shared_lab.printers["led"]
+    until_led_ready(shared_lab)
+    led.freeze()
+    try:
+        with host.api() as api:
+            params = {
+                "target": "led",
+                "objects": {"toolhead": None},
+                "response_template": {"method": "told"},
+            }
+            numbers = [api.request("router/objects/subscribe", params) for _ in range(5)]
+            for number in numbers[:-1]:
+                with pytest.raises(ApiError, match="replaced"):
+                    api.answer(number, timeout=4.0)
+            led.thaw()
+            assert "toolhead" in api.answer(numbers[-1], timeout=10.0)["status"]
+    finally:
+        led.thaw()
