@@ -1,0 +1,121 @@
+"""Clients that measure: the tight one of the floor, and what reads the stamps of lab_stamp."""
+
+# Copyright (C) 2026  Klipper Router contributors
+# This file may be distributed under the terms of the GNU GPLv3 license.
+import itertools
+import json
+import socket
+import time
+from typing import Any, Callable, Dict, List, Protocol
+
+from tests.lab.api import END
+from tests.lab.printer import LabPrinter
+
+TIMEOUT = 10.0  # seconds for one job
+_ids = itertools.count(1).__next__
+
+Work = Callable[[], None]
+
+
+class Row(Protocol):
+    """What can be measured again and again."""
+
+    def take(self, count: int) -> List[float]:
+        """So many samples, in seconds."""
+
+
+class RoundTrips:
+    """A client that does nothing but ask a printer to run a script, and wait for the answer."""
+
+    def __init__(self, printer: LabPrinter, script: str) -> None:
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._socket.settimeout(TIMEOUT)
+        self._socket.connect(printer.sock)
+        self._socket.setblocking(True)
+        self._message = {"id": 1, "method": "gcode/script", "params": {"script": script}}
+
+    def take(self, count: int) -> List[float]:
+        return [self._round_trip() for _ in range(count)]
+
+    def _round_trip(self) -> float:
+        start = time.monotonic()
+        self._socket.sendall(json.dumps(self._message).encode() + END)
+        answer = self._socket.recv(4096)
+        while not answer.endswith(END):
+            answer += self._socket.recv(4096)
+        if "result" not in json.loads(answer[:-1]):
+            raise RuntimeError(f"the floor got {answer!r}")
+        return time.monotonic() - start
+
+
+class Waited:
+    """A script with WAIT=1: how long its command takes inside the host."""
+
+    def __init__(self, host: LabPrinter, script: str) -> None:
+        self._api, self._script = host.api(), script
+
+    def take(self, count: int) -> List[float]:
+        params = {"script": self._script, "count": count}
+        times: List[float] = self._api.call("lab/repeat", params, TIMEOUT * count)["times"]
+        return times
+
+
+class Ends:
+    """The stamps of LAB_END on a printer, as they come."""
+
+    def __init__(self, printer: LabPrinter) -> None:
+        self._api = printer.api()
+        self._api.call("lab/ends", {"response_template": {"method": "end"}})
+
+    def wait(self, number: int, timeout: float = TIMEOUT) -> float:
+        """When LAB_END ID=number ran, by time.monotonic(); TimeoutError."""
+
+        def is_it(message: Dict[str, Any]) -> bool:
+            return bool(message["params"]["id"] == number)
+
+        when: float = self._api.wait_for(is_it, timeout)["params"]["time"]
+        self._api.notifications.clear()
+        return when
+
+
+class MacroJob:
+    """From LAB_START on one printer to LAB_END on another.
+
+    script: G-code of the first one, which gets " ID=n" added.
+    """
+
+    def __init__(self, printer: LabPrinter, script: str, ends: Ends) -> None:
+        self._api, self._script, self._ends = printer.api(), script, ends
+
+    def take(self, count: int) -> List[float]:
+        arrived: Dict[int, float] = {}
+        for _ in range(count):
+            number = _ids()
+            request = self._api.request("gcode/script", {"script": f"{self._script} ID={number}"})
+            arrived[number] = self._ends.wait(number)
+            self._api.answer(request)
+        starts = self._api.call("lab/starts")["starts"]
+        return [when - starts[str(number)] for number, when in arrived.items()]
+
+
+class ClientJob:
+    """From a client, which begin() makes send a script, to LAB_END in the printer's macro.
+
+    begin(script): sends it; returns what reads the answer.
+    """
+
+    def __init__(self, begin: Callable[[str], Work], ends: Ends) -> None:
+        self._begin, self._ends = begin, ends
+
+    def take(self, count: int) -> List[float]:
+        times = []
+        for _ in range(count):
+            number = _ids()
+            script = f"ARRIVE ID={number}"
+            start = time.monotonic()
+            finish = self._begin(script)
+            times.append(self._ends.wait(number) - start)
+            finish()
+        return times
+
+

@@ -1,0 +1,149 @@
+"""Many peers in one cheap process: `python -m tests.bench.light_peers SOCK ...`.
+
+Each answers as a ready Klippy does. What they do besides comes as lines of JSON on standard input,
+each answered by one on standard output, see _Peers. Standard library only.
+"""
+
+# Copyright (C) 2026  Klipper Router contributors
+# This file may be distributed under the terms of the GNU GPLv3 license.
+import json
+import os
+import selectors
+import socket
+import sys
+import time
+from typing import Any, Dict, List, Optional
+
+ETX = b"\x03"
+OBJECT, FIELDS = "thing", 20
+_READY = {"state": "ready", "state_message": "Printer is ready"}
+_RESULTS: Dict[str, Any] = {
+    "info": {**_READY, "process_id": os.getpid(), "software_version": "light"},
+    "gcode/help": {},
+}
+
+
+class _Peer:
+    """One socket, and the router's connection to it."""
+
+    def __init__(self, path: str) -> None:
+        self.connection: Optional[socket.socket] = None
+        self.scripts = 0  # that it was told to run
+        self._unread = b""
+        self._number = 0
+        self.server = socket.socket(socket.AF_UNIX)
+        self.server.bind(path)
+        self.server.listen(1)
+
+    def accept(self) -> socket.socket:
+        self.connection, self._unread = self.server.accept()[0], b""
+        return self.connection
+
+    def read(self) -> bool:
+        """Answer what has come; False when the router has gone."""
+        assert self.connection
+        try:
+            data = self.connection.recv(65536)
+        except OSError:
+            data = b""
+        if not data:
+            self.connection.close()
+            self.connection = None
+            return False
+        *frames, self._unread = (self._unread + data).split(ETX)
+        for frame in frames:
+            self._answer(json.loads(frame))
+        return True
+
+    def _answer(self, request: Dict[str, Any]) -> None:
+        method = request.get("method")
+        self.scripts += method == "gcode/script"
+        if "id" not in request:
+            return
+        result = _RESULTS.get(method, {})
+        if method == "objects/subscribe":
+            status: Dict[str, Any] = {name: {} for name in request["params"]["objects"]}
+            status.update(self._values(), webhooks=_READY)
+            result = {"eventtime": time.monotonic(), "status": status}
+        self.send({"id": request["id"], "result": result})
+
+    def update(self) -> None:
+        """Tell the router that all the fields have changed."""
+        params = {"eventtime": time.monotonic(), "status": self._values()}
+        self.send({"method": "router/objects/update", "params": params})
+
+    def _values(self) -> Dict[str, Any]:
+        self._number += 1
+        return {OBJECT: {f"field_{i}": self._number + i / 8 for i in range(FIELDS)}}
+
+    def send(self, message: Dict[str, Any]) -> None:
+        if self.connection is None:
+            return
+        try:
+            self.connection.sendall(json.dumps(message).encode() + ETX)
+        except OSError:
+            return  # the router has hung up: read() will see it
+
+
+class _Peers:
+    """Commands: {"do": "call", "peer": n, "method": ..., "params": ...};
+    {"do": "stream", "peers": [n, ...], "hz": ..., "seconds": ...}, answered at its end by the
+    number of updates sent and of scripts received meanwhile.
+    """
+
+    def __init__(self, paths: List[str]) -> None:
+        self._selector = selectors.DefaultSelector()
+        self._peers = [_Peer(path) for path in paths]
+        for peer in self._peers:
+            self._selector.register(peer.server, selectors.EVENT_READ, peer)
+        self._selector.register(sys.stdin, selectors.EVENT_READ)
+        self._input = b""
+        self.running = True
+
+    def serve(self, timeout: Optional[float] = None) -> None:
+        """Handle what comes within so many seconds (None: until something comes)."""
+        for key, _events in self._selector.select(timeout):
+            if key.fileobj is sys.stdin:
+                self._command()
+            elif key.fileobj is key.data.server:
+                self._selector.register(key.data.accept(), selectors.EVENT_READ, key.data)
+            elif not key.data.read():
+                self._selector.unregister(key.fileobj)
+
+    def _command(self) -> None:
+        data = os.read(sys.stdin.fileno(), 65536)
+        self.running = bool(data)
+        *lines, self._input = (self._input + data).split(b"\n")
+        for line in lines:
+            command = json.loads(line)
+            answer = getattr(self, "_do_" + command.pop("do"))(**command)
+            print(json.dumps(answer), flush=True)
+
+    def _do_call(self, peer: int, method: str, params: Dict[str, Any]) -> Dict[str, Any]:
+        self._peers[peer].send({"method": method, "params": params})
+        return {}
+
+    def _do_stream(self, peers: List[int], hz: float, seconds: float) -> Dict[str, int]:
+        before = sum(peer.scripts for peer in self._peers)
+        step = 1.0 / hz / len(peers)  # they take turns
+        begin = time.monotonic()
+        sent = 0
+        while sent * step < seconds:
+            due = begin + sent * step
+            left = due - time.monotonic()
+            if left > 0.0:
+                self.serve(left)
+                continue
+            self._peers[peers[sent % len(peers)]].update()
+            sent += 1
+        end = time.monotonic() + 0.2
+        while time.monotonic() < end:
+            self.serve(0.05)
+        return {"sent": sent, "scripts": sum(peer.scripts for peer in self._peers) - before}
+
+
+if __name__ == "__main__":
+    everyone = _Peers(sys.argv[1:])
+    print("{}", flush=True)
+    while everyone.running:
+        everyone.serve()

@@ -1,0 +1,255 @@
+"""What the router costs its host: CPU, memory and lateness, with 1 to 64 light peers."""
+
+# Copyright (C) 2026  Klipper Router contributors
+# This file may be distributed under the terms of the GNU GPLv3 license.
+#
+# Hosts with 0, 1, 4, 16 and 64 peers run side by side, all idle but the one that is being
+# measured, so that what the machine does besides hits all of them alike.
+import json
+import subprocess
+import sys
+import time
+from contextlib import ExitStack
+from typing import Any, Collection, Dict, List, NamedTuple
+
+from tests.lab import config, processes
+from tests.lab.api import Api
+from tests.lab.klippers import ROOT
+from tests.lab.lab import Lab
+from tests.lab.waiting import wait_until
+
+from .figures import KIB, SHARE, Figure, Figures, of_samples
+from .light_peers import OBJECT
+
+CALLBACK = "ON_THING"
+UNWANTED = 200
+UPDATES_HZ = 400.0
+STREAM_PEERS, STREAM_HZ = 16, 4.0
+HOSTS = {"h0": 0, "h1": 1, "h4": 4, "h16": 16, "h64": 64, "busy4": 4, "late": 16}
+# What each row needs, besides h0
+NEEDS = {
+    "update": ["h4"],
+    "update_64": ["h64"],
+    "update_unwanted": ["busy4"],
+    "idle_1": ["h1"],
+    "idle_4": ["h4"],
+    "idle_16": ["h16"],
+    "idle_64": ["h64"],
+    "memory": ["h64"],
+    "stream": ["h16"],
+    "late_before": ["late"],
+    "late": ["late"],
+}
+UPDATE_HOSTS = {"update": "h4", "update_64": "h64", "update_unwanted": "busy4"}
+
+
+class Effort(NamedTuple):
+    """Seconds, but for slices."""
+
+    idle: float
+    slices: int
+    slice: float
+    stream: float
+
+
+class _Host:
+    """A printer with light peers p0, p1, ...; p0 subscribes to others."""
+
+    def __init__(self, lab: Lab, kind: str, name: str, count: int) -> None:
+        folder = lab.folder / f"{name}_peers"
+        folder.mkdir()
+        socks = [str(folder / f"p{i}") for i in range(count)]
+        module = [sys.executable, "-m", "tests.bench.light_peers", *socks]
+        self._peers = processes.spawn(
+            module, cwd=str(ROOT), stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+        self._read()
+        sections = "[lab_stamp]\n" + "[lab_lateness]\n" * (name == "late")
+        sections += "[router]\n" * (count > 0)
+        sections += "".join(f"[router p{i}]\nsock: {sock}\n" for i, sock in enumerate(socks))
+        self.count = count
+        self.printer = lab.printer(kind, name, config.minimal(sections, "fake"), mcu="fake")
+        self._api: List[Api] = []
+
+    def wait_peers(self) -> None:
+        def ready() -> bool:
+            printers = self.printer.call("router/printers/list")["printers"]
+            return all(printer["ready"] for printer in printers)
+
+        if self.count:
+            wait_until(ready, 60.0, f"{self.count} peers ready", [self.printer])
+
+    def usage(self) -> Dict[str, float]:
+        """cpu: seconds of Klippy's main thread; memory: KiB; at: time.monotonic()."""
+        if not self._api:
+            self._api = [self.printer.api()]
+        usage: Dict[str, float] = self._api[0].call("lab/usage")
+        usage["at"] = time.monotonic()
+        return usage
+
+    def call(self, peer: int, method: str, **params: Any) -> None:
+        self._do("call", peer=peer, method=method, params=params)
+
+    def subscribe(self, source: int) -> None:
+        """p0 gets every update of this peer."""
+        objects = {OBJECT: None}
+        self._subscribe(0, source, objects, CALLBACK)
+
+    def subscribe_to_other_things(self, source: int, count: int) -> None:
+        """Subscriptions of p1 whose objects this peer never updates."""
+        for i in range(count):
+            self._subscribe(1, source, {f"other_{i}": None}, f"ON_OTHER_{chr(65 + i % 26)}{i}")
+
+    def _subscribe(self, owner: int, source: int, objects: Any, callback: str) -> None:
+        self.call(
+            owner,
+            "router/objects/subscribe",
+            target=f"p{source}",
+            objects=objects,
+            gcode_callback=callback,
+        )
+
+    def stream(self, peers: List[int], hz: float, seconds: float) -> Dict[str, Any]:
+        return self._do("stream", peers=peers, hz=hz, seconds=seconds)
+
+    def _do(self, what: str, **params: Any) -> Dict[str, Any]:
+        assert self._peers.stdin
+        self._peers.stdin.write(json.dumps({"do": what, **params}).encode() + b"\n")
+        self._peers.stdin.flush()
+        return self._read()
+
+    def _read(self) -> Dict[str, Any]:
+        assert self._peers.stdout
+        answer: Dict[str, Any] = json.loads(self._peers.stdout.readline())
+        return answer
+
+    def close(self) -> None:
+        processes.end(self._peers)
+
+
+class Bench:
+    """A context manager: the hosts that the wanted rows need, ready and settled."""
+
+    def __init__(self, kind: str, wanted: Collection[str]) -> None:
+        self._wanted = [row for row in NEEDS if row in wanted]
+        self._stack = ExitStack()
+        names = {"h0", *(name for row in self._wanted for name in NEEDS[row])}
+        try:
+            lab = self._stack.enter_context(Lab())
+            self._hosts = {
+                name: _Host(lab, kind, name, HOSTS[name]) for name in HOSTS if name in names
+            }
+            for host in self._hosts.values():
+                self._stack.callback(host.close)
+            lab.wait_ready()
+            for host in self._hosts.values():
+                host.wait_peers()
+            time.sleep(1.0)
+        except BaseException:
+            self._stack.close()
+            raise
+
+    def __enter__(self) -> "Bench":
+        return self
+
+    def __exit__(self, *args: object) -> None:
+        self._stack.close()
+
+    def measure(self, effort: Effort) -> Figures:
+        # Idle first: subscriptions stay
+        figures = {**self._idle(effort), **self._late(effort)}
+        figures.update(self._updates(effort))
+        figures.update(self._stream(effort))
+        return {row: figures[row] for row in self._wanted if row in figures}
+
+    def _idle(self, effort: Effort) -> Figures:
+        figures: Figures = {}
+        before = {name: host.usage() for name, host in self._hosts.items()}
+        time.sleep(effort.idle)
+        after = {name: host.usage() for name, host in self._hosts.items()}
+        shares = {name: _share(before[name], after[name]) for name in before}
+        for name in ("h1", "h4", "h16", "h64"):
+            if name in shares:
+                row = f"idle_{HOSTS[name]}"
+                figures[row] = Figure(100.0 * (shares[name] - shares["h0"]), None, SHARE)
+        if "h64" in after:
+            added = after["h64"]["memory"] - after["h0"]["memory"]
+            figures["memory"] = Figure(added / HOSTS["h64"], None, KIB)
+        return figures
+
+    def _late(self, effort: Effort) -> Figures:
+        host = self._hosts.get("late")
+        if host is None:
+            return {}
+        figures: Figures = {}
+        for row in ("late_before", "late"):
+            if row == "late":
+                for source in range(STREAM_PEERS):
+                    host.subscribe(source)
+                time.sleep(0.5)
+            host.printer.call("lab/lateness/reset")
+            if row == "late":
+                host.stream(list(range(STREAM_PEERS)), STREAM_HZ, effort.stream)
+            else:
+                time.sleep(effort.stream)
+            late = host.printer.call("lab/lateness")
+            figures[row] = Figure(late["median"], late["p999"], samples=late["ticks"])
+        return figures
+
+    def _updates(self, effort: Effort) -> Figures:
+        wanted = [(row, name) for row, name in UPDATE_HOSTS.items() if row in self._wanted]
+        hosts = {row: self._hosts[name] for row, name in wanted}
+        for row, host in hosts.items():
+            host.subscribe(1)
+            if row == "update_unwanted":
+                host.subscribe_to_other_things(1, UNWANTED)
+        time.sleep(0.5)
+        costs: Dict[str, List[float]] = {row: [] for row in hosts}
+        for number in range(effort.slices + 1 if hosts else 0):
+            for row, host in hosts.items():
+                cost = _cost(host, effort.slice)
+                if number > 0:
+                    costs[row].append(cost)
+        return {row: of_samples(values) for row, values in costs.items()}
+
+    def _stream(self, effort: Effort) -> Figures:
+        if "stream" not in self._wanted:
+            return {}
+        host, idle = self._hosts["h16"], self._hosts["h0"]
+        for source in range(STREAM_PEERS):
+            host.subscribe(source)
+        time.sleep(0.5)
+        before, idle_before = host.usage(), idle.usage()
+        told = host.stream(list(range(STREAM_PEERS)), STREAM_HZ, effort.stream)
+        after, idle_after = host.usage(), idle.usage()
+        _check_forwarded(told)
+        share = _share(before, after) - _share(idle_before, idle_after)
+        return {"stream": Figure(100.0 * share, None, SHARE)}
+
+
+def _check_forwarded(told: Dict[str, Any]) -> None:
+    # Where the machine is busy, some come late and are merged
+    if told["scripts"] < told["sent"] * 0.5:
+        raise RuntimeError(f"{told['sent']} updates, but {told['scripts']} callbacks")
+
+
+def _share(before: Dict[str, float], after: Dict[str, float]) -> float:
+    return (after["cpu"] - before["cpu"]) / (after["at"] - before["at"])
+
+
+def _cost(host: _Host, seconds: float) -> float:
+    """CPU seconds for a forwarded update, above what the host takes anyway."""
+    begin = host.usage()
+    time.sleep(0.2)
+    before = host.usage()
+    told = host.stream([1], UPDATES_HZ, seconds)
+    after = host.usage()
+    _check_forwarded(told)
+    idle = _share(begin, before) * (after["at"] - before["at"])
+    return float((after["cpu"] - before["cpu"] - idle) / told["sent"])
+
+
+def measure(kind: str, wanted: Collection[str], effort: Effort) -> Figures:
+    """The wanted rows of LOAD on this kind."""
+    with Bench(kind, wanted) as bench:
+        return bench.measure(effort)
