@@ -117,5 +117,3 @@ class ClientJob:
             times.append(self._ends.wait(number) - start)
             finish()
         return times
-
-

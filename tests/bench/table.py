@@ -55,5 +55,3 @@ def _markdown_cell(figures: Dict[str, Figure], row: str) -> str:
     if in_floors is not None and row != rows.FLOOR:
         cell += f" ({in_floors:.2f})"
     return cell
-
-
