@@ -32,10 +32,7 @@ def test_shellcheck_has_nothing_to_say() -> None:
 
 
 def test_readme_says_it_all(bench: Bench) -> None:
-    readme = ROOT / "README.md"
-    if not readme.exists():
-        pytest.skip("there is no README.md yet")
-    text = readme.read_text()
+    text = (ROOT / "README.md").read_text()
     options = re.findall(r"^  (-\S+)", bench.install("--help").out, re.MULTILINE)
     assert len(options) == 9
     # Klipper's own words: test_real_klippers has them from the real ones
