@@ -9,9 +9,14 @@
 from typing import Any, Generator, Iterator, List, Tuple
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.lab.klippers import ALL_KINDS, KINDS, available
 from tests.lab.lab import LIVE, Lab
+
+# How long an example takes says more about the machine than about the code
+settings.register_profile("printers", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("printers")
 
 PAIR_CHOICES = ("few", "same", "mixed", "all")
 
