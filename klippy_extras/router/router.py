@@ -156,6 +156,8 @@ class Router:
         for printer in self._printers.values():
             lifecycle.add(printer)
             printer.listeners += [self._subscriptions, self._events, self._waits]
+        for peer in self._peers.values():
+            peer.listeners.append(self._watchdog)
 
     def peer_status(self, name: str) -> PeerStatus:
         """The status object of the section [router NAME]."""

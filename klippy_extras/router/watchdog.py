@@ -8,7 +8,7 @@ from typing import Any, Collection, Dict, Optional
 from .errors import RouterError
 from .gcode_params import command
 from .host import Timers
-from .printer import Printer
+from .printer import Printer, PrinterListener
 
 # The macro that a peer has when it includes router_watchdog.cfg
 HEARTBEAT_MACRO = "ROUTER_HEARTBEAT"
@@ -16,7 +16,7 @@ HEARTBEAT_MACRO = "ROUTER_HEARTBEAT"
 INTERVAL = 3.0
 
 
-class Watchdog:
+class Watchdog(PrinterListener):
     """Feeds the peers, as long as this Klippy lives."""
 
     def __init__(self, timers: Timers, host: Printer, peers: Collection[Printer]) -> None:
@@ -27,12 +27,13 @@ class Watchdog:
         """Begin, and go on until the timers are closed."""
         self._timers.at(eventtime + INTERVAL, self.start)
         for peer in self._peers:
-            if (
-                peer.ready
-                and HEARTBEAT_MACRO in peer.commands
-                and not self._on_its_way.get(peer, False)
-            ):
-                self._feed(peer)
+            if peer.ready:
+                self.became_ready(peer)
+
+    def became_ready(self, printer: Printer) -> None:
+        # At once: a host that dies a moment later is to be noticed as well
+        if HEARTBEAT_MACRO in printer.commands and not self._on_its_way.get(printer, False):
+            self._feed(printer)
 
     def _feed(self, peer: Printer) -> None:
         def done(_result: Any, _error: Optional[RouterError]) -> None:
