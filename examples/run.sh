@@ -13,4 +13,7 @@ if ! command -v "$PYTHON" >/dev/null; then
     echo "run.sh: $PYTHON is not there: install python3." >&2
     exit 1
 fi
-exec "$PYTHON" "$(dirname "${BASH_SOURCE[0]}")/run.py" "$@"
+# No dirname: a Ctrl-C while that runs would be lost
+HERE=${BASH_SOURCE[0]%/*}
+[ "$HERE" != "${BASH_SOURCE[0]}" ] || HERE=.
+exec "$PYTHON" "$HERE/run.py" "$@"

@@ -15,7 +15,6 @@ from typing import Any, List, Optional
 # when the *thread* that started a process ends.
 _REAPER = """
 import os, signal, sys
-signal.signal(signal.SIGINT, signal.SIG_IGN)
 groups = set()
 for line in sys.stdin:
     (groups.add if line[0] == "+" else groups.discard)(int(line[1:]))
@@ -25,6 +24,7 @@ for group in groups:
     except OSError:
         pass
 """
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _lock = threading.Lock()
 _reaper: Optional["subprocess.Popen[str]"] = None
 _reaper_owner = 0
@@ -72,12 +72,18 @@ def _tell(line: str) -> None:
     with _lock:
         if _reaper is None or _reaper_owner != os.getpid():
             _reaper_owner = os.getpid()
-            _reaper = subprocess.Popen(
-                [sys.executable, "-S", "-c", _REAPER],
-                stdin=subprocess.PIPE,
-                text=True,
-                start_new_session=True,
-            )
+            # It inherits what is blocked: a Ctrl-C that comes before it has its own session would
+            # end it, and later it needs none of these
+            others = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+            try:
+                _reaper = subprocess.Popen(
+                    [sys.executable, "-S", "-c", _REAPER],
+                    stdin=subprocess.PIPE,
+                    text=True,
+                    start_new_session=True,
+                )
+            finally:
+                signal.pthread_sigmask(signal.SIG_SETMASK, others)
             atexit.register(_stop_reaper)
         assert _reaper.stdin
         _reaper.stdin.write(line + "\n")
