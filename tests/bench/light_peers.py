@@ -102,13 +102,17 @@ class _Peers:
 
     def serve(self, timeout: Optional[float] = None) -> None:
         """Handle what comes within so many seconds (None: until something comes)."""
-        for key, _events in self._selector.select(timeout):
+        ready = self._selector.select(timeout)
+        for key, _events in ready:
             if key.fileobj is sys.stdin:
-                self._command()
+                continue
             elif key.fileobj is key.data.server:
                 self._selector.register(key.data.accept(), selectors.EVENT_READ, key.data)
             elif not key.data.read():
                 self._selector.unregister(key.fileobj)
+        # At last: a command may serve, too, and what is ready is read once only
+        if any(key.fileobj is sys.stdin for key, _events in ready):
+            self._command()
 
     def _command(self) -> None:
         data = os.read(sys.stdin.fileno(), 65536)

@@ -120,7 +120,10 @@ class _Host:
 
     def _read(self) -> Dict[str, Any]:
         assert self._peers.stdout
-        answer: Dict[str, Any] = json.loads(self._peers.stdout.readline())
+        line = self._peers.stdout.readline()
+        if not line:
+            raise RuntimeError("the light peers have ended")
+        answer: Dict[str, Any] = json.loads(line)
         return answer
 
     def close(self) -> None:
