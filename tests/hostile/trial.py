@@ -221,19 +221,3 @@ class Trial:
             lines.append(f"G1 X{x + i % 7} Y{y} F6000" if moving else "G4 P100")
         self.host.gcodes.mkdir(parents=True, exist_ok=True)
         (self.host.gcodes / "long.gcode").write_text("\n".join(lines) + "\n")
-
-
-def show(figures: Figures, undisturbed: Optional[Figures]) -> str:
-    """One line of the table: milliseconds."""
-    added = (figures.own_p999 - undisturbed.own_p999) * 1000 if undisturbed else 0.0
-    return (
-        f"{figures.way:20} {figures.p999 * 1000:8.2f} {figures.own_p999 * 1000:8.2f}"
-        f" {added:8.2f} {figures.own_max * 1000:8.2f} {figures.longest * 1000:8.2f}"
-        f" {figures.share * 100:7.1f} {figures.log_lines:5}  {figures.longest_name}"
-    )
-
-
-HEADER = (
-    f"{'peer':20} {'p99.9':>8} {'own':>8} {'added':>8} {'own max':>8} {'callback':>8}"
-    f" {'share %':>7} {'log':>5}"
-)
