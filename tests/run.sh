@@ -11,6 +11,7 @@
 # or, instead of the tests:
 #   tests/run.sh --chaos [ROUNDS [SEED [HOST_KIND [PEER_KIND]]]]    accidents during a print
 #   tests/run.sh --soak MINUTES [HOST_KIND]    memory and open files, with 8 peers
+#   tests/run.sh --hostile [--help] [WAY ...]  what misbehaving peers do to the host
 # Four tests run at a time (they wait more than they work); -n says otherwise.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -20,6 +21,9 @@ python=.cache/venv-dev/bin/python
 case ${1:-} in
     --chaos | --soak)
         exec $python -m "tests.hostile.${1#--}" "${@:2}"
+        ;;
+    --hostile)
+        exec $python -m tests.hostile.bench "${@:2}"
         ;;
 esac
 tests/install/get_busybox.sh >/dev/null ||

@@ -1,11 +1,11 @@
 """Benchmark: what every kind of misbehaving peer does to the host's reactor, in milliseconds.
 
-`python -m tests.hostile.bench [--kind KIND] [--seconds S] [--rounds R] [WAY ...]`. Before and after
-each peer is a time without one: what is added is compared with these two. Columns, each the median
-of the rounds: lateness of a 1 kHz timer at p99.9 by the clock (with what other processes took of
-this machine); of it, what the host itself was busy for (CPU time); what each of the two is more
-than undisturbed; the longest callback of the router (CPU time) and its worst round; the router's
-share of one core; lines about the peer in the host's log.
+`tests/run.sh --hostile [--kind KIND] [--seconds S] [--rounds R] [WAY ...]`. Before and after each
+peer is a time without one: what is added is compared with these two. Columns, each the median of
+the rounds: lateness of a 1 kHz timer at p99.9 by the clock (with what other processes took of this
+machine); of it, what the host itself was busy for (CPU time); what each of the two is more than
+undisturbed; the longest callback of the router (CPU time) and its worst round; the router's share
+of one core; lines about the peer in the host's log.
 """
 
 # Copyright (C) 2026  Klipper Router contributors
@@ -33,7 +33,9 @@ class Round(NamedTuple):
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser = argparse.ArgumentParser(
+        prog="tests/run.sh --hostile", description=(__doc__ or "").split("\n")[0]
+    )
     parser.add_argument("ways", nargs="*", metavar="WAY", help=f"default: {', '.join(WAYS)}")
     parser.add_argument("--kind", choices=ALL_KINDS, default="kalico", help="of the host")
     parser.add_argument("--seconds", type=float, default=5.0, help="of each peer; default 5")
