@@ -3,14 +3,14 @@
 # Copyright (C) 2026  Klipper Router contributors
 #
 # This file may be distributed under the terms of the GNU GPLv3 license.
-from typing import Any, Callable, Collection, Dict, List, Mapping, Optional
+from typing import Any, Callable, Collection, Dict, List, Mapping
 
 from .errors import NotAllowed, RouterError, UsageError
 from .gcode_params import parameter_text, parse_context
 from .host import Host
 from .methods import Methods, Request
 from .motion import Motion
-from .printer import Done, Printer
+from .printer import Done, Failure, Printer
 from .reports import Reports
 from .waits import Waits, condition_of
 
@@ -210,8 +210,10 @@ class Commands:
             raise gcmd.error("Invalid ON_ERROR '%s': write raise, pause or warn" % (on_error,))
         timeout = gcmd.get_float("TIMEOUT", DEFAULT_TIMEOUT, above=0.0)
         try:
-            self._checked(gcmd, lambda: wait(timeout))
+            wait(timeout)
             self._reports.last_error = ""
+        except (UsageError, NotAllowed) as e:
+            raise gcmd.error(str(e)) from None
         except RouterError as e:
             self._reports.last_error = str(e)
             # Without [pause_resume] PAUSE would be an unknown command, and the print would go on
@@ -271,7 +273,7 @@ class Commands:
             raise gcmd.error(str(e)) from None
 
     def _finisher(self, method: str, params: Mapping[str, Any], show: Show) -> Done:
-        def done(result: Any, error: Optional[RouterError]) -> None:
+        def done(result: Any, error: Failure) -> None:
             if error is not None:
                 self._reports.failed(self._printer, method, params.get("target", ""), error)
                 return

@@ -4,6 +4,7 @@
 #
 # This file may be distributed under the terms of the GNU GPLv3 license.
 import json
+from json.encoder import encode_basestring_ascii
 from typing import Any, Dict, List
 
 from .errors import BadMessage
@@ -12,12 +13,19 @@ from .plain import plain
 ETX = b"\x03"
 _encode = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 # NaN and Infinity are no JSON, but Python reads them: null is what a strict reader can take
-_decode = json.JSONDecoder(parse_constant=lambda _name: None).decode
+_decode = json.JSONDecoder(parse_constant=lambda _name: None).raw_decode
 
 
 def encode(message: Dict[str, Any]) -> bytes:
     """The bytes of one message. Raises TypeError or ValueError for what JSON cannot say."""
     return _encode(message).encode("utf-8") + ETX
+
+
+def encode_script(number: int, script: str) -> bytes:
+    """encode() of the one request that is made all the time, gcode/script."""
+    text = encode_basestring_ascii(script)
+    text = '{"id":%d,"method":"gcode/script","params":{"script":%s}}\x03' % (number, text)
+    return text.encode("ascii")
 
 
 def decode(frame: bytes) -> Dict[str, Any]:
@@ -26,7 +34,10 @@ def decode(frame: bytes) -> Dict[str, Any]:
     Raises BadMessage when it is not a JSON object in UTF-8.
     """
     try:
-        message = _decode(frame.decode("utf-8"))
+        text = frame.decode("utf-8").strip(" \t\r\n")
+        message, end = _decode(text)
+        if end != len(text):
+            raise BadMessage("sent more than one JSON value in a message")
         if type(message) is not dict:
             raise BadMessage("sent JSON that is not an object")
         # A lone surrogate can only come from a \ud... escape. Text with one cannot be encoded
@@ -51,17 +62,21 @@ class FrameReader:
 
         Raises BadMessage when a message is longer than max_message.
         """
+        longest = self._size + len(data)  # no message in here can be longer
         frames = data.split(ETX)
-        if len(frames) > 1:
-            self._parts.append(frames[0])
-            frames[0] = b"".join(self._parts)
-            self._parts = []
-            self._size = 0
         rest = frames.pop()
+        if frames:
+            if self._parts:
+                self._parts.append(frames[0])
+                frames[0] = b"".join(self._parts)
+                self._parts = []
+            self._size = 0
         if rest:
             self._parts.append(rest)
             self._size += len(rest)
-        if self._size > self._max_message or max(map(len, frames), default=0) > self._max_message:
+        if longest > self._max_message and (
+            self._size > self._max_message or max(map(len, frames), default=0) > self._max_message
+        ):
             raise BadMessage(
                 "sent a message longer than max_message (%d bytes)" % (self._max_message,)
             )

@@ -14,9 +14,9 @@
 # - A traditional command (letter and number) is split at every letter; quotes mean nothing.
 # - M117 and M118 take the rest of the line as it is, even # * ; on every Klipper.
 import json
-import math
 import re
-from typing import Any, Dict, List, Mapping, Optional
+from math import isfinite
+from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 from .errors import UsageError
 
@@ -35,6 +35,8 @@ NO_MUTEX, _NO_MUTEX_HALVES = "INTERRUPT", ("INTERR", "UPT")
 # Klipper's parser (shlex) takes about 1 us a character and 20 s for one value of 1 MB, and all
 # that time the printer's reactor stands still
 MAX_LENGTH = 16384
+# Names of status parameters that are remembered: more than all printers of a house have
+MAX_NAMES = 4096
 # Most values have none of this and stay as they are
 _UNSAFE = {
     (mark, old_parser): re.compile("[%s\r\n\ud800-\udfff]|INTERRUPT%s" % (own, old))
@@ -73,7 +75,7 @@ def parameter_text(value: object) -> str:
     if value is None:
         return ""
     try:
-        if type(value) is float and math.isfinite(value):
+        if type(value) is int or (type(value) is float and isfinite(value)):
             return repr(value)
         if not isinstance(value, (str, int, float, list, tuple, dict)):
             value = _jsonable(value)
@@ -124,7 +126,11 @@ def command(name: str, params: Mapping[str, object], old_parser: bool = False) -
     for key, value in params.items():
         if NO_MUTEX in key:
             key = key.replace(NO_MUTEX, "''".join(_NO_MUTEX_HALVES))
-        words.append(key + "=" + quote(parameter_text(value), old_parser))
+        if type(value) is int or (type(value) is float and isfinite(value)):
+            # Most of a status, and safe without a look
+            words.append(key + "='" + repr(value) + "'")
+        else:
+            words.append(key + "=" + quote(parameter_text(value), old_parser))
     return bounded(" ".join(words))
 
 
@@ -138,10 +144,25 @@ def bounded(script: str) -> str:
     return script
 
 
-def status_params(status: Mapping[str, Mapping[str, object]], skip_none: bool) -> Dict[str, object]:
+class ParameterNames(Dict[Tuple[str, str], str]):
+    """parameter_name() by (object, field), remembered: status tells the same ones all the time."""
+
+    def __missing__(self, key: Tuple[str, str]) -> str:
+        if len(self) >= MAX_NAMES:
+            self.clear()  # a peer that makes up ever new fields
+        name = self[key] = parameter_name(*key)
+        return name
+
+
+def status_params(
+    status: Mapping[str, Mapping[str, object]],
+    skip_none: bool,
+    names: Optional[ParameterNames] = None,
+) -> Dict[str, object]:
     """{object: {field: value}} -> {PARAMETER_NAME: value}, with skip_none without None."""
+    names = ParameterNames() if names is None else names
     return {
-        parameter_name(name, field): value
+        names[name, field]: value
         for name, fields in status.items()
         for field, value in fields.items()
         if value is not None or not skip_none

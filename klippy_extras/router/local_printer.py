@@ -12,8 +12,8 @@ from .host import Host, guarded
 from .peer_log import PeerLog
 from .printer import Done, Job, Objects, Printer, Status
 
-# Scripts run for this long in one go (seconds), then everything else has its turn for at least the
-# second time: a long queue of short scripts may not hold the reactor up
+# Scripts, and calls of endpoints, run for this long in one go (seconds), then everything else has
+# its turn for at least the second time: a long queue of short ones may not hold the reactor up
 MAX_RUN_TIME = 0.0005
 RUN_PAUSE = 0.002
 # Seconds between two reads of the watched objects, however often the wishes change
@@ -160,9 +160,14 @@ class LocalPrinter(Printer):
             self._host.reactor.register_callback(self._run_calls)
 
     def _run_calls(self, eventtime: float) -> None:
+        reactor = self._host.reactor
         try:
+            pause_at = reactor.monotonic() + MAX_RUN_TIME
             while self._calls:
                 self._run_call(self._calls.popleft())
+                if reactor.monotonic() >= pause_at:
+                    now = reactor.pause(reactor.monotonic() + RUN_PAUSE)
+                    pause_at = now + MAX_RUN_TIME
         finally:
             self._calling = False
 
@@ -214,8 +219,7 @@ class LocalPrinter(Printer):
             if changed or snapshot:
                 changes[name] = changed
         if changes:
-            for listener in self.listeners:
-                listener.status(self, eventtime, changes, snapshot)
+            self.status_listener(self, eventtime, changes, snapshot)
 
     def _read(self, name: str, eventtime: float) -> Dict[str, Any]:
         try:

@@ -24,6 +24,8 @@ def printable(text: object) -> str:
 
 def plain_text(text: str) -> str:
     """The text with every lone surrogate replaced by U+FFFD, so that any encoder can take it."""
+    if text.isascii():
+        return text
     try:
         text.encode("utf-8")
     except UnicodeEncodeError:

@@ -12,8 +12,10 @@ from .errors import Busy, NotReady, RouterError
 # Scripts waiting for one printer; a new one beyond it fails with Busy
 MAX_QUEUE = 256
 
+# Has a name because closures evaluate their annotations each time that they are made
+Failure = Optional[RouterError]
 # How a request ends, exactly once: (result, None) or (None, error)
-Done = Callable[[Any, Optional[RouterError]], None]
+Done = Callable[[Any, Failure], None]
 # Klipper's own form: {object: None for all its fields, or a list of fields}
 Objects = Dict[str, Optional[List[str]]]
 Status = Dict[str, Dict[str, Any]]
@@ -59,11 +61,10 @@ class PrinterListener:
     def state_changed(self, printer: "Printer", was_ready: bool) -> None:
         """printer.state is another one now."""
 
-    def status(self, printer: "Printer", eventtime: float, status: Status, snapshot: bool) -> None:
-        """Values of the objects that it was asked to watch, read at that time of its own clock.
 
-        snapshot: all of them, not only what changed.
-        """
+# Told the values of the objects that a printer was asked to watch: (printer, seconds of its own
+# clock when they were read, status, whether these are all of them and not only what changed)
+StatusListener = Callable[["Printer", float, Status, bool], None]
 
 
 class Printer(ABC):
@@ -78,6 +79,7 @@ class Printer(ABC):
         self.allow: Optional[FrozenSet[str]] = None
         self.disconnect_grace = disconnect_grace  # seconds
         self.listeners: List[PrinterListener] = []
+        self.status_listener: StatusListener = lambda *_: None
         self.state = "disconnected"  # or Klippy's: startup, ready, shutdown, error
         self.state_message = ""
         self.ready = False
@@ -189,7 +191,7 @@ class Printer(ABC):
 
     @abstractmethod
     def watch(self, objects: Objects) -> None:
-        """Tell the listeners the status of these objects from now on, a snapshot first.
+        """Tell status_listener the status of these objects from now on, a snapshot first.
 
         Replaces what was watched before.
         """

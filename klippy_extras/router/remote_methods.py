@@ -3,13 +3,13 @@
 # Copyright (C) 2026  Klipper Router contributors
 #
 # This file may be distributed under the terms of the GNU GPLv3 license.
-from typing import Any, Dict, Optional
+from typing import Any, Dict
 
 from .errors import RouterError, UsageError
 from .host import Host
 from .methods import Methods, Request
 from .plain import plain, printable
-from .printer import Printer
+from .printer import Failure, Printer
 from .reports import Reports
 
 
@@ -28,10 +28,10 @@ class RemoteMethods:
 
     def called(self, caller: Printer, method: str, params: Dict[str, Any]) -> None:
         """A printer called a method. Never pauses."""
-        target = printable(params.get("target", ""))
 
-        def done(result: Any, error: Optional[RouterError]) -> None:
+        def done(result: Any, error: Failure) -> None:
             if error is not None:
+                target = printable(params.get("target", ""))
                 self._reports.failed(caller, method, target, error)
             elif method == "router/event/trigger":
                 self._reports.undelivered(caller, result["failed"])

@@ -11,7 +11,7 @@ from .host import PARSER_PROBE, Host, guarded, parser_is_old
 from .link import Link, SocketFile
 from .peer_log import PeerLog
 from .plain import plain_text, printable
-from .printer import Console, Done, Job, Objects, Printer
+from .printer import Console, Done, Failure, Job, Objects, Printer
 from .session import (
     Answer,
     Called,
@@ -117,7 +117,7 @@ class RemotePrinter(Printer):
 
     def hear(self, console: Console) -> None:
         super().hear(console)
-        if self.connected:
+        if self.connected and not self._session.hears_output:
             self._session.hear_output()
             self._flush()
 
@@ -142,10 +142,11 @@ class RemotePrinter(Printer):
                 job.done(None, None)
                 continue
             self._in_flight += 1
-            self._ask("gcode/script", {"script": script}, self._finisher(job))
+            self._session.run_script(script, self._finisher(job))
+            self._flush()
 
     def _finisher(self, job: Job) -> Done:
-        def finish(_result: Any, error: Optional[RouterError]) -> None:
+        def finish(_result: Any, error: Failure) -> None:
             self._in_flight -= 1
             job.done(None, error)
             self._pump()
@@ -172,10 +173,8 @@ class RemotePrinter(Printer):
         return check
 
     def _flush(self) -> None:
-        if not self._corked:
-            output = self._session.take_output()
-            if output:
-                self._link.send(output)
+        if self._session.output and not self._corked:
+            self._link.send(self._session.take_output())
 
     # -- what the link tells
 
@@ -211,26 +210,31 @@ class RemotePrinter(Printer):
 
     def _handle_frames(self, eventtime: float) -> None:
         """Handle what has arrived, for a bounded time; the rest in the next turn."""
-        self._host.timers.cancel(self._catch_up)
-        self._catch_up = None
+        was_reading = self._catch_up is None
+        if not was_reading:
+            self._host.timers.cancel(self._catch_up)
+            self._catch_up = None
         self._corked = True
         begin = self._host.reactor.monotonic()
         try:
             while self._frames:
                 for event in self._session.handle(self._frames.popleft(), eventtime):
                     self._handlers[type(event)](event)
-                now = self._host.reactor.monotonic()
-                if self._frames and now - begin >= MAX_CALLBACK_TIME:
-                    next_time = now + CATCH_UP_PAUSE * (now - begin)
-                    self._catch_up = self._host.timers.at(next_time, self._handle_frames)
-                    break
+                if self._frames:
+                    now = self._host.reactor.monotonic()
+                    if now - begin >= MAX_CALLBACK_TIME:
+                        next_time = now + CATCH_UP_PAUSE * (now - begin)
+                        self._catch_up = self._host.timers.at(next_time, self._handle_frames)
+                        break
         except BadMessage as e:
             self._frames.clear()
             self._link.fail(str(e))
         finally:
             self._corked = False
             self._flush()
-            self._link.set_reading(self._catch_up is None)
+            is_reading = self._catch_up is None
+            if is_reading != was_reading:
+                self._link.set_reading(is_reading)
 
     def _answered(self, event: Answer) -> None:
         error = event.error
@@ -241,8 +245,7 @@ class RemotePrinter(Printer):
         guarded(event.token, event.result, error)
 
     def _told_status(self, event: Status) -> None:
-        for listener in self.listeners:
-            listener.status(self, event.eventtime, event.status, event.snapshot)
+        self.status_listener(self, event.eventtime, event.status, event.snapshot)
 
     def _printed(self, event: Output) -> None:
         for console in list(self.consoles):

@@ -156,6 +156,7 @@ class Router:
         for printer in self._printers.values():
             lifecycle.add(printer)
             printer.listeners += [self._subscriptions, self._events, self._waits]
+            printer.status_listener = self._subscriptions.status
         for peer in self._peers.values():
             peer.listeners.append(self._watchdog)
 

@@ -20,7 +20,7 @@
 from typing import Any, Dict, FrozenSet, List, NamedTuple, Optional, Sequence, Union
 
 from .errors import BadMessage, PeerError, RouterError, TimedOut
-from .framing import FrameReader, decode, encode
+from .framing import FrameReader, decode, encode, encode_script
 
 CLOSED, IDENTIFYING, CONNECTED, PREPARING, READY = range(5)
 
@@ -122,7 +122,8 @@ class Session:
 
     def _reset(self, now: float) -> None:
         self._frames = FrameReader(self._max_message)
-        self._output: List[bytes] = []
+        self.output: List[bytes] = []
+        """What is to be sent; see take_output()."""
         self._next_id = 0
         self._pending: Dict[int, Any] = {}
         self._own: Dict[int, str] = {}
@@ -132,7 +133,7 @@ class Session:
         self._stale = False  # what is subscribed is not what is wanted
         self._commands: Optional[FrozenSet[str]] = None
         self._restored: Optional[Dict[str, Dict[str, Any]]] = None
-        self._hears_output = False
+        self.hears_output = False
 
     # -- what the owner does
 
@@ -157,7 +158,13 @@ class Session:
         self._next_id += 1
         message = encode({"id": self._next_id, "method": method, "params": params})
         self._pending[self._next_id] = token
-        self._output.append(message)
+        self.output.append(message)
+
+    def run_script(self, script: str, token: Any) -> None:
+        """request() of gcode/script."""
+        self._next_id += 1
+        self._pending[self._next_id] = token
+        self.output.append(encode_script(self._next_id, script))
 
     def want(self, objects: Objects) -> None:
         """Subscribe to these objects from now on; a Status snapshot follows when connected."""
@@ -167,8 +174,8 @@ class Session:
 
     def hear_output(self) -> None:
         """Ask for the peer's console, as Output events. Klippy cannot take that back."""
-        if not self._hears_output:
-            self._hears_output = True
+        if not self.hears_output:
+            self.hears_output = True
             template = {"method": OUTPUT_METHOD}
             self._ask(_Own.OUTPUT, "gcode/subscribe_output", {"response_template": template})
 
@@ -179,8 +186,8 @@ class Session:
 
     def take_output(self) -> bytes:
         """The bytes to send now."""
-        output = b"".join(self._output)
-        self._output.clear()
+        output = b"".join(self.output)
+        self.output.clear()
         return output
 
     def receive(self, data: bytes, now: float) -> List[bytes]:
@@ -283,12 +290,17 @@ class Session:
         status, eventtime = params.get("status"), params.get("eventtime")
         if not isinstance(eventtime, (int, float)):
             raise BadMessage("sent a status without a time")
-        if type(status) is not dict or not all(type(v) is dict for v in status.values()):
+        if type(status) is not dict:
             raise BadMessage("sent a status that is not one")
-        webhooks = status.get("webhooks", {})
-        events = self._set_state(
-            webhooks.get("state", self.state), webhooks.get("state_message", self.state_message)
-        )
+        for values in status.values():
+            if type(values) is not dict:
+                raise BadMessage("sent a status that is not one")
+        events: List[Event] = []
+        webhooks = status.get("webhooks")
+        if webhooks:
+            events += self._set_state(
+                webhooks.get("state", self.state), webhooks.get("state_message", self.state_message)
+            )
         events.append(Status(eventtime, status, snapshot))
         return events
 
@@ -312,7 +324,7 @@ class Session:
         self._commands, self._restored = None, None
         for method in sorted(self._methods):
             # Without an id there is no answer: the one of gcode/help comes after all of them
-            self._output.append(
+            self.output.append(
                 encode(
                     {
                         "method": "register_remote_method",
@@ -354,7 +366,7 @@ class Session:
     def _ask(self, own: str, method: str, params: Dict[str, Any]) -> None:
         self._next_id += 1
         self._own[self._next_id] = own
-        self._output.append(encode({"id": self._next_id, "method": method, "params": params}))
+        self.output.append(encode({"id": self._next_id, "method": method, "params": params}))
 
 
 def _error_text(error: Any) -> str:

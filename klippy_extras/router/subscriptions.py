@@ -6,7 +6,7 @@
 from typing import Any, Callable, Dict, FrozenSet, List, Optional, Protocol, Tuple
 
 from .errors import RouterError, UsageError
-from .gcode_params import command, status_params
+from .gcode_params import ParameterNames, command, status_params
 from .printer import Done, Objects, Printer, PrinterListener, Status
 
 # Objects of one target that are read, and fields of one object, for all subscribers together:
@@ -58,11 +58,17 @@ class _MacroSubscription(_Subscription):
     """Runs a macro of its owner; one callback at a time is on its way."""
 
     def __init__(
-        self, owner: Printer, target: Printer, objects: Objects, callback: str, report: Report
+        self,
+        owner: Printer,
+        target: Printer,
+        objects: Objects,
+        callback: str,
+        report: Report,
+        names: ParameterNames,
     ) -> None:
         super().__init__(owner, target, objects)
         self.callback = callback
-        self._report = report
+        self._report, self._names = report, names
         self._on_its_way = False
         self._sent: Status = {}
 
@@ -75,7 +81,8 @@ class _MacroSubscription(_Subscription):
         if self.closed:
             return ""
         self._sent, self.pending = self.pending, {}
-        return command(self.callback, status_params(self._sent, False), self.owner.old_parser)
+        params = status_params(self._sent, False, self._names)
+        return command(self.callback, params, self.owner.old_parser)
 
     def _finished(self, _result: Any, error: Optional[RouterError]) -> None:
         self._on_its_way = False
@@ -176,6 +183,7 @@ class Subscriptions(PrinterListener):
 
     def __init__(self, report: Report) -> None:
         self._report = report
+        self._names = ParameterNames()
         self._feeds: Dict[Printer, _Feed] = {}
 
     @property
@@ -196,7 +204,10 @@ class Subscriptions(PrinterListener):
         feed = self._feed(target)
         self._check_bounds(feed, owner, objects, callback)
         self._take_out(feed, lambda s: s.owner is owner and s.callback == callback)
-        self._add(feed, _MacroSubscription(owner, target, objects, callback, self._report), done)
+        subscription = _MacroSubscription(
+            owner, target, objects, callback, self._report, self._names
+        )
+        self._add(feed, subscription, done)
 
     def subscribe_client(
         self, owner: Printer, target: Printer, objects: Objects, client: Client, done: Done

@@ -15,7 +15,7 @@ from .events import Context, Events
 from .gcode_params import parameter_text
 from .host import Host
 from .plain import printable
-from .printer import Console, Printer, PrinterListener, Status
+from .printer import Console, Failure, Printer, PrinterListener, Status
 from .subscriptions import Subscriptions
 
 # What Klipper prints, and then reports success (klippy/gcode.py, cmd_default)
@@ -30,11 +30,14 @@ class _Wait:
 
     def __init__(self, completion: Any, target: Optional[Printer]) -> None:
         self._completion, self.target = completion, target
+        self._is_done = False
         self.over = False
+        self.subscribed = False  # to events or status, until it is over
 
     def done(self, result: Any, error: Optional[RouterError]) -> None:
         """It is over; only the first call counts."""
-        if not self._completion.test():
+        if not self._is_done:
+            self._is_done = True
             self._completion.complete((result, error))
 
 
@@ -60,6 +63,7 @@ class _Waiter:
 
     def __init__(self, wait: _Wait) -> None:
         self._wait = wait
+        wait.subscribed = True
 
     @property
     def closed(self) -> bool:
@@ -120,7 +124,7 @@ class Waits(PrinterListener):
             return "" if given_up else script
 
         def start(wait: _Wait) -> None:
-            def done(_result: Any, error: Optional[RouterError]) -> None:
+            def done(_result: Any, error: Failure) -> None:
                 if error is None and follower.has_shut_down:
                     return  # state_changed() comes soon, with the reason
                 if error is None and follower.unknown:
@@ -209,8 +213,9 @@ class Waits(PrinterListener):
         finally:
             wait.over = True
             self._waits.remove(wait)
-            self._events.prune()
-            self._subscriptions.prune()
+            if wait.subscribed:
+                self._events.prune()
+                self._subscriptions.prune()
         if answer is None:
             raise TimedOut("%s after %g seconds" % (what(), timeout))
         result, error = answer
