@@ -107,10 +107,13 @@ gcode:
 gcode:
     {% if params.PRINTER == "main" %}
     {action_call_remote_method("router/objects/subscribe", target="main",
-        objects={"virtual_sdcard": ["file_position"], "toolhead": ["print_time"]},
+        objects={"virtual_sdcard": ["file_position"], "system_stats": ["cputime"]},
         gcode_callback="SEEN")}
     {% endif %}
 """
+
+
+MOVE_TIME = 0.05  # seconds for 2 mm, about
 
 
 class Figures(NamedTuple):
@@ -138,7 +141,8 @@ class Trial:
         moving = kind != "klipper2023"  # its package has no kinematics but none
         text = HOST.format(printer=MOVING if moving else STANDING, **socks)
         self.host = self.lab.add(kind, "main", text, mcu="fake", strict=True)
-        self._write_print(moving)
+        self.host.gcodes.mkdir(parents=True, exist_ok=True)
+        self._moves = moving
         self.host.start()
         self.good = self.lab.printer(peer_kind, "good", GOOD, mcu="fake")
         self.ok = self.lab.printer(peer_kind, "ok1", OK)
@@ -147,8 +151,6 @@ class Trial:
     def __enter__(self) -> "Trial":
         self.lab.wait_ready()
         self.until_ready("good", "ok1", "ok2")
-        self.host.script("SDCARD_PRINT_FILE FILENAME=long.gcode")
-        wait_until(lambda: self.print_state() == "printing", 20.0, "no print", [self.host])
         return self
 
     def __exit__(self, *args: Any) -> None:
@@ -167,13 +169,19 @@ class Trial:
         return str(self.host.query({"print_stats": ["state"]})["print_stats"]["state"])
 
     def way(self, way: Optional[str], seconds: float) -> Figures:
-        """Let the peer misbehave for a while (None: no such peer), and measure the host."""
-        self.host.call("lab/lateness/reset")
+        """Let the peer misbehave (None: no such peer) while the host prints a file of so many
+        seconds from its beginning to its end, and measure the host.
+        """
+        self._write_print(seconds)
         log_start = len(self.host.log_text())
         evil = self._start(way) if way else None
-        begin = time.monotonic()
         try:
-            while time.monotonic() < begin + seconds:
+            self.host.script("SDCARD_PRINT_FILE FILENAME=print.gcode")
+            wait_until(lambda: self.print_state() == "printing", 20.0, "no print", [self.host])
+            self.host.call("lab/lateness/reset")
+            begin = time.monotonic()
+            while self.print_state() == "printing":
+                assert time.monotonic() < begin + 5.0 * seconds + 20.0, self.host.tail()
                 self.check_service()
                 time.sleep(0.05)
             lateness: Dict[str, Any] = self.host.call("lab/lateness", timeout=10.0)
@@ -181,6 +189,7 @@ class Trial:
         finally:
             if evil:
                 processes.end(evil)
+        assert self.print_state() == "complete", self.host.tail()
         assert self.good.state() == "ready", self.good.tail()
         longest = lateness["longest"] or {"": 0.0}
         name = max(longest, key=lambda n: longest[n])
@@ -199,11 +208,10 @@ class Trial:
         )
 
     def check_service(self) -> None:
-        """The host prints, and a healthy peer gets its script and its status."""
+        """The host is ready, and a healthy peer gets its script and its status."""
         before = self._seen()
         self.host.script("ROUTER_GCODE_SCRIPT TARGET=ok1 SCRIPT=NOTHING_TO_DO WAIT=1 ON_ERROR=warn")
         assert self.host.state() == "ready", self.host.tail()
-        assert self.print_state() == "printing", self.host.tail()
         wait_until(lambda: self._seen() > before, 10.0, "status", [self.host, self.ok])
 
     def _seen(self) -> int:
@@ -213,11 +221,13 @@ class Trial:
         module = [sys.executable, "-m", "tests.hostile.fake_peers", way, self.lab.sock("evil")]
         return processes.spawn(module, cwd=str(ROOT))
 
-    def _write_print(self, moving: bool) -> None:
-        lines = ["SET_KINEMATIC_POSITION X=10 Y=10 Z=10"] if moving else []
-        for i in range(20000):
-            corner = i % 4
-            x, y = (10, 30, 30, 10)[corner], (10, 10, 30, 30)[corner]
-            lines.append(f"G1 X{x + i % 7} Y{y} F6000" if moving else "G4 P100")
-        self.host.gcodes.mkdir(parents=True, exist_ok=True)
-        (self.host.gcodes / "long.gcode").write_text("\n".join(lines) + "\n")
+    def _write_print(self, seconds: float) -> None:
+        if self._moves:
+            lines = ["SET_KINEMATIC_POSITION X=10 Y=10 Z=10"]
+            corners = ((10, 10), (12, 10), (12, 12), (10, 12))  # 2 mm apart, at 50 mm/s at most
+            for i in range(round(seconds / MOVE_TIME)):
+                lines.append("G1 X%d Y%d F3000" % corners[i % 4])
+        else:
+            lines = ["G4 P100"] * round(seconds / 0.1)
+        lines.append("M400")  # to the last step: Klipper reads two seconds ahead
+        (self.host.gcodes / "print.gcode").write_text("\n".join(lines) + "\n")
