@@ -17,8 +17,10 @@ MIN_INT, MAX_INT = -(2**63), 2**64 - 1
 
 def printable(text: object) -> str:
     """The text of somebody else, bounded and on one line, for the log and the console."""
-    cut = str(text)[: MAX_LOGGED + 1]
-    line = "".join(c if c.isprintable() else " " for c in cut).strip()
+    line = str(text)[: MAX_LOGGED + 1]
+    if not line.isprintable():
+        line = "".join(c if c.isprintable() else " " for c in line)
+    line = line.strip()
     return line if len(line) <= MAX_LOGGED else line[: MAX_LOGGED - 3] + "..."
 
 

@@ -165,8 +165,9 @@ class Printer(ABC):
         """Nothing is stored for a printer that is not ready: its waiting scripts fail now."""
         jobs = list(self._queue)
         self._queue.clear()
+        why = self.not_ready()
         for job in jobs:
-            job.done(None, self.not_ready())
+            job.done(None, why)
 
     @abstractmethod
     def _pump(self) -> None:
