@@ -49,14 +49,17 @@ class RoundTrips:
 
 
 class Waited:
-    """A script with WAIT=1: how long its command takes inside the host."""
+    """A script with WAIT=1: how long it takes inside the host.
 
-    def __init__(self, host: LabPrinter, script: str) -> None:
-        self._api, self._script = host.api(), script
+    which: "times", with Klippy's parsing of its line, or "command_times", without.
+    """
+
+    def __init__(self, host: LabPrinter, script: str, which: str) -> None:
+        self._api, self._script, self._which = host.api(), script, which
 
     def take(self, count: int) -> List[float]:
         params = {"script": self._script, "count": count}
-        times: List[float] = self._api.call("lab/repeat", params, TIMEOUT * count)["times"]
+        times: List[float] = self._api.call("lab/repeat", params, TIMEOUT * count)[self._which]
         return times
 
 
