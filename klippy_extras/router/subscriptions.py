@@ -128,21 +128,23 @@ class _Feed:
         # update costs nothing for those who do not want it
         self.wanted_by: Dict[str, List[Tuple[_Subscription, Optional[FrozenSet[str]]]]] = {}
 
+    def add(self, subscription: _Subscription) -> None:
+        """One more: watch what it wants besides. Looks at none of the others."""
+        self.subscriptions.append(subscription)
+        more = self._note(subscription, self.union)
+        if more:
+            self.complete = False
+            self.union = {**self.union, **more}
+            self.target.watch(self.union)
+
     def rebuild(self) -> None:
-        """The subscriptions changed: watch their union."""
-        fields_of: Dict[str, Optional[FrozenSet[str]]] = {}
+        """Some subscriptions have gone: watch the union of the others."""
         self.wanted_by = {}
+        union: Objects = {}
         for subscription in self.subscriptions:
-            for name, listed in subscription.objects.items():
-                fields = None if listed is None else frozenset(listed)
-                self.wanted_by.setdefault(name, []).append((subscription, fields))
-                known = fields_of.get(name, frozenset())
-                fields_of[name] = None if fields is None or known is None else known | fields
-        union = {n: None if f is None else sorted(f) for n, f in fields_of.items()}
+            union.update(self._note(subscription, union))
         if union == self.union:
             return
-        if not all(_covers(self.union.get(n, []), fields) for n, fields in union.items()):
-            self.complete = False
         self.union = union
         self.values = {
             name: _part(values, union[name])
@@ -150,6 +152,19 @@ class _Feed:
             if name in union
         }
         self.target.watch(union)
+
+    def _note(self, subscription: _Subscription, union: Objects) -> Objects:
+        """Who wants what; returns the objects of which it wants more than this union has."""
+        more: Objects = {}
+        for name, listed in subscription.objects.items():
+            fields = None if listed is None else frozenset(listed)
+            self.wanted_by.setdefault(name, []).append((subscription, fields))
+            known = union.get(name, ())
+            if name not in union or (known is not None and fields is None):
+                more[name] = None if fields is None else sorted(fields)
+            elif known is not None and fields is not None and not fields.issubset(known):
+                more[name] = sorted(fields.union(known))
+        return more
 
     def part(self, objects: Objects) -> Status:
         """The last known values of these objects, in the form of Klipper's objects/query."""
@@ -159,10 +174,6 @@ class _Feed:
             else {field: self.values.get(name, {}).get(field) for field in fields}
             for name, fields in objects.items()
         }
-
-
-def _covers(have: Optional[List[str]], want: Optional[List[str]]) -> bool:
-    return have is None or (want is not None and set(want) <= set(have))
 
 
 def _part(values: Dict[str, Any], fields: Optional[List[str]]) -> Dict[str, Any]:
@@ -203,11 +214,10 @@ class Subscriptions(PrinterListener):
         target.check_connected()
         feed = self._feed(target)
         self._check_bounds(feed, owner, objects, callback)
-        self._take_out(feed, lambda s: s.owner is owner and s.callback == callback)
         subscription = _MacroSubscription(
             owner, target, objects, callback, self._report, self._names
         )
-        self._add(feed, subscription, done)
+        self._add(feed, subscription, done, lambda s: s.owner is owner and s.callback == callback)
 
     def subscribe_client(
         self, owner: Printer, target: Printer, objects: Objects, client: Client, done: Done
@@ -220,12 +230,13 @@ class Subscriptions(PrinterListener):
         target.check_connected()
         feed = self._feed(target)
         self._check_bounds(feed, owner, objects, "")
-        self._take_out(feed, _is_of(client))
-        self._add(feed, _ClientSubscription(owner, target, objects, client), done)
+        subscription = _ClientSubscription(owner, target, objects, client)
+        self._add(feed, subscription, done, _is_of(client))
 
     def follow(self, owner: Printer, target: Printer, objects: Objects, client: Client) -> None:
         """Tell the client all values whenever the target comes, and every change after that."""
-        self._add(self._feed(target), _ClientSubscription(owner, target, objects, client), None)
+        subscription = _ClientSubscription(owner, target, objects, client)
+        self._add(self._feed(target), subscription, None, lambda s: False)
 
     def unsubscribe(self, owner: Printer, target: Printer, callback: Optional[str]) -> int:
         """End the owner's macro subscriptions of the target: all, or those with this callback.
@@ -340,10 +351,17 @@ class Subscriptions(PrinterListener):
             feed = self._feeds[target] = _Feed(target)
         return feed
 
-    def _add(self, feed: _Feed, subscription: _Subscription, done: Optional[Done]) -> None:
-        feed.subscriptions.append(subscription)
+    def _add(
+        self,
+        feed: _Feed,
+        subscription: _Subscription,
+        done: Optional[Done],
+        replaces: Callable[[_Subscription], bool],
+    ) -> None:
         subscription.first = done
-        feed.rebuild()
+        feed.add(subscription)
+        # Only now: what both of them want stays known
+        self._remove(feed, lambda s: s is not subscription and replaces(s))
         if feed.complete:
             self._first_snapshot(feed, subscription)
 
