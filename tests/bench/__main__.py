@@ -14,8 +14,8 @@ from . import latency, load, rows, table
 from .figures import Figures
 from .goals import goals
 
-FULL = (latency.Effort(rounds=40, changes=120), load.Effort(15.0, 6, 1.0, 10.0))
-QUICK = (latency.Effort(rounds=10, changes=20), load.Effort(5.0, 3, 0.5, 4.0))
+FULL = (latency.Effort(rounds=100, changes=120), load.Effort(15.0, 6, 1.0, 10.0))
+QUICK = (latency.Effort(rounds=25, changes=20), load.Effort(5.0, 3, 0.5, 4.0))
 
 
 def main() -> int:

@@ -67,7 +67,7 @@ gcode:
 """
 WAIT = "ROUTER_GCODE_SCRIPT TARGET=led SCRIPT=NOTHING WAIT=1"
 # Samples that a row takes in one go; default BATCH
-BATCH = 25
+BATCH = 10
 BATCHES = {"http": 5, "curl": 2, "mqtt_client": 5, "mqtt": 5}
 
 
