@@ -49,17 +49,14 @@ class RoundTrips:
 
 
 class Waited:
-    """A script with WAIT=1: how long it takes inside the host.
+    """A script with WAIT=1: how long its command takes inside the host."""
 
-    which: "times", with Klippy's parsing of its line, or "command_times", without.
-    """
-
-    def __init__(self, host: LabPrinter, script: str, which: str) -> None:
-        self._api, self._script, self._which = host.api(), script, which
+    def __init__(self, host: LabPrinter, script: str) -> None:
+        self._api, self._script = host.api(), script
 
     def take(self, count: int) -> List[float]:
         params = {"script": self._script, "count": count}
-        times: List[float] = self._api.call("lab/repeat", params, TIMEOUT * count)[self._which]
+        times: List[float] = self._api.call("lab/repeat", params, TIMEOUT * count)["times"]
         return times
 
 

@@ -42,8 +42,6 @@ def goals() -> List[Goal]:
     found = [
         Goal("WAIT=1 to the floor, median", 1.5, _ratio("wait", FLOOR)),
         Goal("WAIT=1 to the floor, p99", 2.0, _ratio("wait", FLOOR, p99=True)),
-        Goal("its command alone, median", 1.5, _ratio("wait_command", FLOOR)),
-        Goal("its command alone, p99", 2.0, _ratio("wait_command", FLOOR, p99=True)),
     ]
     for way in WAYS:
         text = way.replace("_", " ")

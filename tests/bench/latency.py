@@ -134,8 +134,7 @@ class Bench:
     def _add_router(self) -> None:
         self._afc.script("ROUTER_EVENT_SUBSCRIBE EVENT=bench GCODE='ARRIVE ID={id}'")
         self.rows[rows.FLOOR] = RoundTrips(self._led, "NOTHING")
-        self.rows["wait"] = Waited(self._main, WAIT, "times")
-        self.rows["wait_command"] = Waited(self._main, WAIT, "command_times")
+        self.rows["wait"] = Waited(self._main, WAIT)
         self.rows["host_to_peer"] = MacroJob(self._main, "GO", self._led_ends)
         self.rows["peer_to_host"] = MacroJob(self._led, "GO", self._main_ends)
         self.rows["event"] = MacroJob(self._led, "GO_EVENT", Ends(self._afc))

@@ -9,7 +9,6 @@ FLOOR = "floor"
 LATENCY: Dict[str, str] = {
     FLOOR: "tight client's round trip to the peer",
     "wait": "host script with WAIT=1",
-    "wait_command": "the same, without Klippy's parsing of its line",
     "host_to_peer": "host macro to peer macro",
     "peer_to_host": "peer macro to host macro",
     "event": "event: peer to host to second peer",

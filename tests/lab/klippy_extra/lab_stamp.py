@@ -60,29 +60,15 @@ class LabStamp:
         web_request.send({"starts": starts})
 
     def _handle_repeat(self, web_request):
-        """Run a script of one command so many times, as a macro would.
-
-        Answers how long each took, and what of it was the command, after its line was parsed.
-        """
+        """Run a script so many times, as a macro would, and answer how long each took."""
         script, count = web_request.get_str("script"), web_request.get_int("count")
-        handlers, name = self.gcode.gcode_handlers, script.split()[0]
-        handler, times, command_times = handlers[name], [], []
-
-        def timed(gcmd):
-            start = time.monotonic()
-            handler(gcmd)
-            command_times.append(time.monotonic() - start)
-
+        times = []
         with self.gcode.get_mutex():
-            handlers[name] = timed
-            try:
-                for _ in range(count):
-                    start = time.monotonic()
-                    self.gcode.run_script_from_command(script)
-                    times.append(time.monotonic() - start)
-            finally:
-                handlers[name] = handler
-        web_request.send({"times": times, "command_times": command_times})
+            for _ in range(count):
+                start = time.monotonic()
+                self.gcode.run_script_from_command(script)
+                times.append(time.monotonic() - start)
+        web_request.send({"times": times})
 
     def _handle_watch(self, web_request):
         """Note, as LAB_END does, when a field of an object's `mirror` changes; none: stop."""
