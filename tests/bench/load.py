@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from contextlib import ExitStack
-from typing import Any, Collection, Dict, List, NamedTuple
+from typing import Any, Callable, Collection, Dict, List, NamedTuple, Tuple
 
 from tests.lab import config, processes
 from tests.lab.api import Api
@@ -24,6 +24,7 @@ from .light_peers import OBJECT
 CALLBACK = "ON_THING"
 UNWANTED = 200
 UPDATES_HZ = 400.0
+TRIES = 10
 STREAM_PEERS, STREAM_HZ = 16, 4.0
 HOSTS = {"h0": 0, "h1": 1, "h4": 4, "h16": 16, "h64": 64, "busy4": 4, "late": 16}
 # What each row needs, besides h0
@@ -222,18 +223,24 @@ class Bench:
         for source in range(STREAM_PEERS):
             host.subscribe(source)
         time.sleep(0.5)
-        before, idle_before = host.usage(), idle.usage()
-        told = host.stream(list(range(STREAM_PEERS)), STREAM_HZ, effort.stream)
-        after, idle_after = host.usage(), idle.usage()
-        _check_forwarded(told)
-        share = _share(before, after) - _share(idle_before, idle_after)
-        return {"stream": Figure(100.0 * share, None, SHARE)}
+
+        def measure() -> Tuple[Dict[str, Any], float]:
+            before, idle_before = host.usage(), idle.usage()
+            told = host.stream(list(range(STREAM_PEERS)), STREAM_HZ, effort.stream)
+            after, idle_after = host.usage(), idle.usage()
+            return told, _share(before, after) - _share(idle_before, idle_after)
+
+        return {"stream": Figure(100.0 * _forwarded(measure), None, SHARE)}
 
 
-def _check_forwarded(told: Dict[str, Any]) -> None:
-    # Where the machine is busy, some come late and are merged
-    if told["scripts"] < told["sent"] * 0.5:
-        raise RuntimeError(f"{told['sent']} updates, but {told['scripts']} callbacks")
+def _forwarded(measure: Callable[[], Tuple[Dict[str, Any], float]]) -> float:
+    """What measure() finds beside what the peers told, in a time when hardly any were merged."""
+    for _ in range(TRIES):
+        told, found = measure()
+        if told["scripts"] > told["sent"] * 0.9:
+            return found
+        # The machine was busy with something else: what comes late is merged, and costs less
+    raise RuntimeError(f"{told['sent']} updates, but {told['scripts']} callbacks")
 
 
 def _share(before: Dict[str, float], after: Dict[str, float]) -> float:
@@ -242,14 +249,17 @@ def _share(before: Dict[str, float], after: Dict[str, float]) -> float:
 
 def _cost(host: _Host, seconds: float) -> float:
     """CPU seconds for a forwarded update, above what the host takes anyway."""
-    begin = host.usage()
-    time.sleep(0.2)
-    before = host.usage()
-    told = host.stream([1], UPDATES_HZ, seconds)
-    after = host.usage()
-    _check_forwarded(told)
-    idle = _share(begin, before) * (after["at"] - before["at"])
-    return float((after["cpu"] - before["cpu"] - idle) / told["sent"])
+
+    def measure() -> Tuple[Dict[str, Any], float]:
+        begin = host.usage()
+        time.sleep(0.2)
+        before = host.usage()
+        told = host.stream([1], UPDATES_HZ, seconds)
+        after = host.usage()
+        idle = _share(begin, before) * (after["at"] - before["at"])
+        return told, (after["cpu"] - before["cpu"] - idle) / told["sent"]
+
+    return _forwarded(measure)
 
 
 def measure(kind: str, wanted: Collection[str], effort: Effort) -> Figures:
