@@ -39,16 +39,16 @@ class _Peer:
         self.connection, self._unread = self.server.accept()[0], b""
         return self.connection
 
-    def read(self) -> bool:
-        """Answer what has come; False when the router has gone."""
-        assert self.connection
+    def read(self, connection: socket.socket) -> bool:
+        """Answer what has come; False when the router has gone, or come anew."""
         try:
-            data = self.connection.recv(65536)
+            data = connection.recv(65536)
         except OSError:
             data = b""
-        if not data:
-            self.connection.close()
-            self.connection = None
+        if not data or connection is not self.connection:
+            connection.close()
+            if connection is self.connection:
+                self.connection = None
             return False
         *frames, self._unread = (self._unread + data).split(ETX)
         for frame in frames:
@@ -108,7 +108,7 @@ class _Peers:
                 continue
             elif key.fileobj is key.data.server:
                 self._selector.register(key.data.accept(), selectors.EVENT_READ, key.data)
-            elif not key.data.read():
+            elif not key.data.read(key.fileobj):
                 self._selector.unregister(key.fileobj)
         # At last: a command may serve, too, and what is ready is read once only
         if any(key.fileobj is sys.stdin for key, _events in ready):
