@@ -203,14 +203,21 @@ class Session:
 
         Raises TimedOut when the peer has not answered for that long.
         """
-        silent_until = self._received_at + self._timeout
+        half = self._timeout * 0.5
         if self._ping_at is None:
-            if now < silent_until - self._timeout * 0.5:
-                return silent_until - self._timeout * 0.5
+            if now < self._received_at + half:
+                return self._received_at + half
             self._ping(now)
-        elif now >= silent_until:
+            return now + half
+        # However late we asked, half of the timeout is for the answer
+        gone_at = max(self._received_at + self._timeout, self._ping_at + half)
+        if now < gone_at:
+            return gone_at
+        if now < gone_at + half:
             raise TimedOut("did not answer within %.1f seconds" % (self._timeout,))
-        return silent_until
+        # So late we can only be when we stood still, and perhaps the peer with us: once more
+        self._ping(now)
+        return now + half
 
     def _ping(self, now: float) -> None:
         self._ping_at = now
