@@ -215,8 +215,9 @@ class Bench:
         delays = [STATUS_INTERVAL * (i + 0.5) / effort.changes for i in range(effort.changes)]
         random.shuffle(delays)
         samples: Dict[str, List[float]] = {name: [] for name in changes}
-        for delay in delays if changes else ():
-            for name, change in changes.items():
+        for name, change in changes.items():
+            change.take(1)  # it arrives with a tick of the status; the delays count from there
+            for delay in delays:
                 time.sleep(delay)
                 samples[name] += change.take(1)
         self._main.call("lab/watch", {})
