@@ -268,11 +268,11 @@ def test_objects_subscribe_and_unsubscribe(trio, led):
     for ending in (" CALLBACK=SHOW", ""):
         run(led, "ROUTER_OBJECTS_UNSUBSCRIBE TARGET=main" + ending)
         set_x(3)
-        run(
+        since = run(
             led,
             "ROUTER_OBJECTS_SUBSCRIBE TARGET=main OBJECTS='gcode_macro STATE:x' CALLBACK=SHOW_A",
         )
-        wait_shown(led, "SHOW_A", mark, GCODE_MACRO_STATE_X="3")
+        wait_shown(led, "SHOW_A", since, GCODE_MACRO_STATE_X="3")
         updates = [params for params in shown(led, start=mark) if "REMOVED" not in params]
         assert len(updates) == 2
     run(led, "ROUTER_OBJECTS_UNSUBSCRIBE TARGET=main")
