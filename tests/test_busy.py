@@ -2,6 +2,7 @@
 
 # Copyright (C) 2026  Klipper Router contributors
 # This file may be distributed under the terms of the GNU GPLv3 license.
+import time
 from typing import Iterator, List
 
 import pytest
@@ -142,3 +143,20 @@ def test_a_subscription_that_is_replaced_before_its_first_snapshot_is_answered(s
             assert "toolhead" in api.answer(numbers[-1], timeout=10.0)["status"]
     finally:
         led.thaw()
+
+
+def test_a_script_that_waited_for_this_printer_runs_as_soon_as_its_turn_comes(shared_lab: Lab):
+    host = shared_lab.printers["main"]
+    until_led_ready(shared_lab)
+    mark = host.mark()
+    wait = "ROUTER_GCODE_SCRIPT TARGET=led SCRIPT=SLOW WAIT=1\nM118 holder"
+    with host.api() as api:
+        holder = api.request("gcode/script", {"script": wait})
+        time.sleep(0.1)
+        ours = api.request("router/gcode/script", {"target": "main", "script": "M118 ours"})
+        time.sleep(0.1)
+        other = api.request("gcode/script", {"script": "M118 other"})
+        for number in (holder, ours, other):
+            api.answer(number, timeout=10.0)
+    said = [line for line in host.console[mark:] if line.startswith("echo: ")]
+    assert said == ["echo: holder", "echo: ours", "echo: other"]

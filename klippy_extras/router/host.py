@@ -219,7 +219,7 @@ class Host:
 
     def __init__(self, printer: Any) -> None:
         self.printer: KlippyPrinter = printer
-        self.reactor = self.printer.get_reactor()
+        self.reactor: Reactor = self.printer.get_reactor()
         self.timers = Timers(self.reactor)
         self.command_error = self.printer.command_error
         self.gcode = self.printer.lookup_object("gcode")

@@ -42,6 +42,8 @@ class LocalPrinter(Printer):
         self._status_interval = status_interval
         self.old_parser = host.old_parser
         self._running = False
+        # Not register_callback(): a script may pause in a timer, too, and this one is there already
+        self._runner = host.reactor.register_timer(self._run_queue)
         self._calls: Deque[_Call] = deque()
         self._calling = False
         self._status_jobs: Deque[Job] = deque()
@@ -52,7 +54,7 @@ class LocalPrinter(Printer):
         self._failing: Dict[str, str] = {}
         self._snapshot_due = False
         self._timer: Optional[List[Any]] = None
-        self._read_at = 0.0
+        self._read_at = self._read_due = 0.0
 
     # -- what Klippy tells
 
@@ -75,6 +77,7 @@ class LocalPrinter(Printer):
         self._host.timers.cancel(self._timer)
         self._host.timers.cancel(self._status_timer)
         self._timer = self._status_timer = None
+        self._host.reactor.unregister_timer(self._runner)
 
     # -- scripts
 
@@ -98,31 +101,32 @@ class LocalPrinter(Printer):
         self._status_jobs.clear()
         super().fail_queue()
 
-    def _pump(self) -> None:
-        status_due = self._status_jobs and self._status_timer is None
-        if (self._queue or status_due) and not self._running:
-            self._running = True
-            # A greenlet of its own: a script may pause, and its turn waits for the G-code mutex
-            self._host.reactor.register_callback(self._run_queue)
+    def _status_due(self) -> bool:
+        return bool(self._status_jobs) and self._status_timer is None
 
-    def _run_queue(self, eventtime: float) -> None:
+    def _pump(self) -> None:
+        if not self._running and (self._queue or self._status_due()):
+            self._running = True
+            self._host.reactor.update_timer(self._runner, self._host.reactor.NOW)
+
+    def _run_queue(self, eventtime: float) -> float:
         reactor = self._host.reactor
-        try:
-            while self._queue or (self._status_jobs and self._status_timer is None):
-                pause_at = reactor.monotonic() + MAX_RUN_TIME
-                with self._host.gcode_mutex:
-                    while self._queue and reactor.monotonic() < pause_at:
-                        self._run(self._queue.popleft())
-                    while self._status_jobs and self._status_timer is None:
-                        self._run(self._status_jobs.popleft())
-                        if reactor.monotonic() >= pause_at:
-                            # Keeping the mutex: to take it again would step a print back again
-                            now = reactor.pause(reactor.monotonic() + RUN_PAUSE)
-                            pause_at = now + MAX_RUN_TIME
+        with self._host.gcode_mutex:
+            # Counted from here: the mutex may have been somebody else's for minutes
+            pause_at = reactor.monotonic() + MAX_RUN_TIME
+            while self._queue:
+                self._run(self._queue.popleft())
                 if reactor.monotonic() >= pause_at:
-                    reactor.pause(reactor.monotonic() + RUN_PAUSE)
-        finally:
-            self._running = False
+                    break
+            while self._status_due():
+                self._run(self._status_jobs.popleft())
+                if reactor.monotonic() >= pause_at:
+                    # Keeping the mutex: to take it again would step a print back again
+                    pause_at = reactor.pause(reactor.monotonic() + RUN_PAUSE) + MAX_RUN_TIME
+        if self._queue or self._status_due():
+            return reactor.monotonic() + RUN_PAUSE
+        self._running = False
+        return reactor.NEVER
 
     def _run(self, job: Job) -> None:
         error: Optional[RouterError] = None
@@ -198,6 +202,7 @@ class LocalPrinter(Printer):
         self._snapshot_due = True
         self._host.timers.cancel(self._timer)
         when = max(self._host.reactor.monotonic(), self._read_at + MIN_READ_INTERVAL)
+        self._read_due = when
         self._timer = self._host.timers.at(when, self._read_watched)
 
     def _read_watched(self, eventtime: float) -> None:
@@ -207,7 +212,9 @@ class LocalPrinter(Printer):
             self._last = {}
             return
         # Before anything else: an error below may not end the reading
-        self._timer = self._host.timers.at(eventtime + self._status_interval, self._read_watched)
+        # Counted from when it was due, not from when its turn came: that would add up
+        self._read_due = max(self._read_due + self._status_interval, eventtime)
+        self._timer = self._host.timers.at(self._read_due, self._read_watched)
         snapshot, self._snapshot_due = self._snapshot_due, False
         changes: Status = {}
         for name, fields in self._watched.items():
