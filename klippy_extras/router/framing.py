@@ -13,7 +13,8 @@ from .plain import plain
 ETX = b"\x03"
 _encode = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 # NaN and Infinity are no JSON, but Python reads them: null is what a strict reader can take
-_decode = json.JSONDecoder(parse_constant=lambda _name: None).raw_decode
+# scan_once is what raw_decode() calls
+_scan = json.JSONDecoder(parse_constant=lambda _name: None).scan_once  # type: ignore[attr-defined]
 
 
 def encode(message: Dict[str, Any]) -> bytes:
@@ -35,7 +36,7 @@ def decode(frame: bytes) -> Dict[str, Any]:
     """
     try:
         text = frame.decode("utf-8").strip(" \t\r\n")
-        message, end = _decode(text)
+        message, end = _scan(text, 0)
         if end != len(text):
             raise BadMessage("sent more than one JSON value in a message")
         if type(message) is not dict:
@@ -46,6 +47,8 @@ def decode(frame: bytes) -> Dict[str, Any]:
             message = plain(message)
     except (ValueError, RecursionError) as e:
         raise BadMessage("sent no usable JSON: %s" % (e,)) from None
+    except StopIteration:
+        raise BadMessage("sent no usable JSON: a value is missing") from None
     return message  # type: ignore[no-any-return]
 
 

@@ -9,6 +9,7 @@ from .errors import NotAllowed, RouterError, UsageError
 from .events import Client as EventClient
 from .events import Events
 from .gcode_params import (
+    MAX_LENGTH,
     bounded,
     command,
     is_bare_command,
@@ -107,8 +108,9 @@ class Methods:
     def _gcode_script(self, request: Request) -> None:
         target = self._target(request)
         script = _text(request.params, "script")
-        for line in script.split("\n"):
-            bounded(line)
+        if len(script) > MAX_LENGTH:
+            for line in script.split("\n"):
+                bounded(line)
         target.run_script(script, _with_result({}, request.done))
 
     def _event_subscribe(self, request: Request) -> None:

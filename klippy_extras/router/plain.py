@@ -60,7 +60,13 @@ def _plain(value: Any, depth: int, max_depth: int) -> Any:
     if depth <= 0:
         raise ValueError("nested deeper than %d levels" % (max_depth,))
     if isinstance(value, dict):
-        return {plain_text(str(k)): _plain(v, depth - 1, max_depth) for k, v in value.items()}
+        # Most keys and values are plain already, and need no call to say so
+        return {
+            k if type(k) is str and k.isascii() else plain_text(str(k)): (
+                v if type(v) is str and v.isascii() else _plain(v, depth - 1, max_depth)
+            )
+            for k, v in value.items()
+        }
     if isinstance(value, (list, tuple, set, frozenset)):
         return [_plain(v, depth - 1, max_depth) for v in value]
     return plain_text(str(value))

@@ -148,8 +148,10 @@ class RemotePrinter(Printer):
     def _finisher(self, job: Job) -> Done:
         def finish(_result: Any, error: Failure) -> None:
             self._in_flight -= 1
-            job.done(None, error)
-            self._pump()
+            try:
+                job.done(None, error)
+            finally:
+                self._pump()
 
         return finish
 
@@ -231,7 +233,8 @@ class RemotePrinter(Printer):
             self._link.fail(str(e))
         finally:
             self._corked = False
-            self._flush()
+            if self._session.output:
+                self._flush()
             is_reading = self._catch_up is None
             if is_reading != was_reading:
                 self._link.set_reading(is_reading)
