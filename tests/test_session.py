@@ -212,12 +212,15 @@ def test_calls_and_console_lines_come_out():
     assert pair.say(call, line) == [Called(METHODS[0], {"target": "led"}), Output("// hello")]
 
 
-def test_the_console_is_asked_for_once_a_connection():
+def test_whether_the_console_was_asked_for_is_known_until_the_connection_ends():
     pair = Pair()
     pair.settle()
+    assert not pair.session.hears_output
     pair.session.hear_output()
-    pair.session.hear_output()
+    assert pair.session.hears_output
     assert [r["method"] for r in pair.requests()] == ["gcode/subscribe_output"]
+    pair.session.closed()
+    assert not pair.session.hears_output
 
 
 def test_a_silent_peer_is_asked_at_half_the_timeout_and_gone_at_the_whole():

@@ -139,7 +139,7 @@ class LocalPrinter(Printer):
         except Exception as e:
             logging.exception("router: internal error (please report it)")
             error = RouterError("internal error of the router: %s" % (e,))
-        guarded(job.done, None, error)
+        guarded(job.done, None if error else {}, error)
 
     def _named(self, error: RouterError) -> RouterError:
         """The error as that of a peer would be told."""

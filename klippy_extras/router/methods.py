@@ -111,7 +111,7 @@ class Methods:
         if len(script) > MAX_LENGTH:
             for line in script.split("\n"):
                 bounded(line)
-        target.run_script(script, _with_result({}, request.done))
+        target.run_script(script, request.done)
 
     def _event_subscribe(self, request: Request) -> None:
         caller, params = request.caller, request.params
@@ -312,11 +312,6 @@ def _objects_params(result: Any) -> Dict[str, object]:
 
 def _query_params(result: Any) -> Dict[str, object]:
     return status_params(result["status"], True)
-
-
-def _with_result(result: Any, done: Done) -> Done:
-    """A done that says this result whatever the printer answered."""
-    return lambda _answer, error: done(None if error else result, error)
 
 
 def _with_callback(

@@ -110,7 +110,7 @@ class Printer(ABC):
     # -- scripts
 
     def submit(self, render: Callable[[], str], done: Done) -> None:
-        """Run a script after those that wait already. done(None, None) when it has finished.
+        """Run a script after those that wait already. done({}, None) when it has finished.
 
         Raises NotReady or Busy, and then done is not called. A script that renders to "" is left
         out; one whose rendering raises a RouterError ends with it.

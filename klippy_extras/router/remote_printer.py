@@ -117,7 +117,7 @@ class RemotePrinter(Printer):
 
     def hear(self, console: Console) -> None:
         super().hear(console)
-        if self.connected and not self._session.hears_output:
+        if not self._session.hears_output and self.connected:
             self._session.hear_output()
             self._flush()
 
@@ -139,7 +139,7 @@ class RemotePrinter(Printer):
                 job.done(None, e)
                 continue
             if not script:
-                job.done(None, None)
+                job.done({}, None)
                 continue
             self._in_flight += 1
             self._session.run_script(script, self._finisher(job))
@@ -149,7 +149,7 @@ class RemotePrinter(Printer):
         def finish(_result: Any, error: Failure) -> None:
             self._in_flight -= 1
             try:
-                job.done(None, error)
+                job.done(None if error else {}, error)
             finally:
                 self._pump()
 

@@ -173,11 +173,10 @@ class Session:
         self._subscribe()
 
     def hear_output(self) -> None:
-        """Ask for the peer's console, as Output events. Klippy cannot take that back."""
-        if not self.hears_output:
-            self.hears_output = True
-            template = {"method": OUTPUT_METHOD}
-            self._ask(_Own.OUTPUT, "gcode/subscribe_output", {"response_template": template})
+        """Ask for the peer's console, as Output events: once, Klippy cannot take that back."""
+        self.hears_output = True
+        template = {"method": OUTPUT_METHOD}
+        self._ask(_Own.OUTPUT, "gcode/subscribe_output", {"response_template": template})
 
     @property
     def pending(self) -> int:
