@@ -14,8 +14,9 @@ from . import latency, load, rows, table
 from .figures import Figures
 from .goals import goals
 
-FULL = (latency.Effort(rounds=100, changes=120), load.Effort(15.0, 6, 1.0, 10.0))
-QUICK = (latency.Effort(rounds=25, changes=20), load.Effort(5.0, 3, 0.5, 4.0))
+REST = 0.02  # seconds: longer ones change nothing
+FULL = (latency.Effort(400, 240, REST), load.Effort(15.0, 6, 1.0, 10.0))
+QUICK = (latency.Effort(50, 20, REST), load.Effort(5.0, 3, 0.5, 4.0))
 
 
 def main() -> int:
@@ -27,6 +28,13 @@ def main() -> int:
     parser.add_argument("rows", nargs="*", metavar="ROW", help="rows to measure; default: all")
     parser.add_argument("--quick", action="store_true", help="a minute a kind, less exact")
     parser.add_argument("--kinds", help=f"kinds of Klipper, by commas: {', '.join(ALL_KINDS)}")
+    parser.add_argument(
+        "--rest",
+        type=float,
+        default=REST,
+        metavar="SECONDS",
+        help="before each job; 0: one after another, all caches warm (default: %(default)s)",
+    )
     options = parser.parse_args()
     unknown = [row for row in options.rows if row not in rows.ALL]
     if unknown:
@@ -35,16 +43,17 @@ def main() -> int:
     wanted = [rows.FLOOR, *(options.rows or rows.ALL)]
     measured: Dict[str, Figures] = {}
     for kind in kinds:
-        measured[kind] = _measure(kind, wanted, options.quick)
+        measured[kind] = _measure(kind, wanted, options.quick, options.rest)
     arguments = " ".join(["", *sys.argv[1:]])
     print("\n" + table.markdown(measured, f"tests/bench.sh{arguments}"))
     return 0
 
 
-def _measure(kind: str, wanted: List[str], quick: bool) -> Figures:
+def _measure(kind: str, wanted: List[str], quick: bool, rest: float) -> Figures:
     began = time.monotonic()
     print(f"\n{kind}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}", flush=True)
     times, loads = QUICK if quick else FULL
+    times = times._replace(rest=rest)
     missing: Dict[str, str] = {}
     figures = latency.measure(kind, wanted, times, missing)
     if any(row in wanted for row in rows.LOAD):

@@ -6,7 +6,7 @@ import itertools
 import json
 import socket
 import time
-from typing import Any, Callable, Dict, List, Protocol
+from typing import Any, Callable, Dict, Protocol
 
 from tests.lab.api import END
 from tests.lab.printer import LabPrinter
@@ -20,8 +20,8 @@ Work = Callable[[], None]
 class Row(Protocol):
     """What can be measured again and again."""
 
-    def take(self, count: int) -> List[float]:
-        """So many samples, in seconds."""
+    def take(self) -> float:
+        """One sample, in seconds."""
 
 
 class RoundTrips:
@@ -34,10 +34,7 @@ class RoundTrips:
         self._socket.setblocking(True)
         self._message = {"id": 1, "method": "gcode/script", "params": {"script": script}}
 
-    def take(self, count: int) -> List[float]:
-        return [self._round_trip() for _ in range(count)]
-
-    def _round_trip(self) -> float:
+    def take(self) -> float:
         start = time.monotonic()
         self._socket.sendall(json.dumps(self._message).encode() + END)
         answer = self._socket.recv(4096)
@@ -52,12 +49,10 @@ class Waited:
     """A script with WAIT=1: how long its command takes inside the host."""
 
     def __init__(self, host: LabPrinter, script: str) -> None:
-        self._api, self._script = host.api(), script
+        self._api, self._params = host.api(), {"script": script}
 
-    def take(self, count: int) -> List[float]:
-        params = {"script": self._script, "count": count}
-        times: List[float] = self._api.call("lab/repeat", params, TIMEOUT * count)["times"]
-        return times
+    def take(self) -> float:
+        return float(self._api.call("lab/duration", self._params, TIMEOUT)["duration"])
 
 
 class Ends:
@@ -87,15 +82,12 @@ class MacroJob:
     def __init__(self, printer: LabPrinter, script: str, ends: Ends) -> None:
         self._api, self._script, self._ends = printer.api(), script, ends
 
-    def take(self, count: int) -> List[float]:
-        arrived: Dict[int, float] = {}
-        for _ in range(count):
-            number = _ids()
-            request = self._api.request("gcode/script", {"script": f"{self._script} ID={number}"})
-            arrived[number] = self._ends.wait(number)
-            self._api.answer(request)
-        starts = self._api.call("lab/starts")["starts"]
-        return [when - starts[str(number)] for number, when in arrived.items()]
+    def take(self) -> float:
+        number = _ids()
+        request = self._api.request("gcode/script", {"script": f"{self._script} ID={number}"})
+        arrived = self._ends.wait(number)
+        self._api.answer(request)
+        return arrived - float(self._api.call("lab/starts")["starts"][str(number)])
 
 
 class ClientJob:
@@ -107,13 +99,10 @@ class ClientJob:
     def __init__(self, begin: Callable[[str], Work], ends: Ends) -> None:
         self._begin, self._ends = begin, ends
 
-    def take(self, count: int) -> List[float]:
-        times = []
-        for _ in range(count):
-            number = _ids()
-            script = f"ARRIVE ID={number}"
-            start = time.monotonic()
-            finish = self._begin(script)
-            times.append(self._ends.wait(number) - start)
-            finish()
-        return times
+    def take(self) -> float:
+        number = _ids()
+        start = time.monotonic()
+        finish = self._begin(f"ARRIVE ID={number}")
+        arrived = self._ends.wait(number)
+        finish()
+        return arrived - start

@@ -65,15 +65,14 @@ gcode:
     LAB_START ID={params.ID}
     SEND_MQTT ID={params.ID}
 """
+WARM_UP = 5  # rounds
 WAIT = "ROUTER_GCODE_SCRIPT TARGET=led SCRIPT=NOTHING WAIT=1"
-# Samples that a row takes in one go; default BATCH
-BATCH = 10
-BATCHES = {"http": 5, "curl": 2, "mqtt_client": 5, "mqtt": 5}
 
 
 class Effort(NamedTuple):
     rounds: int
     changes: int  # of a status
+    rest: float  # seconds before each sample of a row of LATENCY
 
 
 class Bench:
@@ -190,14 +189,20 @@ class Bench:
     # Measuring
 
     def times(self, effort: Effort) -> Figures:
-        """The rows of LATENCY, a few samples each in turn."""
-        wanted = {name: row for name, row in self.rows.items() if name in self._wanted}
+        """The rows of LATENCY, one sample of each in turn.
+
+        In a new order each time and after a rest, as a printer's macros call: a row may not gain
+        from what another one has just run in the same printers.
+        """
+        wanted = [name for name in rows.LATENCY if name in self._wanted and name in self.rows]
         samples: Dict[str, List[float]] = {name: [] for name in wanted}
-        for number in range(effort.rounds + 1):
-            for name, row in wanted.items():
-                taken = row.take(BATCHES.get(name, BATCH))
-                if number > 0:  # the first round is there to warm up
-                    samples[name] += taken
+        for number in range(effort.rounds + WARM_UP):
+            random.shuffle(wanted)
+            for name in wanted:
+                time.sleep(effort.rest)
+                sample = self.rows[name].take()
+                if number >= WARM_UP:
+                    samples[name].append(sample)
         return {name: of_samples(values) for name, values in samples.items()}
 
     def status(self, effort: Effort) -> Figures:
@@ -216,10 +221,10 @@ class Bench:
         random.shuffle(delays)
         samples: Dict[str, List[float]] = {name: [] for name in changes}
         for name, change in changes.items():
-            change.take(1)  # it arrives with a tick of the status; the delays count from there
+            change.take()  # it arrives with a tick of the status; the delays count from there
             for delay in delays:
                 time.sleep(delay)
-                samples[name] += change.take(1)
+                samples[name].append(change.take())
         self._main.call("lab/watch", {})
         return {name: of_samples(values) for name, values in samples.items()}
 

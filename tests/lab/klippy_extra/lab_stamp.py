@@ -26,7 +26,7 @@ class LabStamp:
         for name in ("LAB_START", "LAB_END", "LAB_VALUE"):
             self.gcode.register_command(name, getattr(self, "cmd_" + name))
         webhooks = self.printer.lookup_object("webhooks")
-        for name in ("starts", "ends", "repeat", "watch", "usage"):
+        for name in ("starts", "ends", "duration", "watch", "usage"):
             webhooks.register_endpoint("lab/" + name, getattr(self, "_handle_" + name))
 
     def get_status(self, eventtime):
@@ -59,16 +59,13 @@ class LabStamp:
         starts, self.starts = self.starts, {}
         web_request.send({"starts": starts})
 
-    def _handle_repeat(self, web_request):
-        """Run a script so many times, as a macro would, and answer how long each took."""
-        script, count = web_request.get_str("script"), web_request.get_int("count")
-        times = []
+    def _handle_duration(self, web_request):
+        """Run a script as a macro would, and answer how long it took, in seconds."""
+        script = web_request.get_str("script")
         with self.gcode.get_mutex():
-            for _ in range(count):
-                start = time.monotonic()
-                self.gcode.run_script_from_command(script)
-                times.append(time.monotonic() - start)
-        web_request.send({"times": times})
+            start = time.monotonic()
+            self.gcode.run_script_from_command(script)
+            web_request.send({"duration": time.monotonic() - start})
 
     def _handle_watch(self, web_request):
         """Note, as LAB_END does, when a field of an object's `mirror` changes; none: stop."""
