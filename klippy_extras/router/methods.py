@@ -20,7 +20,7 @@ from .gcode_params import (
     status_params,
 )
 from .printer import Done, Objects, Printer, is_stream
-from .subscriptions import Client as StatusClient
+from .subscribers import Client as StatusClient
 from .subscriptions import Subscriptions
 
 # Characters: the latest events stay in printer.router.events, which others read at 4 Hz

@@ -1,0 +1,144 @@
+# One printer whose status others want: the union of it, the last known values, who gets what
+#
+# Copyright (C) 2026  Klipper Router contributors
+#
+# This file may be distributed under the terms of the GNU GPLv3 license.
+from typing import Any, Callable, Dict, FrozenSet, List, Optional, Tuple
+
+from .errors import RouterError
+from .printer import Objects, Printer, Status
+from .subscribers import Subscription, without_none
+
+
+class Feed:
+    """One target: its subscriptions, their union, and the last known values."""
+
+    def __init__(self, target: Printer) -> None:
+        self.target = target
+        self.subscriptions: List[Subscription] = []
+        self.union: Objects = {}
+        self.eventtime = 0.0
+        self._values: Status = {}
+        self._complete = False  # the values are those of the whole union, and changes follow
+        self._lost = False  # the target went away since the last snapshot
+        # object -> the subscriptions that want it, with their fields (None: all), so that an
+        # update costs nothing for those who do not want it
+        self._wanted_by: Dict[str, List[Tuple[Subscription, Optional[FrozenSet[str]]]]] = {}
+
+    # -- who wants what
+
+    def add(self, subscription: Subscription, replaces: Callable[[Subscription], bool]) -> None:
+        """One more: watch what it wants besides. Its first snapshot comes when all is known."""
+        self.subscriptions.append(subscription)
+        more = self._note(subscription, self.union)
+        if more:
+            self._complete = False
+            self.union = {**self.union, **more}
+            self.target.watch(self.union)
+        # Only now: what both of them want stays known
+        self.remove(lambda s: s is not subscription and replaces(s))
+        if self._complete:
+            subscription.begin(self.eventtime, self._part(subscription.objects))
+
+    def remove(
+        self, goes: Callable[[Subscription], bool], why: Optional[RouterError] = None
+    ) -> int:
+        """End some subscriptions, and watch the union of the others. Returns how many there were.
+
+        why: what those are told that still wait for their first snapshot.
+        """
+        gone = [s for s in self.subscriptions if goes(s)]
+        if not gone:
+            return 0
+        for subscription in gone:
+            subscription.close()
+        self.subscriptions = [s for s in self.subscriptions if not s.closed]
+        ended = RouterError("%s: the subscription was replaced or ended" % (self.target.name,))
+        for subscription in gone:
+            subscription.refuse(why or ended)
+        self._rebuild()
+        return len(gone)
+
+    def _rebuild(self) -> None:
+        self._wanted_by = {}
+        union: Objects = {}
+        for subscription in self.subscriptions:
+            union.update(self._note(subscription, union))
+        if union == self.union:
+            return
+        self.union = union
+        self._values = {
+            name: _known(values, union[name])
+            for name, values in self._values.items()
+            if name in union
+        }
+        self.target.watch(union)
+
+    def _note(self, subscription: Subscription, union: Objects) -> Objects:
+        """Who wants what; returns the objects of which it wants more than this union has."""
+        more: Objects = {}
+        for name, listed in subscription.objects.items():
+            fields = None if listed is None else frozenset(listed)
+            self._wanted_by.setdefault(name, []).append((subscription, fields))
+            known = union.get(name, ())
+            if name not in union or (known is not None and fields is None):
+                more[name] = None if fields is None else sorted(fields)
+            elif known is not None and fields is not None and not fields.issubset(known):
+                more[name] = sorted(fields.union(known))
+        return more
+
+    # -- what the target tells
+
+    def lose(self) -> None:
+        """The target has gone. Who waits for a first snapshot is told so."""
+        self._complete, self._lost = False, True
+        self.remove(lambda s: s.first is not None, self.target.not_ready())
+
+    def tell(self, eventtime: float, status: Status, snapshot: bool) -> None:
+        """Values of the target: to each subscription what it wants of them."""
+        self.eventtime = eventtime
+        told: Dict[Subscription, None] = {}
+        for name, values in status.items():
+            wanted_by = self._wanted_by.get(name)
+            if wanted_by is None:
+                continue
+            known = self._values.setdefault(name, {})
+            if snapshot:
+                values = self._news(known, values)
+            known.update(values)
+            for subscription, fields in wanted_by:
+                part = values if fields is None else {f: values[f] for f in fields & values.keys()}
+                if part and subscription.first is None:
+                    subscription.add(name, part)
+                    told[subscription] = None
+        if snapshot:
+            self._complete = True
+            self._lost = self._lost and self.target.state == "startup"
+            for subscription in [s for s in self.subscriptions if s.first is not None]:
+                subscription.begin(eventtime, self._part(subscription.objects))
+        for subscription in told:
+            subscription.deliver(eventtime)
+
+    def _news(self, known: Dict[str, Any], values: Dict[str, Any]) -> Dict[str, Any]:
+        """What a snapshot says that the subscribers do not know yet."""
+        if self.target.state == "startup":
+            # Klippy has not loaded its config yet: None says nothing about an object
+            values = without_none(values)
+        elif self._lost:
+            # A fresh snapshot for everybody: all values, and those that are gone
+            return {f: v for f, v in values.items() if v is not None or known.get(f) is not None}
+        return {f: v for f, v in values.items() if f not in known or known[f] != v}
+
+    def _part(self, objects: Objects) -> Status:
+        """The last known values of these objects, in the form of Klipper's objects/query."""
+        return {
+            name: dict(self._values.get(name, {}))
+            if fields is None
+            else {field: self._values.get(name, {}).get(field) for field in fields}
+            for name, fields in objects.items()
+        }
+
+
+def _known(values: Dict[str, Any], fields: Optional[List[str]]) -> Dict[str, Any]:
+    """Those of these fields that are known; None: all."""
+    return values if fields is None else {f: values[f] for f in fields if f in values}
