@@ -86,7 +86,7 @@ class LocalPrinter(Printer):
         # steps back each time that somebody else holds the G-code mutex
         if not self.ready:
             raise self.not_ready()
-        self._status_jobs.append(Job(render, done))
+        self._status_jobs.append((render, done))
         if self._status_timer is None:
             when = max(self._host.reactor.monotonic(), self._status_at + self._status_interval)
             self._status_timer = self._host.timers.at(when, self._flush_status)
@@ -129,9 +129,10 @@ class LocalPrinter(Printer):
         return reactor.NEVER
 
     def _run(self, job: Job) -> None:
+        render, done = job
         error: Optional[RouterError] = None
         try:
-            script = job.render()
+            script = render()
             if script:
                 self._host.run_script_here(script)
         except RouterError as e:
@@ -139,7 +140,7 @@ class LocalPrinter(Printer):
         except Exception as e:
             logging.exception("router: internal error (please report it)")
             error = RouterError("internal error of the router: %s" % (e,))
-        guarded(job.done, None if error else {}, error)
+        guarded(done, None if error else {}, error)
 
     def _named(self, error: RouterError) -> RouterError:
         """The error as that of a peer would be told."""

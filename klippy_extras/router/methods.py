@@ -88,13 +88,8 @@ class Methods:
         caller = request.caller
         if method.permission is not None:
             _check_allowed(caller, method.permission, name)
-        callback = _optional_text(request.params, "gcode_callback")
-        result_params = method.result_params
-        if callback and result_params is not None:
-            _check_macro(callback)
-            request = request._replace(
-                done=_with_callback(caller, callback, result_params, request.done)
-            )
+        if "gcode_callback" in request.params and method.result_params is not None:
+            request = _with_callback(request, method.result_params)
         method.run(request)
 
     def printer(self, name: str) -> Printer:
@@ -226,19 +221,16 @@ class Methods:
 
 
 def _text(params: Mapping[str, Any], name: str) -> str:
-    value = _optional_text(params, name)
-    if not value:
+    value = params.get(name)
+    if value is None or value == "":
         raise UsageError("Missing parameter %s" % (name.upper(),))
+    if not isinstance(value, str):
+        raise UsageError("Malformed parameter %s: write text" % (name.upper(),))
     return value
 
 
 def _optional_text(params: Mapping[str, Any], name: str) -> str:
-    value = params.get(name)
-    if value is None:
-        return ""
-    if not isinstance(value, str):
-        raise UsageError("Malformed parameter %s: write text" % (name.upper(),))
-    return value
+    return "" if params.get(name) in (None, "") else _text(params, name)
 
 
 def _objects(params: Mapping[str, Any]) -> Objects:
@@ -314,9 +306,14 @@ def _query_params(result: Any) -> Dict[str, object]:
     return status_params(result["status"], True)
 
 
-def _with_callback(
-    caller: Printer, callback: str, result_params: Callable[[Any], Dict[str, object]], done: Done
-) -> Done:
+def _with_callback(request: Request, result_params: Callable[[Any], Dict[str, object]]) -> Request:
+    """The request whose result goes to a macro of the caller, too."""
+    caller, done = request.caller, request.done
+    callback = _optional_text(request.params, "gcode_callback")
+    if not callback:
+        return request
+    _check_macro(callback)
+
     def finish(result: Any, error: Optional[RouterError]) -> None:
         if error is None:
             try:
@@ -326,4 +323,4 @@ def _with_callback(
                 result, error = None, e
         done(result, error)
 
-    return finish
+    return request._replace(done=finish)

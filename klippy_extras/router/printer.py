@@ -5,7 +5,7 @@
 # This file may be distributed under the terms of the GNU GPLv3 license.
 from abc import ABC, abstractmethod
 from collections import deque
-from typing import Any, Callable, Deque, Dict, FrozenSet, List, Mapping, NamedTuple, Optional
+from typing import Any, Callable, Deque, Dict, FrozenSet, List, Mapping, Optional, Tuple
 
 from .errors import Busy, NotReady, RouterError
 
@@ -16,6 +16,8 @@ MAX_QUEUE = 256
 Failure = Optional[RouterError]
 # How a request ends, exactly once: (result, None) or (None, error)
 Done = Callable[[Any, Failure], None]
+# A script in a printer's queue, rendered when its turn comes so that it says the latest
+Job = Tuple[Callable[[], str], Done]
 # Klipper's own form: {object: None for all its fields, or a list of fields}
 Objects = Dict[str, Optional[List[str]]]
 Status = Dict[str, Dict[str, Any]]
@@ -33,13 +35,6 @@ def is_stream(endpoint: str, params: Mapping[str, Any]) -> bool:
     name = endpoint.rsplit("/", 1)[-1]
     is_dump = name.startswith("dump_") and name != "dump_mesh"
     return endpoint in _STREAMS or is_dump or "response_template" in params
-
-
-class Job(NamedTuple):
-    """A script in a printer's queue. Rendered when its turn comes, so that it says the latest."""
-
-    render: Callable[[], str]
-    done: Done
 
 
 class Console:
@@ -119,7 +114,7 @@ class Printer(ABC):
             raise self.not_ready()
         if len(self._queue) >= MAX_QUEUE:
             raise Busy("%s is busy: %d scripts are waiting for it" % (self.name, MAX_QUEUE))
-        self._queue.append(Job(render, done))
+        self._queue.append((render, done))
         self._pump()
 
     def run_script(self, script: str, done: Done) -> None:
@@ -130,7 +125,7 @@ class Printer(ABC):
         """submit() for what may not wait for others, and makes no difference to them."""
         if not self.ready:
             raise self.not_ready()
-        self._queue.appendleft(Job(render, done))
+        self._queue.appendleft((render, done))
         self._pump()
 
     def submit_status(self, render: Callable[[], str], done: Done) -> None:
@@ -139,7 +134,7 @@ class Printer(ABC):
         """
         if not self.ready:
             raise self.not_ready()
-        self._queue.append(Job(render, done))
+        self._queue.append((render, done))
         self._pump()
 
     def hear(self, console: Console) -> None:
@@ -166,8 +161,8 @@ class Printer(ABC):
         jobs = list(self._queue)
         self._queue.clear()
         why = self.not_ready()
-        for job in jobs:
-            job.done(None, why)
+        for _render, done in jobs:
+            done(None, why)
 
     @abstractmethod
     def _pump(self) -> None:

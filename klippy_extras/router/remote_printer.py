@@ -11,7 +11,7 @@ from .host import PARSER_PROBE, Host, guarded, parser_is_old
 from .link import Link, SocketFile
 from .peer_log import PeerLog
 from .plain import plain_text, printable
-from .printer import Console, Done, Failure, Job, Objects, Printer
+from .printer import Console, Done, Failure, Objects, Printer
 from .session import (
     Answer,
     Called,
@@ -132,24 +132,24 @@ class RemotePrinter(Printer):
 
     def _pump(self) -> None:
         while self._queue and self._in_flight < MAX_IN_FLIGHT:
-            job = self._queue.popleft()
+            render, done = self._queue.popleft()
             try:
-                script = job.render()
+                script = render()
             except RouterError as e:
-                job.done(None, e)
+                done(None, e)
                 continue
             if not script:
-                job.done({}, None)
+                done({}, None)
                 continue
             self._in_flight += 1
-            self._session.run_script(script, self._finisher(job))
+            self._session.run_script(script, self._finisher(done))
             self._flush()
 
-    def _finisher(self, job: Job) -> Done:
+    def _finisher(self, done: Done) -> Done:
         def finish(_result: Any, error: Failure) -> None:
             self._in_flight -= 1
             try:
-                job.done(None if error else {}, error)
+                done(None if error else {}, error)
             finally:
                 self._pump()
 
