@@ -8,6 +8,8 @@
 import collections
 import time
 
+import greenlet
+
 INTERVAL = 0.001  # seconds
 
 
@@ -16,6 +18,9 @@ class LabLateness:
         printer = config.get_printer()
         self.reactor = printer.get_reactor()
         self._reset()
+        self.running = {}  # greenlet -> (name, begin in CPU time) of its callback
+        self.pause = self.reactor.pause
+        self.reactor.pause = self._pause
         self.register_fd = self.reactor.register_fd
         self.register_timer = self.reactor.register_timer
         self.reactor.register_fd = self._register_fd
@@ -71,17 +76,34 @@ class LabLateness:
         name = module.rsplit(".", 1)[1] + "." + callback.__qualname__
 
         def watched(eventtime):
-            begin = time.thread_time()
+            current = greenlet.getcurrent()
+            self.running[current] = (name, time.thread_time())
             try:
                 return callback(eventtime)
             finally:
-                seconds = time.thread_time() - begin
-                self.total += seconds
-                self.longest[name] = max(self.longest[name], seconds)
-                if seconds > self.recent[0]:
-                    self.recent = (seconds, name)
+                self._stop(current)
 
         return watched
+
+    def _stop(self, current):
+        name, begin = self.running.pop(current)
+        seconds = time.thread_time() - begin
+        self.total += seconds
+        self.longest[name] = max(self.longest[name], seconds)
+        if seconds > self.recent[0]:
+            self.recent = (seconds, name)
+        return name
+
+    def _pause(self, waketime):
+        """What runs while a callback pauses is not the callback's."""
+        current = greenlet.getcurrent()
+        if current not in self.running:
+            return self.pause(waketime)
+        name = self._stop(current)
+        try:
+            return self.pause(waketime)
+        finally:
+            self.running[current] = (name, time.thread_time())
 
     # The figures, in seconds
 
@@ -108,6 +130,7 @@ class LabLateness:
     def _handle_disconnect(self):
         self.reactor.register_fd = self.register_fd
         self.reactor.register_timer = self.register_timer
+        self.reactor.pause = self.pause
 
 
 def load_config(config):
