@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 from klippy_extras.router.errors import UsageError
 from klippy_extras.router.gcode_params import (
     MAX_LENGTH,
+    ParameterNames,
+    StatusParameters,
     command,
     is_bare_command,
     parameter_name,
@@ -106,7 +108,7 @@ def test_one_command_runs_with_exactly_its_parameters(
 @many
 @given(status=st.dictionaries(texts, st.dictionaries(texts, values, max_size=3), max_size=3))
 def test_a_status_is_one_command(parser: Parser, status: Dict[str, Dict[str, Any]]) -> None:
-    params = status_params(status, skip_none=True)
+    params = status_params(status)
     assert None not in params.values()
     result = ran(parser, command("ON_STATUS_UPDATE", params, parser.old), "ON_STATUS_UPDATE")
     assert [(name, set(got)) for name, got in result.calls] == [("ON_STATUS_UPDATE", set(params))]
@@ -230,13 +232,42 @@ def test_no_value_is_too_odd_for_a_text() -> None:
     assert parameter_text(Word("word")) == "word"
 
 
-def test_none_is_left_out_of_a_first_snapshot_only() -> None:
+def test_none_is_left_out_of_a_result_and_empty_in_a_change() -> None:
     status = {"heater_generic chamber": {"target": None, "power": 0.0}}
-    assert status_params(status, True) == {"HEATER_GENERIC_CHAMBER_POWER": 0.0}
-    both = status_params(status, False)
-    assert command("F_X", both) == (
-        "F_X HEATER_GENERIC_CHAMBER_TARGET='' HEATER_GENERIC_CHAMBER_POWER='0.0'"
-    )
+    assert status_params(status) == {"HEATER_GENERIC_CHAMBER_POWER": 0.0}
+    written = StatusParameters(ParameterNames()).write(status, old_parser=False)
+    assert written == ["HEATER_GENERIC_CHAMBER_TARGET=''", "HEATER_GENERIC_CHAMBER_POWER='0.0'"]
+
+
+@given(
+    told=st.lists(
+        st.tuples(st.booleans(), st.dictionaries(texts, st.dictionaries(texts, values))), max_size=4
+    ),
+    old=st.lists(st.booleans(), min_size=1, max_size=3),
+)
+def test_what_is_shared_is_written_as_if_it_were_not(told: Any, old: List[bool]) -> None:
+    shared, names = StatusParameters(ParameterNames()), ParameterNames()
+    for share, status in told:
+        shared.share(share)
+        for old_parser in old:
+            alone = StatusParameters(names).write(status, old_parser)
+            assert shared.write(status, old_parser) == alone
+
+
+def test_a_value_that_several_are_told_is_written_once() -> None:
+    written: List[str] = []
+
+    class Noted:
+        def __str__(self) -> str:
+            written.append("once")
+            return "text"
+
+    shared = StatusParameters(ParameterNames())
+    shared.share(True)
+    status = {"thing": {"field": Noted()}}
+    for _ in range(3):
+        assert shared.write(status, old_parser=False) == ["THING_FIELD='text'"]
+    assert written == ["once"]
 
 
 # -- event templates

@@ -24,7 +24,7 @@ MAY_KNOW: Dict[str, str] = {
     "remote_printer": "errors plain host link peer_log printer session",
     "local_printer": "errors host peer_log printer",
     "subscribers": "errors printer gcode_params",
-    "feed": "errors printer subscribers",
+    "feed": "errors gcode_params printer subscribers",
     "subscriptions": "errors feed gcode_params printer subscribers",
     "events": "errors printer gcode_params templates",
     "lifecycle": "errors printer gcode_params",

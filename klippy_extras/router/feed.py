@@ -6,6 +6,7 @@
 from typing import Any, Callable, Dict, FrozenSet, List, Optional, Tuple
 
 from .errors import RouterError
+from .gcode_params import ParameterNames, StatusParameters
 from .printer import Objects, Printer, Status
 from .subscribers import Subscription, without_none
 
@@ -13,8 +14,9 @@ from .subscribers import Subscription, without_none
 class Feed:
     """One target: its subscriptions, their union, and the last known values."""
 
-    def __init__(self, target: Printer) -> None:
+    def __init__(self, target: Printer, names: ParameterNames) -> None:
         self.target = target
+        self.parameters = StatusParameters(names)
         self.subscriptions: List[Subscription] = []
         self.union: Objects = {}
         self.eventtime = 0.0
@@ -116,6 +118,7 @@ class Feed:
             self._lost = self._lost and self.target.state == "startup"
             for subscription in [s for s in self.subscriptions if s.first is not None]:
                 subscription.begin(eventtime, self._part(subscription.objects))
+        self.parameters.share(len(told) > 1)
         for subscription in told:
             subscription.deliver(eventtime)
 

@@ -16,7 +16,7 @@
 import json
 import re
 from math import isfinite
-from typing import Any, Dict, List, Mapping, Optional, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from .errors import UsageError
 
@@ -115,23 +115,29 @@ def quote(text: str, old_parser: bool) -> str:
     return "'" + within_quotes(text, "'", old_parser) + "'"
 
 
+def parameter(key: str, value: object, old_parser: bool) -> str:
+    """KEY='value'. The key is a parameter name already."""
+    if NO_MUTEX in key:
+        key = key.replace(NO_MUTEX, "''".join(_NO_MUTEX_HALVES))
+    if type(value) is int or (type(value) is float and isfinite(value)):
+        # Most of a status, and safe without a look
+        return key + "='" + repr(value) + "'"
+    return key + "=" + quote(parameter_text(value), old_parser)
+
+
 def command(name: str, params: Mapping[str, object], old_parser: bool = False) -> str:
     """NAME KEY='value' ... of one extended command. The keys are parameter names already.
 
     Raises UsageError for a name that is no command's, and for more than MAX_LENGTH characters.
     """
+    return command_of(name, [parameter(key, params[key], old_parser) for key in params])
+
+
+def command_of(name: str, parameters: Sequence[str]) -> str:
+    """command() of parameters that are written already."""
     if COMMAND_NAME.fullmatch(name) is None:
         raise UsageError("%s is not the name of a command or macro" % (shown(name),))
-    words = [name]
-    for key, value in params.items():
-        if NO_MUTEX in key:
-            key = key.replace(NO_MUTEX, "''".join(_NO_MUTEX_HALVES))
-        if type(value) is int or (type(value) is float and isfinite(value)):
-            # Most of a status, and safe without a look
-            words.append(key + "='" + repr(value) + "'")
-        else:
-            words.append(key + "=" + quote(parameter_text(value), old_parser))
-    return bounded(" ".join(words))
+    return bounded(" ".join([name, *parameters]))
 
 
 def bounded(script: str) -> str:
@@ -154,18 +160,45 @@ class ParameterNames(Dict[Tuple[str, str], str]):
         return name
 
 
-def status_params(
-    status: Mapping[str, Mapping[str, object]],
-    skip_none: bool,
-    names: Optional[ParameterNames] = None,
-) -> Dict[str, object]:
-    """{object: {field: value}} -> {PARAMETER_NAME: value}, with skip_none without None."""
-    names = ParameterNames() if names is None else names
+class StatusParameters:
+    """The status of one printer as parameters: what several are told of it is written once."""
+
+    def __init__(self, names: ParameterNames) -> None:
+        self._names = names
+        self._shared = False
+        self._written: Dict[Tuple[str, str, bool], Tuple[object, str]] = {}
+
+    def share(self, shared: bool) -> None:
+        """There is news, for one subscriber or to be shared by several. Forgets the old."""
+        self._shared = shared
+        if self._written:
+            self._written = {}
+
+    def write(self, status: Mapping[str, Mapping[str, object]], old_parser: bool) -> List[str]:
+        """{object: {field: value}} -> ["OBJECT_FIELD='value'", ...]."""
+        names = self._names
+        parameters = []
+        for name, fields in status.items():
+            for field, value in fields.items():
+                if not self._shared:
+                    parameters.append(parameter(names[name, field], value, old_parser))
+                    continue
+                key = (name, field, old_parser)
+                known, text = self._written.get(key, (self, ""))
+                if known is not value:
+                    text = parameter(names[name, field], value, old_parser)
+                    self._written[key] = value, text
+                parameters.append(text)
+        return parameters
+
+
+def status_params(status: Mapping[str, Mapping[str, object]]) -> Dict[str, object]:
+    """{object: {field: value}} -> {PARAMETER_NAME: value}, without None."""
     return {
-        names[name, field]: value
+        parameter_name(name, field): value
         for name, fields in status.items()
         for field, value in fields.items()
-        if value is not None or not skip_none
+        if value is not None
     }
 
 

@@ -303,7 +303,7 @@ def _objects_params(result: Any) -> Dict[str, object]:
 
 
 def _query_params(result: Any) -> Dict[str, object]:
-    return status_params(result["status"], True)
+    return status_params(result["status"])
 
 
 def _with_callback(request: Request, result_params: Callable[[Any], Dict[str, object]]) -> Request:

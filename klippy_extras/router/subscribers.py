@@ -6,7 +6,7 @@
 from typing import Any, Callable, Dict, Optional, Protocol
 
 from .errors import RouterError, UsageError
-from .gcode_params import ParameterNames, command, status_params
+from .gcode_params import StatusParameters, command_of
 from .printer import Done, Objects, Printer, Status
 
 # A callback could not even be written: (owner, target, error)
@@ -70,11 +70,11 @@ class MacroSubscription(Subscription):
         objects: Objects,
         callback: str,
         report: Report,
-        names: ParameterNames,
+        parameters: StatusParameters,
     ) -> None:
         super().__init__(owner, target, objects)
         self.callback = callback
-        self._report, self._names = report, names
+        self._report, self._parameters = report, parameters
         self._on_its_way = False
         self._sent: Status = {}
 
@@ -93,8 +93,8 @@ class MacroSubscription(Subscription):
         if self.closed:
             return ""
         self._sent, self.pending = self.pending, {}
-        params = status_params(self._sent, False, self._names)
-        return command(self.callback, params, self.owner.old_parser)
+        parameters = self._parameters.write(self._sent, self.owner.old_parser)
+        return command_of(self.callback, parameters)
 
     def _finished(self, _result: Any, error: Optional[RouterError]) -> None:
         self._on_its_way = False

@@ -60,7 +60,7 @@ class Subscriptions(PrinterListener):
         feed = self._feed(target)
         self._check_bounds(feed, owner, objects, callback)
         subscription = MacroSubscription(
-            owner, target, objects, callback, self._report, self._names
+            owner, target, objects, callback, self._report, feed.parameters
         )
         subscription.first = done
         feed.add(subscription, lambda s: s.owner is owner and s.callback == callback)
@@ -159,5 +159,5 @@ class Subscriptions(PrinterListener):
     def _feed(self, target: Printer) -> Feed:
         feed = self._feeds.get(target)
         if feed is None:
-            feed = self._feeds[target] = Feed(target)
+            feed = self._feeds[target] = Feed(target, self._names)
         return feed
