@@ -12,6 +12,9 @@ from .plain import plain, printable
 from .printer import Failure, Printer
 from .reports import Reports
 
+# Types of the parameters of a call that holds nothing but text
+_TEXT_ONLY = {str}
+
 
 class RemoteMethods:
     """A remote call has no answer: results go to gcode_callback, errors to reports."""
@@ -37,8 +40,11 @@ class RemoteMethods:
                 self._reports.undelivered(caller, result["failed"])
 
         try:
-            # A macro can pass whatever Jinja knows, and go on changing it
-            self._methods.call(method, Request(caller, plain(params), done))
+            # A macro can pass whatever Jinja knows, and go on changing it, and a peer what is too
+            # deep or too large a number; text of a peer is plain since it was decoded
+            if caller.is_local or set(map(type, params.values())) != _TEXT_ONLY:
+                params = plain(params)
+            self._methods.call(method, Request(caller, params, done))
         except RouterError as e:
             done(None, e)
         except ValueError as e:
