@@ -15,7 +15,7 @@ from .figures import Figures
 from .goals import goals
 
 REST = 0.02  # seconds: longer ones change nothing
-FULL = (latency.Effort(400, 240, REST), load.Effort(15.0, 6, 1.0, 10.0))
+FULL = (latency.Effort(400, 240, REST), load.Effort(15.0, 12, 1.0, 15.0))
 QUICK = (latency.Effort(50, 20, REST), load.Effort(5.0, 3, 0.5, 4.0))
 
 
