@@ -13,7 +13,7 @@ from .printer import Failure, Printer
 from .reports import Reports
 
 # Types of the parameters of a call that holds nothing but text
-_TEXT_ONLY = {str}
+_TEXT_ONLY = frozenset([str])
 
 
 class RemoteMethods:
