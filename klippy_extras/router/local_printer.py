@@ -54,7 +54,7 @@ class LocalPrinter(Printer):
         self._failing: Dict[str, str] = {}
         self._snapshot_due = False
         self._timer: Optional[List[Any]] = None
-        self._read_at = self._read_due = 0.0
+        self._read_at = 0.0
 
     # -- what Klippy tells
 
@@ -203,7 +203,6 @@ class LocalPrinter(Printer):
         self._snapshot_due = True
         self._host.timers.cancel(self._timer)
         when = max(self._host.reactor.monotonic(), self._read_at + MIN_READ_INTERVAL)
-        self._read_due = when
         self._timer = self._host.timers.at(when, self._read_watched)
 
     def _read_watched(self, eventtime: float) -> None:
@@ -213,9 +212,7 @@ class LocalPrinter(Printer):
             self._last = {}
             return
         # Before anything else: an error below may not end the reading
-        # Counted from when it was due, not from when its turn came: that would add up
-        self._read_due = max(self._read_due + self._status_interval, eventtime)
-        self._timer = self._host.timers.at(self._read_due, self._read_watched)
+        self._timer = self._host.timers.at(eventtime + self._status_interval, self._read_watched)
         snapshot, self._snapshot_due = self._snapshot_due, False
         changes: Status = {}
         for name, fields in self._watched.items():
