@@ -8,7 +8,8 @@ import signal
 import subprocess
 import sys
 import threading
-from typing import Any, List, Optional
+from contextlib import contextmanager
+from typing import Any, Iterator, List, Optional
 
 # A process of its own: it reads "+GROUP" and "-GROUP" lines, and when the pipe closes, because we
 # ended in whatever way, it kills the process groups left. PR_SET_PDEATHSIG would not do: it fires
@@ -24,7 +25,6 @@ for group in groups:
     except OSError:
         pass
 """
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _lock = threading.Lock()
 _reaper: Optional["subprocess.Popen[str]"] = None
 _reaper_owner = 0
@@ -32,9 +32,22 @@ _reaper_owner = 0
 
 def spawn(argv: List[str], **options: Any) -> "subprocess.Popen[Any]":
     """Start a program in a process group of its own; options are those of subprocess.Popen."""
-    process = subprocess.Popen(argv, start_new_session=True, **options)
+    with _blocked(signal.SIGINT, signal.SIGHUP):
+        process = subprocess.Popen(argv, start_new_session=True, **options)
     _tell(f"+{process.pid}")
     return process
+
+
+@contextmanager
+def _blocked(*numbers: signal.Signals) -> Iterator[None]:
+    """What is started in here inherits it, and never needs these signals: a Ctrl-C that comes
+    before it has its own session would end it.
+    """
+    others = signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, others)
 
 
 def end(process: "subprocess.Popen[Any]", grace: float = 0.0) -> int:
@@ -72,18 +85,13 @@ def _tell(line: str) -> None:
     with _lock:
         if _reaper is None or _reaper_owner != os.getpid():
             _reaper_owner = os.getpid()
-            # It inherits what is blocked: a Ctrl-C that comes before it has its own session would
-            # end it, and later it needs none of these
-            others = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
-            try:
+            with _blocked(signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
                 _reaper = subprocess.Popen(
                     [sys.executable, "-S", "-c", _REAPER],
                     stdin=subprocess.PIPE,
                     text=True,
                     start_new_session=True,
                 )
-            finally:
-                signal.pthread_sigmask(signal.SIG_SETMASK, others)
             atexit.register(_stop_reaper)
         assert _reaper.stdin
         _reaper.stdin.write(line + "\n")
