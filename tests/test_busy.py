@@ -158,5 +158,7 @@ def test_a_script_that_waited_for_this_printer_runs_as_soon_as_its_turn_comes(sh
         other = api.request("gcode/script", {"script": "M118 other"})
         for number in (holder, ours, other):
             api.answer(number, timeout=10.0)
+    for word in ("ours", "other"):  # the console is another connection
+        host.wait_line(f"echo: {word}", start=mark)
     said = [line for line in host.console[mark:] if line.startswith("echo: ")]
     assert said == ["echo: holder", "echo: ours", "echo: other"]
