@@ -21,8 +21,8 @@ from .subscribers import (
 # Objects of one target that are read, and fields of one object, for all subscribers together:
 # reading 256 small ones takes this printer well under a millisecond
 MAX_OBJECTS = 256
-# Fields that all subscriptions of one target name together: their union is worked out anew with
-# each subscription
+# Fields that all subscriptions of one target name together: their union is worked out anew
+# whenever one of them ends
 MAX_FIELDS = 2048
 # Characters of the name of an object or field
 MAX_NAME = 100
