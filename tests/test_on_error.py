@@ -20,11 +20,28 @@ on_error_gcode: M118 on_error_gcode
 [gcode_macro CHANGE]
 gcode:
     ROUTER_GCODE_SCRIPT TARGET=led SCRIPT=JAM WAIT=1 ON_ERROR={params.ON_ERROR}
+[gcode_macro PAUSE]
+rename_existing: BASE_PAUSE
+gcode:
+    BASE_PAUSE
+    ROUTER_GCODE_SCRIPT TARGET=led SCRIPT=PARK WAIT=1 ON_ERROR=warn
+[gcode_macro STEPS]
+gcode:
+    CHANGE ON_ERROR=pause
+    SECOND_STEP
+[gcode_macro SECOND_STEP]
+gcode:
+    {% if not printer.router.last_error %}
+        M118 second step
+    {% endif %}
 """
 PEER = """
 [gcode_macro JAM]
 gcode:
     {action_raise_error("no filament")}
+[gcode_macro PARK]
+gcode:
+    M118 parked
 """
 
 
@@ -93,6 +110,53 @@ def test_pause_pauses_and_resume_continues_with_the_next_line(duo, line):
     duo.main.script("RESUME")
     job.wait_state("complete")
     assert job.said == ["first", "!! led: ", "second", "third"]
+
+
+def paused(main):
+    """What PAUSE leaves behind."""
+    return main.query({"pause_resume": ["is_paused"]})["pause_resume"]["is_paused"]
+
+
+def test_pause_means_raise_where_nothing_prints(duo, line):
+    """PAUSE would stay behind, and the next print could not be paused."""
+    duo.main.script("SDCARD_RESET_FILE")
+    with pytest.raises(ApiError, match="led: .*no filament"):
+        duo.main.script(f"{line}pause\nM118 goes on")
+    assert paused(duo.main) is False
+
+
+def test_pause_pauses_for_a_line_of_the_serial_port(duo, line):
+    """It may belong to a print that Klippy knows nothing of."""
+    duo.main.script("SDCARD_RESET_FILE")
+    with open(duo.main.folder / "tty", "w", encoding="utf-8") as port:
+        port.write(f"{line}pause\n")
+    try:
+        wait_until(lambda: paused(duo.main), 10.0, "main is paused", [duo.main])
+    finally:
+        duo.main.script("CLEAR_PAUSE")
+
+
+def test_a_print_that_pause_does_not_pause_ends(duo, line):
+    """PAUSE does nothing where a pause from before the print was left behind."""
+    duo.main.script("SDCARD_RESET_FILE\nPAUSE")
+    try:
+        job = Print(duo.main, line + "pause")
+        job.wait_state("error")
+        assert "second" not in job.said
+        message = duo.main.query({"print_stats": ["message"]})["print_stats"]["message"]
+        assert message.startswith("led: ") and "PAUSE did not pause the print" in message
+    finally:
+        duo.main.script("CLEAR_PAUSE")
+
+
+def test_what_pause_waits_for_does_not_hide_the_failure(duo):
+    """A macro that asks printer.router.last_error before its next step."""
+    job = Print(duo.main, "STEPS")
+    job.wait_state("paused")
+    assert job.said == ["first", "!! led: "]
+    assert not [line for line in duo.main.console[job.start :] if "second step" in line]
+    duo.main.script("RESUME")
+    job.wait_state("complete")
 
 
 def test_raise_ends_the_print_as_klipper_does(duo, line):

@@ -215,16 +215,17 @@ class Commands:
         except (UsageError, NotAllowed) as e:
             raise gcmd.error(str(e)) from None
         except RouterError as e:
-            self._reports.last_error = str(e)
-            # Without [pause_resume] PAUSE would be an unknown command, and the print would go on
-            if on_error == "raise" or (on_error == "pause" and not self._host.has_pause):
-                raise gcmd.error(str(e)) from None
-            self._host.respond_error(str(e))
+            message = self._reports.last_error = str(e)
+            if on_error == "raise" or (on_error == "pause" and not self._host.can_pause):
+                raise gcmd.error(message) from None
+            self._host.respond_error(message)
             if on_error == "pause":
                 try:
-                    self._host.run_script_here("PAUSE")
+                    self._host.pause_print()
                 except RouterError as pause_error:
-                    raise gcmd.error(str(pause_error)) from None
+                    raise gcmd.error("%s (%s)" % (message, pause_error)) from None
+                # A PAUSE macro may have waited for something, too
+                self._reports.last_error = message
 
     def _call_in_step(
         self, gcmd: Any, method: str, params: Mapping[str, Any], show: Show = _nothing

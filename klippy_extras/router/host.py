@@ -251,9 +251,34 @@ class Host:
         return frozenset(self.gcode.get_command_help())
 
     @property
-    def has_pause(self) -> bool:
-        """Whether this printer has the command PAUSE."""
-        return "PAUSE" in self.commands()
+    def is_printing(self) -> bool:
+        """Whether a print may be in progress: printing or paused from virtual_sdcard, or over the
+        serial port.
+
+        Klippy does not know of the prints of a host such as OctoPrint: every line of the serial
+        port counts as part of one. Source: klippy/gcode.py, class GCodeIO.
+        """
+        status = self.object_status("print_stats", self.reactor.monotonic())
+        gcode_io = self.printer.lookup_object("gcode_io", None)
+        serial_port_is_busy = bool(getattr(gcode_io, "is_processing_data", False))
+        return status.get("state") in ("printing", "paused") or serial_port_is_busy
+
+    @property
+    def can_pause(self) -> bool:
+        """Whether PAUSE would pause a print.
+
+        Outside of one it would leave pause_resume paused, and the next print could not be paused.
+        """
+        return "PAUSE" in self.commands() and self.is_printing
+
+    def pause_print(self) -> None:
+        """Run PAUSE for a caller that holds gcode_mutex. Raises RouterError, also when a print
+        from virtual_sdcard goes on nevertheless: PAUSE does nothing while pause_resume is paused.
+        """
+        self.run_script_here("PAUSE")
+        sdcard: Any = self.printer.lookup_object("virtual_sdcard", None)
+        if sdcard is not None and sdcard.is_active() and not sdcard.must_pause_work:
+            raise RouterError("PAUSE did not pause the print: run CLEAR_PAUSE before a print")
 
     def run_script_here(self, script: str) -> None:
         """Run G-code for a caller that holds gcode_mutex; may pause. Raises RouterError.
