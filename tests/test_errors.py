@@ -129,7 +129,7 @@ def test_an_unknown_target_is_told_to_the_peers_macro(trio, quiet, method, param
 @pytest.mark.parametrize(("method", "params"), TYPOS)
 def test_an_unknown_target_is_one_line_on_the_peers_console(trio, quiet, method, params):
     remote_call(trio.afc, method, **params)
-    assert one_line(trio.afc, quiet, UNKNOWN) == f"!! Router: {UNKNOWN}"
+    assert one_line(trio.afc, quiet, UNKNOWN) == f"// Router: {UNKNOWN}"
 
 
 @pytest.mark.parametrize(("method", "params"), TYPOS)
@@ -307,7 +307,7 @@ def test_a_failing_script_is_told_to_the_caller_with_the_targets_own_message(tri
             assert error["MESSAGE"] == f"{target}: {text}"
             one_line(printer, quiet, "ROUTER_ON_ERROR")
         else:
-            one_line(printer, quiet, f"!! Router: {target}: {text}")
+            one_line(printer, quiet, f"Router: {target}: {text}")
     with pytest.raises(ApiError) as refused:
         trio.main.call("router/gcode/script", {"target": "led", "script": script})
     assert str(refused.value) == f"led: {text}"

@@ -127,7 +127,7 @@ def test_the_commands_of_a_peer():
 
 def test_the_lifecycle_macros():
     listed = re.findall(r"^\| `(ROUTER_ON_\w+)", chapter("## Lifecycle"), LINES)
-    assert listed == re.findall(r"^\[gcode_macro (ROUTER_ON_\w+)\]", API_CFG, LINES)
+    assert set(listed) == set(re.findall(r"\b(ROUTER_ON_[A-Z]+)\b", API_CFG))
     sources = "".join(path.read_text() for path in PACKAGE.glob("*.py"))
     assert set(listed) == set(re.findall(r'"(ROUTER_ON_\w+)"', sources))
 

@@ -15,7 +15,6 @@ from tests.macros import says, shown, start_trio, wait_shown
 
 API = ROOT / "includes" / "router_api.cfg"
 INCLUDE = f"[include {API}]\n"
-LIFECYCLE = {"READY", "CONNECTED", "DISCONNECTED", "SHUTDOWN", "ERROR"}
 # What a macro cannot do: wait, and know the time
 NATIVE_COMMANDS = {"ROUTER_STATUS", "ROUTER_EVENT_WAIT", "ROUTER_OBJECTS_WAIT"}
 NATIVE_PARAMETERS = {"WAIT", "WAIT_EVENT", "TIMEOUT", "ON_ERROR", "SYNC"}
@@ -81,12 +80,14 @@ def test_commands_parameters_and_helps_are_those_of_the_native_commands():
     assert NEEDS.keys() == found.keys() - {"ROUTER_PRINTERS_LIST"}
 
 
-def test_every_macro_has_a_description_and_lifecycle_macros_are_empty():
+def test_every_macro_has_a_description():
     for name, section in macros().items():
         assert len(section["description"]) > 10, name
-        if name.startswith("ROUTER_ON_") and name != "ROUTER_ON_ERROR":
-            assert section["gcode"] == "", name
-    assert {n[len("ROUTER_ON_") :] for n in macros() if n.startswith("ROUTER_ON_")} == LIFECYCLE
+
+
+def test_no_macro_is_one_that_the_user_writes():
+    # It would be a button in the peer's interface, and run for nothing
+    assert not [name for name in macros() if name.startswith("ROUTER_ON_")]
 
 
 def test_every_parameter_has_a_default():
@@ -95,6 +96,46 @@ def test_every_parameter_has_a_default():
         if not name.startswith("_"):
             for behind in re.findall(r"params\.[A-Z_]+(.*)", section["gcode"]):
                 assert behind.startswith((' or "', "|default(")), name
+
+
+# What an interface makes of a macro
+
+
+def fields(gcode):
+    """The parameters that Mainsail offers as fields of a macro's button, from its text.
+
+    Source: mainsail, src/plugins/helpers.ts, getMacroParams. A parameter counts where its name
+    stands between braces in one line, and of one pair of braces only the first one counts.
+    """
+    found = []
+    for line in gcode.splitlines():
+        for braces in re.findall(r"\{[^}]*\}", line):
+            found += re.findall(r"\bparams\.(\w+)", braces)[:1]
+    return found
+
+
+def buttons(settings):
+    """{macro: its fields} of configfile.settings, as a printer has it; a name with _ is hidden."""
+    found = {}
+    for section, options in settings.items():
+        kind, _space, name = section.partition(" ")
+        if kind == "gcode_macro" and not name.startswith("_"):
+            found[name.upper()] = set(fields(options["gcode"]))
+    return found
+
+
+def commands_with_parameters():
+    """{command of a peer: its parameters}."""
+    return {
+        name: parameters - NATIVE_PARAMETERS
+        for name, (parameters, _help) in native_commands().items()
+        if name not in NATIVE_COMMANDS
+    }
+
+
+def test_every_parameter_is_a_field_in_the_text_of_the_file():
+    sections = {f"gcode_macro {name}": dict(section) for name, section in macros().items()}
+    assert buttons(sections) == commands_with_parameters()
 
 
 # On real printers
@@ -143,10 +184,16 @@ def test_own_macros_behind_the_file_replace_its_own(trio):
     }
 
 
-def test_the_empty_lifecycle_macros_say_nothing(trio):
+def test_without_macros_of_its_own_the_file_says_nothing(trio):
     run(trio.led, "M118 last")
     trio.led.wait_line("last")
     assert not [line for line in trio.led.console if "ROUTER_ON" in line or "Unknown" in line]
+
+
+def test_every_parameter_is_a_field_of_a_button_on_the_printer(led):
+    shown_by_led = buttons(led.query({"configfile": ["settings"]})["configfile"]["settings"])
+    of_the_router = {name: found for name, found in shown_by_led.items() if "ROUTER" in name}
+    assert of_the_router == commands_with_parameters()
 
 
 def test_printers_list(led):

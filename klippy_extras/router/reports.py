@@ -45,7 +45,7 @@ class Reports:
             self._console("Router: %s" % (message,))
             return
         elif "RESPOND" in caller.commands:
-            params = {"TYPE": "error", "MSG": "Router: %s" % (message,)}
+            params = {"TYPE": "command", "MSG": "Router: %s" % (message,)}
             script = command("RESPOND", params, caller.old_parser)
         else:
             # Of the commands that every Klippy has, the one that prints
