@@ -56,7 +56,9 @@ MISTAKES = [
     ("router/objects/query", {"target": "led", "objects": ["webhooks"]}, "Malformed OBJECTS"),
     ("router/objects/query", {"target": "led", "objects": {"webhooks": 1}}, "Malformed OBJECTS"),
     ("router/event/trigger", {"event": "e", "context": "lane"}, "Malformed CONTEXT"),
+    ("router/event/trigger", {"event": "e", "context": "{lane:1"}, "Malformed CONTEXT"),
     ("router/event/trigger", {"event": "e", "context": ["lane"]}, "Malformed CONTEXT"),
+    ("router/event/trigger", {"event": "e", "values": "lane=1"}, "Malformed VALUES"),
     (
         "router/event/subscribe",
         {"event": "e", "gcode": "SHOW", "callback_type": "http"},

@@ -36,9 +36,9 @@ def subscribe(printer, gcode, event="e", **params):
     remote_result(printer, "router/event/subscribe", event=event, gcode=gcode, **params)
 
 
-def trigger(trio, context, event="e"):
+def trigger(trio, context, event="e", **more):
     """Trigger by an API client of the host; the answer."""
-    return trio.main.call("router/event/trigger", {"event": event, "context": context})
+    return trio.main.call("router/event/trigger", dict(more, event=event, context=context))
 
 
 @pytest.fixture(params=["led", "main"])
@@ -99,7 +99,15 @@ def test_a_value_is_no_second_parameter_and_no_second_command(trio, owner):
 
 @pytest.mark.parametrize(
     "parameters",
-    ['CONTEXT="lane=1,length=5"', "LANE=1 LENGTH=5", 'LENGTH=5 CONTEXT="lane=1"'],
+    [
+        'CONTEXT="lane=1,length=5"',
+        'CONTEXT="lane=1,length=5,"',
+        "LANE=1 LENGTH=5",
+        'LENGTH=5 CONTEXT="lane=1"',
+        "CONTEXT={lane:1,length:5}",
+        """CONTEXT='{"lane": 1, "length": 5}'""",
+        """CONTEXT='{"lane": 1}' LENGTH=5""",
+    ],
 )
 def test_context_of_the_native_command(trio, owner, parameters):
     subscribe(owner, "SHOW_A LANE={lane} LENGTH={length}")
@@ -109,6 +117,23 @@ def test_context_of_the_native_command(trio, owner, parameters):
     expected = {"LANE": "1", "LENGTH": "5"}
     assert wait_shown(owner, "SHOW_A", mark) == expected
     assert wait_shown(owner, "SHOW_B", mark) == expected
+
+
+def test_a_text_as_context_of_the_method(trio, owner):
+    subscribe(owner, "SHOW_A")
+    mark = owner.mark()
+    for n, text in enumerate(("n=0", '{"n": 1}', "{n:2}", "n=3,")):
+        trigger(trio, text)
+        wait_shown(owner, "SHOW_A", mark, N=str(n))
+    events = trio.main.query({"router": ["events"]})["router"]["events"]
+    assert events["e"]["context"] == {"n": "3"}
+
+
+def test_values_that_are_added_to_a_context(trio, owner):
+    subscribe(owner, "SHOW_A")
+    mark = owner.mark()
+    trigger(trio, "lane=1,length=5", values={"lane": 2})
+    assert wait_shown(owner, "SHOW_A", mark) == {"LANE": "2", "LENGTH": "5"}
 
 
 # -- how often, in which order

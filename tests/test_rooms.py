@@ -16,6 +16,7 @@ MAY_KNOW: Dict[str, str] = {
     "framing": "errors plain",
     "gcode_params": "errors",
     "templates": "errors gcode_params",
+    "contexts": "errors gcode_params plain",
     "session": "errors framing",
     "host": "errors plain",
     "peer_log": "plain",
@@ -34,14 +35,16 @@ MAY_KNOW: Dict[str, str] = {
     "sensors": "plain printer",
     "motion": "host",
     "waits": "errors events gcode_params host plain printer subscriptions",
-    "methods": "errors events gcode_params printer subscribers subscriptions",
-    "commands": "errors gcode_params host methods motion printer reports waits",
+    "methods": "contexts errors events gcode_params printer subscribers subscriptions",
+    "commands": "contexts errors gcode_params host methods motion printer reports waits",
     "endpoints": "errors host methods plain printer",
     "remote_methods": "errors host methods plain printer reports",
     "router": "*",
     "__init__": "router",
 }
-PURE = ("errors", "plain", "settings", "framing", "gcode_params", "templates", "session")
+PURE = (
+    "errors", "plain", "settings", "framing", "gcode_params", "templates", "contexts", "session",
+)  # fmt: skip
 IO_MODULES = {"socket", "select", "threading", "asyncio", "logging", "subprocess", "time"}
 
 

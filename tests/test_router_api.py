@@ -257,6 +257,10 @@ def test_event_with_a_webhook_handler(trio, led):
         ),
         ('CONTEXT="formula=a=b" NAME="one, two"', {"FORMULA": "a=b", "NAME": "one, two"}),
         ('CONTEXT=""', {}),
+        ("CONTEXT={lane:1,length:5} TEMP=200", {"LANE": "1", "LENGTH": "5", "TEMP": "200"}),
+        ("""CONTEXT='{"lane": 1, "name": "one, two"}' LANE=2""", {"LANE": "2", "NAME": "one, two"}),
+        ('CONTEXT={"lane":1}', {"LANE": "1"}),
+        ('CONTEXT="lane=1,length=5,"', {"LANE": "1", "LENGTH": "5"}),
     ],
 )
 def test_contexts_of_events(trio, led, text, context):
@@ -267,7 +271,7 @@ def test_contexts_of_events(trio, led, text, context):
 
 
 def test_a_malformed_context_is_an_error(led):
-    for text in ("lane", "lane=1,", "=1"):
+    for text in ("lane", "{lane=1}", "=1"):
         mark = run(led, f"ROUTER_EVENT_TRIGGER EVENT=context CONTEXT='{text}' MORE=1")
         led.wait_line("// Router: Malformed CONTEXT", start=mark)
 

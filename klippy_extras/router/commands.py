@@ -3,10 +3,11 @@
 # Copyright (C) 2026  Klipper Router contributors
 #
 # This file may be distributed under the terms of the GNU GPLv3 license.
-from typing import Any, Callable, Collection, Dict, List, Mapping
+from typing import Any, Callable, Collection, List, Mapping
 
+from .contexts import parse_context
 from .errors import NotAllowed, RouterError, UsageError
-from .gcode_params import parameter_text, parse_context
+from .gcode_params import parameter_text
 from .host import Host
 from .methods import Methods, Request
 from .motion import Motion
@@ -112,7 +113,7 @@ class Commands:
         event = gcmd.get("EVENT")
         retain = bool(gcmd.get_int("RETAIN", 0, minval=0, maxval=1))
         try:
-            context: Dict[str, str] = parse_context(gcmd.get("CONTEXT", ""))
+            context = parse_context(gcmd.get("CONTEXT", ""))
         except UsageError as e:
             raise gcmd.error(str(e)) from None
         for name, value in gcmd.get_command_parameters().items():

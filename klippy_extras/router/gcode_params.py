@@ -1,4 +1,4 @@
-# Values <-> NAME KEY='value', and the text forms of OBJECTS= and CONTEXT=
+# Values <-> NAME KEY='value', and the text form of OBJECTS=
 #
 # Copyright (C) 2026  Klipper Router contributors
 #
@@ -228,20 +228,6 @@ def parse_objects(text: str) -> Dict[str, Optional[List[str]]]:
 
 def _union(known: List[str], more: List[str]) -> List[str]:
     return list(dict.fromkeys(known + more))
-
-
-def parse_context(text: str) -> Dict[str, str]:
-    """CONTEXT="lane=1,length=5" -> {"lane": "1", "length": "5"}."""
-    context: Dict[str, str] = {}
-    for item in text.split(",") if text.strip() else ():
-        key, equals, value = (part.strip() for part in item.partition("="))
-        if not key or not equals:
-            raise UsageError(
-                "Malformed CONTEXT %s: write key=value, separated by commas; a value with"
-                " a comma in it can be a parameter of its own" % (shown(text),)
-            )
-        context[key] = value
-    return context
 
 
 def shown(text: str) -> str:

@@ -5,6 +5,7 @@
 # This file may be distributed under the terms of the GNU GPLv3 license.
 from typing import Any, Callable, Dict, Mapping, NamedTuple, Optional, Protocol
 
+from .contexts import context_of
 from .errors import NotAllowed, RouterError, UsageError
 from .events import Client as EventClient
 from .events import Events
@@ -14,8 +15,6 @@ from .gcode_params import (
     command,
     is_bare_command,
     parameter_name,
-    parameter_text,
-    parse_context,
     parse_objects,
     status_params,
 )
@@ -25,8 +24,6 @@ from .subscriptions import Subscriptions
 
 # Characters: the latest events stay in printer.router.events, which others read at 4 Hz
 MAX_EVENT_NAME = 100
-MAX_CONTEXT = 4096
-MAX_CONTEXT_KEYS = 64
 
 # Endpoints that run G-code
 _GCODE_ENDPOINTS = ("gcode/script", "gcode/restart", "gcode/firmware_restart")
@@ -145,18 +142,7 @@ class Methods:
         _check_event(event)
         if event.endswith("*"):
             raise UsageError("Cannot trigger '%s': * is for subscriptions" % (event,))
-        context = params.get("context")
-        if isinstance(context, str):
-            context = parse_context(context)
-        elif context is None:
-            context = {}
-        elif not isinstance(context, dict):
-            raise UsageError("Malformed CONTEXT: write an object, or text like lane=1,length=5")
-        if len(parameter_text(context)) > MAX_CONTEXT or len(context) > MAX_CONTEXT_KEYS:
-            raise UsageError(
-                "CONTEXT is too long: %d characters and %d keys at most"
-                % (MAX_CONTEXT, MAX_CONTEXT_KEYS)
-            )
+        context = context_of(params.get("context"), params.get("values"))
         retain = params.get("retain") in (True, 1, "1", "True", "true")
         request.done(self._events.trigger(request.caller, event, context, retain), None)
 

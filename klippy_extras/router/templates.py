@@ -33,6 +33,7 @@ _TRADITIONAL_LINE = re.compile(r"[A-MO-Za-mo-z][0-9]+(?:\.[0-9]+)?")
 _LETTER = re.compile(r"[A-Za-z]")
 _QUOTING = re.compile(r"['\"\\]")
 _NUMBER = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]{1,2})?")
+_SEPARATOR = re.compile("[,={}]")
 _CONTROL = re.compile("\r\n|[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]")
 
 
@@ -71,8 +72,8 @@ def _as_number(text: str, old_parser: bool) -> str:
 
 def _without_separators(escape: _Escape) -> _Escape:
     def checked(text: str, old_parser: bool) -> str:
-        if "," in text or "=" in text:
-            raise _Unfit("without , and =")
+        if _SEPARATOR.search(text) is not None:
+            raise _Unfit("without , = { and }")
         return escape(text, old_parser)
 
     return checked
