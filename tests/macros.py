@@ -3,6 +3,7 @@
 # Copyright (C) 2026  Klipper Router contributors
 # This file may be distributed under the terms of the GNU GPLv3 license.
 import itertools
+import json
 import shlex
 from typing import Any, Dict, List, NamedTuple, Tuple
 
@@ -98,6 +99,11 @@ def set_state(printer: LabPrinter, **values: Any) -> None:
             for name, value in values.items()
         )
     )
+
+
+def set_fields(printer: LabPrinter, **fields: Any) -> None:
+    """Let this printer's object `lab_console` have these fields, and no others."""
+    printer.script(f"LAB_STATUS FIELDS={shlex.quote(json.dumps(fields))}")
 
 
 fresh = itertools.count(1000).__next__

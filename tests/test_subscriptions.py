@@ -10,6 +10,7 @@ from tests.macros import (
     fresh,
     remote_call,
     remote_result,
+    set_fields,
     set_state,
     shown,
     start_trio,
@@ -176,6 +177,35 @@ def test_subscribing_again_replaces_what_was_asked_for(trio, target):
     assert all("GCODE_MACRO_STATE_X" not in p for p in shown(trio.led, "SHOW_A", mark))
 
 
+def test_the_same_subscription_twice_before_its_first_values_is_no_error(trio, target):
+    marks = [trio.led.mark(), trio.main.mark()]
+    for _again in range(2):
+        subscribe(trio.led, target, {"gcode_macro STATE": ["x"]})
+    command = "ROUTER_OBJECTS_SUBSCRIBE OBJECTS=webhooks:state CALLBACK=SHOW_A TARGET="
+    trio.main.script(f"{command}{target.name}\n{command}{target.name}")
+    wait_shown(trio.led, "SHOW_A", marks[0])
+    wait_shown(trio.main, "SHOW_A", marks[1])
+    for printer, mark in zip((trio.led, trio.main), marks):
+        remote_result(printer, "router/printers/list")
+        assert not [line for line in printer.console[mark:] if "!!" in line or "ERROR" in line]
+
+
+def test_a_subscription_that_ends_before_its_first_values_is_no_error(trio, target):
+    mark = trio.led.mark()
+    subscribe(trio.led, target, {"gcode_macro STATE": ["x"]})
+    remote_call(trio.led, "router/objects/unsubscribe", target=target.name, gcode_callback="SHOW_A")
+    remote_result(trio.led, "router/objects/query", target=target.name, objects="webhooks:state")
+    assert not [line for line in trio.led.console[mark:] if "!!" in line or "ERROR" in line]
+
+
+def test_an_api_client_that_subscribes_twice_at_once_gets_both_answers(trio, target):
+    params = {"target": target.name, "objects": {"gcode_macro STATE": ["x"]}}
+    params["response_template"] = {"method": "pushed"}
+    with trio.main.api() as api:
+        for number in [api.request("router/objects/subscribe", params) for _again in range(2)]:
+            assert api.answer(number)["status"]["gcode_macro STATE"].keys() == {"x"}
+
+
 def test_a_subscription_of_the_owners_own_status_works(trio):
     mark = trio.led.mark()
     subscribe(trio.led, trio.led, {"gcode_macro STATE": ["x"]})
@@ -241,6 +271,43 @@ def test_a_restarted_target_tells_its_values_even_if_they_are_the_same(trio):
     mark = trio.led.mark()
     trio.afc.restart()
     wait_shown(trio.led, "SHOW_A", mark, **state_params(x=0, y=0))
+
+
+def test_what_a_restarted_target_does_not_have_any_more_is_told_as_none(trio):
+    news = change(trio.afc, y=fresh(), text="words")
+    marks = [trio.led.mark(), trio.main.mark()]
+    subscribe(trio.led, trio.afc, {"gcode_macro STATE": None})
+    subscribe(trio.main, trio.afc, {"gcode_macro STATE": ["x"]})
+    wait_shown(trio.led, "SHOW_A", marks[0], **news)
+    wait_shown(trio.main, "SHOW_A", marks[1])
+    before = (trio.afc.folder / "printer.cfg").read_text()
+    trio.afc.write_config(before.replace("[gcode_macro STATE]", "[gcode_macro OTHER]"))
+    marks = [trio.led.mark(), trio.main.mark()]
+    try:
+        trio.afc.restart()
+        wait_shown(trio.led, "SHOW_A", marks[0], **state_params(x="", y="", text=""))
+        wait_shown(trio.main, "SHOW_A", marks[1], **state_params(x=""))
+        # And nobody who comes later is told the old values
+        subscribe(trio.led, trio.afc, {"gcode_macro STATE": None, "webhooks": ["state"]}, "SHOW_B")
+        wait_shown(trio.led, "SHOW_B", marks[0])
+        assert shown(trio.led, "SHOW_B", marks[0]) == [{"WEBHOOKS_STATE": "ready"}]
+    finally:
+        trio.afc.write_config(before)
+        trio.afc.restart()
+        wait_known(trio.main, "afc")
+
+
+def test_a_field_that_an_object_loses_is_told_as_none(trio, target):
+    set_fields(target, a=1, b=2)
+    mark = trio.led.mark()
+    subscribe(trio.led, target, {"lab_console": None})
+    wait_shown(trio.led, "SHOW_A", mark, LAB_CONSOLE_A="1", LAB_CONSOLE_B="2")
+    mark = trio.led.mark()
+    set_fields(target, a=3)
+    wait_shown(trio.led, "SHOW_A", mark, LAB_CONSOLE_A="3", LAB_CONSOLE_B="")
+    set_fields(target, a=3, b=2)
+    wait_shown(trio.led, "SHOW_A", mark, LAB_CONSOLE_B="2")
+    assert len(shown(trio.led, "SHOW_A", mark)) == 2
 
 
 def test_subscriptions_end_with_the_session_of_their_owner(trio):

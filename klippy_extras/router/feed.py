@@ -3,7 +3,7 @@
 # Copyright (C) 2026  Klipper Router contributors
 #
 # This file may be distributed under the terms of the GNU GPLv3 license.
-from typing import Any, Callable, Dict, FrozenSet, List, Optional, Tuple
+from typing import Any, Callable, Collection, Dict, FrozenSet, List, Optional, Tuple
 
 from .errors import RouterError
 from .gcode_params import ParameterNames, StatusParameters
@@ -37,6 +37,10 @@ class Feed:
             self._complete = False
             self.union = {**self.union, **more}
             self.target.watch(self.union)
+        for other in self.subscriptions:
+            if other is not subscription and replaces(other):
+                # Who waits for the older one's first snapshot gets the one of this
+                subscription.waiting, other.waiting = other.waiting + subscription.waiting, []
         # Only now: what both of them want stays known
         self.remove(lambda s: s is not subscription and replaces(s))
         if self._complete:
@@ -47,7 +51,7 @@ class Feed:
     ) -> int:
         """End some subscriptions, and watch the union of the others. Returns how many there were.
 
-        why: what those are told that still wait for their first snapshot.
+        why: the error of those that still wait for their first snapshot, where there is one.
         """
         gone = [s for s in self.subscriptions if goes(s)]
         if not gone:
@@ -55,9 +59,11 @@ class Feed:
         for subscription in gone:
             subscription.close()
         self.subscriptions = [s for s in self.subscriptions if not s.closed]
-        ended = RouterError("%s: the subscription was replaced or ended" % (self.target.name,))
         for subscription in gone:
-            subscription.refuse(why or ended)
+            if why is not None:
+                subscription.refuse(why)
+            else:
+                subscription.end(self.eventtime)
         self._rebuild()
         return len(gone)
 
@@ -94,7 +100,7 @@ class Feed:
     def lose(self) -> None:
         """The target has gone. Who waits for a first snapshot is told so."""
         self._complete, self._lost = False, True
-        self.remove(lambda s: s.first is not None, self.target.not_ready())
+        self.remove(lambda s: bool(s.waiting), self.target.not_ready())
 
     def tell(self, eventtime: float, status: Status, snapshot: bool) -> None:
         """Values of the target: to each subscription what it wants of them."""
@@ -105,18 +111,24 @@ class Feed:
             if wanted_by is None:
                 continue
             known = self._values.setdefault(name, {})
+            gone: Collection[str] = ()
             if snapshot:
-                values = self._news(known, values)
+                if self.target.state != "startup":
+                    # Asked for all fields, an object gives those that it has
+                    gone = known.keys() - values.keys()
+                values = self._news(known, {**dict.fromkeys(gone), **values})
             known.update(values)
+            for field in gone:
+                del known[field]
             for subscription, fields in wanted_by:
                 part = values if fields is None else {f: values[f] for f in fields & values.keys()}
-                if part and subscription.first is None:
+                if part and not subscription.waiting:
                     subscription.add(name, part)
                     told[subscription] = None
         if snapshot:
             self._complete = True
             self._lost = self._lost and self.target.state == "startup"
-            for subscription in [s for s in self.subscriptions if s.first is not None]:
+            for subscription in [s for s in self.subscriptions if s.waiting]:
                 subscription.begin(eventtime, self._part(subscription.objects))
         self.parameters.share(len(told) > 1)
         for subscription in told:

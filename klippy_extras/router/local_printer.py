@@ -218,7 +218,9 @@ class LocalPrinter(Printer):
         for name, fields in self._watched.items():
             values = self._read(name, eventtime)
             last = {} if snapshot else self._last.get(name, {})
-            current = {f: values.get(f) for f in (values if fields is None else fields)}
+            # A field that is gone is told as None, once
+            lost = dict.fromkeys(f for f, v in last.items() if fields is None and v is not None)
+            current = {**lost, **values} if fields is None else {f: values.get(f) for f in fields}
             changed = {f: v for f, v in current.items() if f not in last or v != last[f]}
             self._last[name] = current
             if changed or snapshot:

@@ -3,11 +3,11 @@
 # Copyright (C) 2026  Klipper Router contributors
 #
 # This file may be distributed under the terms of the GNU GPLv3 license.
-from typing import Any, Callable, Dict, Optional, Protocol
+from typing import Any, Callable, Dict, List, Optional, Protocol
 
 from .errors import RouterError, UsageError
 from .gcode_params import StatusParameters, command_of
-from .printer import Done, Objects, Printer, Status
+from .printer import Done, Failure, Objects, Printer, Status
 
 # A callback could not even be written: (owner, target, error)
 Report = Callable[[Printer, Printer, RouterError], None]
@@ -32,14 +32,12 @@ class Subscription:
         self.owner, self.target, self.objects = owner, target, objects
         self.fields = number_of_fields(objects)
         self.pending: Status = {}
-        self.first: Optional[Done] = None  # waits for the first snapshot
+        self.waiting: List[Done] = []  # for the first snapshot
         self.closed = False
 
     def begin(self, eventtime: float, status: Status) -> None:
         """The first snapshot: for who has subscribed."""
-        first, self.first = self.first, None
-        if first is not None:
-            first({"eventtime": eventtime, "status": status}, None)
+        self._answer({"eventtime": eventtime, "status": status}, None)
 
     def add(self, name: str, values: Dict[str, Any]) -> None:
         """Newer values take the place of older ones."""
@@ -55,9 +53,16 @@ class Subscription:
 
     def refuse(self, why: RouterError) -> None:
         """There will be no first snapshot for who waits for it."""
-        first, self.first = self.first, None
-        if first is not None:
-            first(None, why)
+        self._answer(None, why)
+
+    def end(self, eventtime: float) -> None:
+        """Its owner wants no more of it: no error, even where the first snapshot never came."""
+        self._answer({"eventtime": eventtime, "status": {}}, None)
+
+    def _answer(self, result: Any, error: Failure) -> None:
+        waiting, self.waiting = self.waiting, []
+        for done in waiting:
+            done(result, error)
 
 
 class MacroSubscription(Subscription):

@@ -62,7 +62,7 @@ class Subscriptions(PrinterListener):
         subscription = MacroSubscription(
             owner, target, objects, callback, self._report, feed.parameters
         )
-        subscription.first = done
+        subscription.waiting.append(done)
         feed.add(subscription, lambda s: s.owner is owner and s.callback == callback)
 
     def subscribe_client(
@@ -77,7 +77,7 @@ class Subscriptions(PrinterListener):
         feed = self._feed(target)
         self._check_bounds(feed, owner, objects, "")
         subscription = ClientSubscription(owner, target, objects, client)
-        subscription.first = done
+        subscription.waiting.append(done)
         feed.add(subscription, _is_of(client))
 
     def follow(self, owner: Printer, target: Printer, objects: Objects, client: Client) -> None:

@@ -1,4 +1,4 @@
-# A Klippy extra: start-up waits until the laboratory reads the console
+# A Klippy extra: start-up waits until the laboratory reads the console; a status made to order
 #
 # Copyright (C) 2026  Klipper Router contributors
 # This file may be distributed under the terms of the GNU GPLv3 license.
@@ -6,6 +6,10 @@
 # On a real printer Klippy pauses while it talks to the MCU, so its API clients
 # are there before it is ready. In file-output mode nothing pauses, and what a
 # printer prints as it becomes ready would reach nobody.
+#
+# The object lab_console has whatever fields LAB_STATUS says, and
+# LAB_STATE_MESSAGE changes Klippy's message while its state stays.
+import json
 
 PATIENCE = 1.0  # seconds
 CHECK = 0.002
@@ -13,9 +17,15 @@ CHECK = 0.002
 
 class LabConsole:
     def __init__(self, config):
-        self.reactor = config.get_printer().get_reactor()
-        self.gcode = config.get_printer().lookup_object("gcode")
-        config.get_printer().register_event_handler("klippy:mcu_identify", self._wait)
+        self.printer = config.get_printer()
+        self.reactor = self.printer.get_reactor()
+        self.gcode = self.printer.lookup_object("gcode")
+        self.status = {}
+        self.printer.register_event_handler("klippy:mcu_identify", self._wait)
+        self.gcode.register_command("LAB_STATUS", self.cmd_LAB_STATUS)
+        self.gcode.register_command(
+            "LAB_STATE_MESSAGE", self.cmd_LAB_STATE_MESSAGE, when_not_ready=True
+        )
 
     def _wait(self):
         handlers = self.gcode.output_callbacks
@@ -24,6 +34,15 @@ class LabConsole:
         deadline = now + PATIENCE
         while len(handlers) == before and now < deadline:
             now = self.reactor.pause(now + CHECK)
+
+    def get_status(self, eventtime):
+        return self.status
+
+    def cmd_LAB_STATUS(self, gcmd):
+        self.status = json.loads(gcmd.get("FIELDS"))
+
+    def cmd_LAB_STATE_MESSAGE(self, gcmd):
+        self.printer.state_message = gcmd.get("MESSAGE")
 
 
 def load_config(config):
