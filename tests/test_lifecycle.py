@@ -8,6 +8,7 @@ import time
 import pytest
 
 from tests.lab import config
+from tests.lab.api import ApiError
 from tests.lab.lab import Lab
 from tests.lab.waiting import wait_until
 from tests.macros import (
@@ -231,6 +232,30 @@ def test_a_peer_with_a_config_error_is_connected_but_not_ready(trio):
         wait_known(trio.main, "led")
     settle(trio, trio.main)
     assert told(trio.main, mark) == [*told_then, "CONNECTED PRINTER=led"]
+
+
+# -- what a shutdown says
+
+
+@pytest.mark.parametrize("name", ["main", "led"])
+def test_the_message_of_a_shutdown_is_the_one_that_its_own_user_sees(kind, name):
+    with Lab() as lab:
+        sections = "[router]\n" + router_section(lab, "led") + recorder(*LIFECYCLE)
+        main = lab.printer(kind, "main", config.printing(sections, "fake"), mcu="fake")
+        led = lab.printer(kind, "led", config.printing(recorder(*LIFECYCLE), "fake"), mcu="fake")
+        lab.wait_ready()
+        wait_known(main, "led")
+        failing, other = (main, led) if name == "main" else (led, main)
+        failing.mcu_command("shutdown")
+        told = wait_shown(other, "ROUTER_ON_SHUTDOWN", PRINTER=name)["MESSAGE"]
+        assert "MCU 'mcu' shutdown: " in told
+        message = failing.call("info")["state_message"]
+        assert told == message.split("\n")[0]
+        # Why main, or led, does nothing any more is told to whoever asks it
+        if failing is led:
+            with pytest.raises(ApiError, match="MCU 'mcu' shutdown: "):
+                main.script("ROUTER_GCODE_SCRIPT TARGET=led SCRIPT=M117 WAIT=1")
+        check_log(main)
 
 
 # -- disconnect_grace

@@ -196,6 +196,21 @@ def test_the_peer_is_not_asked_whatever_is_read_and_however_often(main, led):
     led.restart(firmware=True)
 
 
+def test_the_message_follows_the_peer_where_its_state_stays(main, led):
+    led.script("M112")
+    try:
+        wait_until(lambda: status(main)["state"] == "shutdown", 5.0, "shut down", [main])
+        assert "M112" in status(main)["state_message"]
+        led.script("LAB_STATE_MESSAGE MESSAGE='The heater is too hot'")
+        wait_until(
+            lambda: status(main)["state_message"] == "The heater is too hot", 5.0, "told", [main]
+        )
+        assert status(main)["state"] == "shutdown" and not status(main)["ready"]
+    finally:
+        led.restart(firmware=True)
+        wait_known(main, "led")
+
+
 def test_nothing_is_known_when_the_peer_goes_and_everything_when_it_is_back(main, led):
     value = fresh()
     set_state(led, x=value)

@@ -27,7 +27,7 @@ from klippy_extras.router.session import (
     Output,
     Ready,
     Session,
-    StateChanged,
+    StateSaid,
     Status,
 )
 
@@ -96,7 +96,7 @@ def test_a_ready_peer_is_identified_prepared_and_ready():
     assert info["method"] == "info"
     assert info["params"]["client_info"]["program"] == "Klipper Router"
     events = pair.answer(info)
-    assert [type(e) for e in events] == [Identified, StateChanged]
+    assert [type(e) for e in events] == [Identified, StateSaid]
     assert pair.session.phase == PREPARING
     requests = pair.requests()
     assert [r["method"] for r in requests] == [
@@ -109,8 +109,8 @@ def test_a_ready_peer_is_identified_prepared_and_ready():
     assert not any("id" in r for r in requests[:2])
     assert pair.answer(requests[2]) == []
     events = pair.answer(requests[3])
-    assert [type(e) for e in events] == [Status, Ready]
-    assert "ROUTER_ON_READY" in events[1].commands
+    assert [type(e) for e in events] == [StateSaid, Status, Ready]
+    assert "ROUTER_ON_READY" in events[2].commands
     assert pair.session.phase == READY
 
 
@@ -120,8 +120,8 @@ def test_a_peer_that_is_not_ready_is_connected_only_and_its_status_flows(state):
     pair.session.want({"print_stats": ["state"]})
     events = pair.settle()
     assert pair.session.phase == CONNECTED
-    assert pair.session.state == state
-    assert [type(e) for e in events] == [Identified, StateChanged, Status]
+    assert [type(e) for e in events] == [Identified, StateSaid, StateSaid, Status]
+    assert events[1] == StateSaid(state, "is " + state)
 
 
 def test_a_peer_that_becomes_ready_is_subscribed_again_before_it_counts():
@@ -130,7 +130,7 @@ def test_a_peer_that_becomes_ready_is_subscribed_again_before_it_counts():
     pair.settle()
     pair.state = "ready"
     events = pair.say(update(webhooks={"state": "ready", "state_message": "is ready"}))
-    assert [type(e) for e in events] == [StateChanged, Status]
+    assert [type(e) for e in events] == [StateSaid, Status]
     requests = pair.requests()
     subscribe = requests.pop()
     assert subscribe["params"]["objects"] == {
@@ -141,7 +141,7 @@ def test_a_peer_that_becomes_ready_is_subscribed_again_before_it_counts():
     for request in requests:
         if "id" in request:
             assert pair.answer(request) == []
-    assert [type(e) for e in pair.answer(subscribe)] == [Status, Ready]
+    assert [type(e) for e in pair.answer(subscribe)] == [StateSaid, Status, Ready]
 
 
 def test_a_subscription_that_was_on_its_way_when_the_peer_got_ready_does_not_count():
@@ -161,11 +161,18 @@ def test_shutdown_and_restart_leave_ready():
     pair = Pair()
     pair.settle()
     events = pair.say(update(webhooks={"state": "shutdown", "state_message": "Lost\nmore"}))
-    assert events[0] == StateChanged("shutdown", "Lost\nmore")
+    assert events[0] == StateSaid("shutdown", "Lost\nmore")
     assert pair.session.phase == CONNECTED
     assert pair.session.closed() == []
     assert pair.session.phase == CLOSED
-    assert pair.session.state == "disconnected"
+
+
+def test_a_state_or_message_that_did_not_change_is_left_as_it_is():
+    pair = Pair()
+    pair.settle()
+    assert pair.say(update(webhooks={"state": "shutdown"}))[0] == StateSaid("shutdown", None)
+    assert pair.say(update(webhooks={"state_message": "why"}))[0] == StateSaid(None, "why")
+    assert pair.session.phase == CONNECTED
 
 
 def test_ten_wishes_in_a_row_make_two_subscriptions_and_one_snapshot():
@@ -174,12 +181,12 @@ def test_ten_wishes_in_a_row_make_two_subscriptions_and_one_snapshot():
     for i in range(10):
         pair.session.want({f"object_{n}": None for n in range(i + 1)})
     (first,) = pair.requests()
-    assert pair.answer(first) == []
+    assert [type(e) for e in pair.answer(first)] == [StateSaid]
     (second,) = pair.requests()
     assert len(second["params"]["objects"]) == 12
     events = pair.answer(second)
-    assert [type(e) for e in events] == [Status]
-    assert events[0].snapshot
+    assert [type(e) for e in events] == [StateSaid, Status]
+    assert events[1].snapshot
 
 
 def test_answers_find_their_request_and_others_are_ignored():

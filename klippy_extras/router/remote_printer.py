@@ -19,7 +19,7 @@ from .session import (
     Output,
     Ready,
     Session,
-    StateChanged,
+    StateSaid,
     Status,
 )
 
@@ -75,7 +75,7 @@ class RemotePrinter(Printer):
             Output: self._printed,
             Called: self._called,
             Identified: self._identified,
-            StateChanged: self._state_changed,
+            StateSaid: self._state_said,
             Ready: self._became_ready,
         }
         self._corked = False  # what is to be sent is collected until the end of a callback
@@ -279,13 +279,15 @@ class RemotePrinter(Printer):
             for listener in self.listeners:
                 listener.new_session(self)
 
-    def _state_changed(self, event: StateChanged) -> None:
-        state, message = event
-        if self.connected:
+    def _state_said(self, event: StateSaid) -> None:
+        state, message = self.state, self.state_message
+        if event.state is not None:
+            state = plain_text(printable(event.state))
+        if event.message is not None:
+            message = plain_text(event.message[:MAX_STATE_MESSAGE])
+        if state != self.state and self.connected:
             self.log("is %s" % (state,))
-        self._set_state(
-            plain_text(printable(state)), plain_text(message[:MAX_STATE_MESSAGE]), False
-        )
+        self._set_state(state, message, self.ready and state == self.state)
 
     # -- is it alive
 

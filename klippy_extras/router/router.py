@@ -214,8 +214,9 @@ class Router:
     def _handle_shutdown(self) -> None:
         for peer in self._stopped_with_us:
             guarded(peer.emergency_stop)
-        guarded(self._local.update_state)
         guarded(self._motion.drop_all)
+        # Current Klipper has the whole message only after these handlers (its extras/error_mcu.py)
+        self._host.timers.soon(lambda eventtime: self._local.update_state())
 
     def _handle_disconnect(self) -> None:
         for peer in self._peers.values():

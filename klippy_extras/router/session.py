@@ -17,15 +17,13 @@
 # Every phase goes to CLOSED when the connection breaks. Klippy's state comes from three sources
 # that cannot disagree for longer than a tick: the answer of 'info', the snapshot of
 # objects/subscribe and its updates of the object 'webhooks' (klippy/webhooks.py, get_status).
+# It is handed over as it comes and not kept here: its owner is the printer.
 from typing import Any, Dict, FrozenSet, List, NamedTuple, Optional, Sequence, Union
 
 from .errors import BadMessage, PeerError, RouterError, TimedOut
 from .framing import FrameReader, decode, encode, encode_script
 
 CLOSED, IDENTIFYING, CONNECTED, PREPARING, READY = range(5)
-
-# Klippy's state (webhooks.state), or this word while there is no connection
-DISCONNECTED = "disconnected"
 
 UPDATE_METHOD = "router/objects/update"
 OUTPUT_METHOD = "router/gcode/output"
@@ -40,11 +38,11 @@ class Identified(NamedTuple):
     info: Dict[str, Any]
 
 
-class StateChanged(NamedTuple):
-    """Klippy's own state on the peer is another one now."""
+class StateSaid(NamedTuple):
+    """Klippy's own state on the peer, and the message that goes with it; None: as before."""
 
-    state: str
-    message: str
+    state: Optional[str]
+    message: Optional[str]
 
 
 class Ready(NamedTuple):
@@ -90,7 +88,7 @@ class Called(NamedTuple):
     params: Dict[str, Any]
 
 
-Event = Union[Identified, StateChanged, Ready, Status, Answer, Output, Called]
+Event = Union[Identified, StateSaid, Ready, Status, Answer, Output, Called]
 
 
 class _Own:
@@ -110,8 +108,6 @@ class Session:
         self, methods: Sequence[str], probe: Objects, timeout: float, max_message: int
     ) -> None:
         self.phase = CLOSED
-        self.state = DISCONNECTED
-        self.state_message = ""
         self.latency: Optional[float] = None  # seconds, of the last ping
         self._methods = frozenset(methods)
         self._always: Objects = dict(probe, webhooks=["state", "state_message"])
@@ -149,7 +145,6 @@ class Session:
         tokens = [self._pending[i] for i in sorted(self._pending)]
         self._reset(0.0)
         self.phase = CLOSED
-        self.state, self.state_message = DISCONNECTED, ""
         self.latency = None
         return tokens
 
@@ -275,10 +270,12 @@ class Session:
             self.phase = CONNECTED
             self._stale = True
             events.append(Identified(result))
-            events += self._set_state(result.get("state"), result.get("state_message"))
-            self._subscribe()
-            return events
-        return self._set_state(result.get("state"), result.get("state_message"))
+        state, message = result.get("state"), result.get("state_message")
+        if type(state) is not str or type(message) is not str:
+            raise BadMessage("sent a malformed state")
+        events += self._set_state(state, message)
+        self._subscribe()
+        return events
 
     def _handle_subscribed(self, result: Dict[str, Any]) -> List[Event]:
         self._subscribing = False
@@ -304,26 +301,22 @@ class Session:
         events: List[Event] = []
         webhooks = status.get("webhooks")
         if webhooks:
-            events += self._set_state(
-                webhooks.get("state", self.state), webhooks.get("state_message", self.state_message)
-            )
+            state, message = webhooks.get("state"), webhooks.get("state_message")
+            if not isinstance(state, (str, type(None))) or not isinstance(message, (str, type(None))):
+                raise BadMessage("sent a malformed state")
+            events += self._set_state(state, message)
         events.append(Status(eventtime, status, snapshot))
         return events
 
     # -- state
 
-    def _set_state(self, state: Any, message: Any) -> List[Event]:
-        if type(state) is not str or type(message) is not str:
-            raise BadMessage("sent a state that is not one")
-        if state == self.state:
-            self.state_message = message
-            return []
-        self.state, self.state_message = state, message
+    def _set_state(self, state: Optional[str], message: Optional[str]) -> List[Event]:
         if state == "ready":
-            self._prepare()
-        else:
+            if self.phase < PREPARING:
+                self._prepare()
+        elif state is not None:
             self.phase = CONNECTED
-        return [StateChanged(state, message)]
+        return [StateSaid(state, message)]
 
     def _prepare(self) -> None:
         self.phase = PREPARING
