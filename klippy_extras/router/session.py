@@ -302,7 +302,7 @@ class Session:
         webhooks = status.get("webhooks")
         if webhooks:
             state, message = webhooks.get("state"), webhooks.get("state_message")
-            if not isinstance(state, (str, type(None))) or not isinstance(message, (str, type(None))):
+            if not all(text is None or type(text) is str for text in (state, message)):
                 raise BadMessage("sent a malformed state")
             events += self._set_state(state, message)
         events.append(Status(eventtime, status, snapshot))
