@@ -36,7 +36,8 @@ def shared_lab(kind):
 @pytest.fixture(scope="module")
 def main(shared_lab, kind):
     sections = "[router]\nstatus_interval: 0.05\n" + router_section(shared_lab, "led", OPTIONS)
-    sections += router_section(shared_lab, "off") + recorder()
+    sections += router_section(shared_lab, "off", "sensors:\n    exhaust: heater_bed\n")
+    sections += recorder()
     main = shared_lab.printer(kind, "main", config.printing(sections))
     shared_lab.printer(kind, "led", config.heating(recorder()), mcu="fake")
     shared_lab.wait_ready()
@@ -251,7 +252,10 @@ def test_the_router_can_be_queried(moonraker):
 
 def test_sensors_are_listed_and_recorded(moonraker, main, led):
     heaters = moonraker.get("/printer/objects/query?heaters")["status"]["heaters"]
-    assert heaters["available_sensors"] == ["temperature_sensor chamber"]
+    assert set(heaters["available_sensors"]) == {
+        "temperature_sensor chamber",
+        "temperature_sensor exhaust",
+    }
     led.set_pin("gpio21", 44)
 
     def recorded():
@@ -259,6 +263,19 @@ def test_sensors_are_listed_and_recorded(moonraker, main, led):
         return 43 < store["temperatures"][-1] < 45
 
     wait_until(recorded, 10.0, "Moonraker has recorded the temperature", [main, moonraker])
+
+
+def test_a_temperature_that_is_not_known_is_none(moonraker, main):
+    """Interfaces show it as --°C."""
+    unknown = dict.fromkeys(["temperature", "measured_min_temp", "measured_max_temp"])
+    status = moonraker.get("/printer/objects/query?temperature_sensor%20exhaust")["status"]
+    assert status == {"temperature_sensor exhaust": unknown}
+
+    def recorded():
+        store = moonraker.get("/server/temperature_store")["temperature_sensor exhaust"]
+        return len(store["temperatures"]) > 1 and set(store["temperatures"]) == {None}
+
+    wait_until(recorded, 10.0, "Moonraker has recorded that it is not known", [main, moonraker])
 
 
 # -- Moonraker comes and goes

@@ -5,6 +5,7 @@
 import pytest
 
 from tests.lab import config
+from tests.lab.api import ApiError
 from tests.lab.lab import Lab
 from tests.lab.waiting import wait_until
 from tests.macros import check_log, recorder, router_section, set_state, wait_known
@@ -20,6 +21,7 @@ SAY = f"""
 gcode:
     M118 chamber={{printer["{CHAMBER}"].temperature}}
 """
+UNKNOWN = {"temperature": None, "measured_min_temp": None, "measured_max_temp": None}
 CHAMBER_PIN = "gpio21"
 
 
@@ -51,9 +53,25 @@ def sensor(main, name=CHAMBER):
 def wait_temperature(main, low, high, name=CHAMBER):
     def reached():
         now = sensor(main, name)
-        return low <= now["temperature"] <= high and now
+        known = now["temperature"] is not None
+        return known and low <= now["temperature"] <= high and now
 
     return wait_until(reached, 10.0, f"{name} is between {low} and {high}", [main])
+
+
+def wait_unknown(main, name=CHAMBER):
+    def unknown():
+        now = sensor(main, name)
+        return now["temperature"] is None and now
+
+    return wait_until(unknown, 10.0, f"{name} is not known", [main])
+
+
+BOUNDS = ("MINIMUM=60", "MAXIMUM=10", "MAXIMUM=40")
+
+
+def temperature_wait(bound, name=CHAMBER):
+    return f'TEMPERATURE_WAIT SENSOR="{name}" {bound}'
 
 
 def test_it_is_listed_as_a_sensor_of_the_host(main):
@@ -63,12 +81,23 @@ def test_it_is_listed_as_a_sensor_of_the_host(main):
 
 
 def test_it_reads_nothing_while_the_peer_is_absent(main):
-    assert sensor(main) == {
-        "temperature": 0.0,
-        "measured_min_temp": 99999999.0,
-        "measured_max_temp": 0.0,
-    }
+    assert sensor(main) == UNKNOWN
     assert main.state() == "ready"
+
+
+@pytest.mark.parametrize("bound", BOUNDS)
+def test_nobody_waits_for_a_peer_that_has_never_been_there(main, bound):
+    with pytest.raises(ApiError, match="led is not connected"):
+        main.script(temperature_wait(bound))
+
+
+def test_klippy_goes_on_reporting_while_a_temperature_is_unknown(main):
+    """Its once-a-second statistics, and M105."""
+    before = main.log_text().count("Stats ")
+    main.script("M105")
+    wait_until(lambda: main.log_text().count("Stats ") > before + 1, 10.0, "Stats", [main])
+    assert main.state() == "ready"
+    check_log(main)
 
 
 def test_it_follows_the_peer_and_keeps_minimum_and_maximum(main, led):
@@ -90,9 +119,13 @@ def test_it_can_be_any_field_of_any_object(main, led):
     # What is no temperature is none
     for value in ("warm", None, [30], True):
         set_state(led, x=value)
-        wait_temperature(main, 0.0, 0.0, OTHER)
+        wait_unknown(main, OTHER)
+        with pytest.raises(ApiError, match="led: gcode_macro STATE.x is not known"):
+            main.script(temperature_wait("MAXIMUM=40", OTHER))
         set_state(led, x=30)
         wait_temperature(main, 30.0, 30.0, OTHER)
+    set_state(led, x=0)
+    assert wait_temperature(main, 0.0, 0.0, OTHER)["measured_min_temp"] > 0
     assert main.state() == "ready"
 
 
@@ -110,18 +143,74 @@ def test_temperature_wait_waits_for_it(main, led):
     assert float(line.split("=")[1]) >= 60
 
 
-def test_a_peer_that_goes_reads_zero_and_the_host_stays_ready(main, led):
+@pytest.mark.parametrize("bound", ["MINIMUM=60", "MAXIMUM=10"])
+def test_a_wait_ends_when_its_peer_dies(main, led, bound):
     led.set_pin(CHAMBER_PIN, 40)
     wait_temperature(main, 39, 41)
-    led.kill()
-    now = wait_temperature(main, 0.0, 0.0)
-    assert now["measured_min_temp"] > 0
+    with main.api() as api:
+        mark = main.mark()
+        script = f"M118 waiting\n{temperature_wait(bound)}\nM118 over"
+        number = api.request("gcode/script", {"script": script})
+        main.wait_line("echo: waiting", start=mark)
+        led.kill()
+        with pytest.raises(ApiError, match="led is not connected"):
+            api.answer(number, 20.0)
+    assert wait_unknown(main)["measured_max_temp"] >= 39
     # An absence is no reason for a shutdown, neither at once nor a while later
     main.script("G4 P500\nM400")
-    assert main.state() == "ready" and sensor(main)["temperature"] == 0.0
+    assert main.state() == "ready" and sensor(main)["temperature"] is None
     led.start().wait_ready()
     wait_temperature(main, 39, 41)
     check_log(main)
+
+
+def test_a_peer_that_has_shut_down_measures_nothing(main, led):
+    led.set_pin(CHAMBER_PIN, 40)
+    wait_temperature(main, 39, 41)
+    led.script("M112")
+    wait_known(main, "led", ready=False)
+    try:
+        for bound in BOUNDS:
+            with pytest.raises(ApiError, match=r"led is not ready \(shutdown"):
+                main.script(temperature_wait(bound))
+    finally:
+        led.restart(firmware=True)
+        wait_known(main, "led")
+
+
+HEATER = """
+[heater_generic hot]
+heater_pin: gpio30
+sensor_type: fake
+sensor_pin: gpio31
+control: watermark
+min_temp: 0
+max_temp: 120
+"""
+COMBINED = f"""
+[temperature_sensor both]
+sensor_type: temperature_combined
+sensor_list: heater_generic hot, {CHAMBER}
+combination_method: max
+maximum_deviation: 999
+"""
+STEERED = {
+    "sensor_list": HEATER + COMBINED,
+    "ambient_temp_sensor": f"{HEATER}ambient_temp_sensor: {CHAMBER}\n",
+    "inner_sensor_name": f"{HEATER}inner_sensor_name: chamber\n",
+}
+
+
+@pytest.mark.parametrize("option", STEERED)
+def test_nothing_is_steered_by_it(lab, kind, option):
+    """A reading that is missing would shut this printer down."""
+    fake = "[thermistor fake]\ntemperature1: 25\nresistance1: 100000\nbeta: 3950\n"
+    text = router_section(lab, "led", SENSORS) + fake + STEERED[option]
+    printer = lab.printer(kind, "main", config.minimal(text))
+    printer.wait_state("error")
+    message = printer.call("info")["state_message"]
+    for word in (f"'{option}'", f"'{CHAMBER}'", "'sensors'", "'router led'"):
+        assert word in message
 
 
 def test_a_section_of_the_same_name_is_a_config_error_in_either_order(lab, kind):

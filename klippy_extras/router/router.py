@@ -107,7 +107,9 @@ class Router:
     def _add_sensors(self, config: Any, peer: PeerSettings) -> None:
         printer = self._peers[peer.name]
         for setting in peer.sensors:
-            sensor = RemoteSensor(setting.name, setting.source_object, setting.source_field)
+            sensor = RemoteSensor(
+                setting.name, printer, setting.source_object, setting.source_field
+            )
             sensor.register(config)
             printer.listeners.append(sensor)
             objects: Objects = {setting.source_object: [setting.source_field]}
