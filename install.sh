@@ -152,7 +152,82 @@ CANDIDATES
     PYTHON=
 }
 
+# ---- The old router daemon --------------------------------------------------
+
+# S98klipper-router-instances, beside its S99klipper-router, starts Klippys: those are peers.
+is_daemon_name() { echo "$1" | grep -Eq '^([SK][0-9]+)?klipper[-_]routerd?(\.service)?$'; }
+
+is_daemon_program() { grep -Eqs '(klipper_router\.py|klipper-routerd)([[:space:]"'"'"']|$)' "$@"; }
+
+daemon_processes() {
+    for process in "$SYSROOT"/proc/[0-9]*; do
+        arguments=$(2>/dev/null <"$process/cmdline" tr '\0' '\n') || continue
+        case $arguments in *klipper_router.py* | *klipper-routerd*) ;; *) continue ;; esac
+        # Not an editor, or a shell that looks for it
+        ! echo "$arguments" | awk '
+            NR == 1 { python = /python/ }
+            /(^|\/)(klipper_router\.py|klipper-routerd)$/ && (python || NR == 1) { found = 1 }
+            END { exit !found }' || echo "${process##*/}"
+    done
+}
+
+# What starts the daemon when the machine starts: a unit that is wanted, an init script.
+daemon_starters() {
+    for starter in "$SYSROOT"/etc/systemd/system/*.wants/*.service "$SYSROOT"/etc/init.d/*; do
+        case $starter in */init.d/*.* | */init.d/K[0-9]*) continue ;; esac
+        [ -f "$starter" ] || continue
+        is_daemon_name "${starter##*/}" || is_daemon_program "$starter" || continue
+        case $starter in
+        *.service) echo "${starter##*/}" ;;
+        *) [ ! -x "$starter" ] || echo "$starter" ;;
+        esac
+    done | sort -u
+}
+
+how_to_stop_daemon() {
+    daemon_starters | while read -r starter; do
+        case $starter in
+        *.service) echo "${SUDO}systemctl disable --now $starter" ;;
+        *) echo "$SUDO$starter stop; ${SUDO}chmod -x $starter" ;;
+        esac
+    done | awk '{ printf "%s%s", separator, $0; separator = "; " }'
+}
+
+# One line for each trace of it, with the way out.
+daemon_notes() {
+    processes=$(one_line "$(daemon_processes)")
+    way=$(how_to_stop_daemon)
+    if [ -n "$processes" ]; then
+        echo "the old router daemon is running (process $processes), and with both every call" \
+            "runs twice. Stop and disable it: ${way:-kill $processes}"
+    elif [ -n "$way" ]; then
+        echo "the old router daemon is not running, but starts with the machine, and with both" \
+            "every call runs twice. Disable it: $way"
+    fi
+    for folder in "$HOME/klipper-router" "$(dirname "$TREE")/klipper-router"; do
+        [ ! -e "$folder" ] || (cd "$folder" && pwd -P)
+    done | sort -u | while IFS= read -r folder; do
+        ! is_daemon_clone "$folder" || echo "$folder is the old router daemon's, not this" \
+            "project, which is in $HERE: delete it once no config includes a file of it"
+    done
+}
+
+is_daemon_clone() {
+    [ ! -d "$1/klippy_extras/router" ] &&
+        { [ -f "$1/src/klipper_router.py" ] || [ -f "$1/klipper_router.py" ]; }
+}
+
+say_daemon() {
+    daemon_notes | while IFS= read -r text; do note "$text"; done
+}
+
 # ---- Checks -----------------------------------------------------------------
+
+check_copy() {
+    ! is_daemon_clone "$HERE" || die "$HERE is the old router daemon's clone: clone this project" \
+        "into another folder, ~/klipper-router-extra for example, and run install.sh there"
+    [ -f "$SOURCE/__init__.py" ] || die "there is no $SOURCE: run install.sh in a whole clone"
+}
 
 check_python() {
     [ -n "$PYTHON" ] || return 0
@@ -367,9 +442,16 @@ back_up() {
 }
 
 add_update_manager() {
-    if grep -E '^\[update_manager +klipper-router\]' "$moonraker_conf" \
-        "$(dirname "$moonraker_conf")"/*.conf >/dev/null; then
-        echo "Moonraker's update manager already has Klipper Router."
+    there=$(grep -lE '^\[update_manager +klipper-router\]' "$moonraker_conf" \
+        "$(dirname "$moonraker_conf")"/*.conf 2>/dev/null | head -n 1)
+    if [ -n "$there" ]; then
+        path=$(update_manager_path "$there")
+        if [ "$(cd "$path" 2>/dev/null && pwd -P)" = "$HERE" ]; then
+            echo "Moonraker's update manager already has Klipper Router."
+        else
+            note "[update_manager klipper-router] in $there is for $path, not for this copy: set" \
+                "its path to $HERE and its origin to $ORIGIN, or remove it and run this again"
+        fi
         return
     fi
     act "keep a copy of $moonraker_conf beside it" back_up "$moonraker_conf"
@@ -383,6 +465,11 @@ managed_services: klipper"
     echo "Restart Moonraker to let it know."
 }
 
+update_manager_path() { # FILE
+    awk '/^\[/ { inside = /^\[update_manager +klipper-router\]/ }
+        inside && sub(/^path *[:=] */, "") { print; exit }' "$1" | sed "s,^~/,$HOME/,"
+}
+
 # The moonraker.conf files that install.sh has added to.
 our_moonraker_confs() {
     printf '%s\n' "$moonraker_conf" "$INSTANCES" | sed '2,$s,$,/config/moonraker.conf,' |
@@ -393,19 +480,37 @@ our_moonraker_confs() {
 
 # ---- Restarting -------------------------------------------------------------
 
-# One command a line: of systemd, where Klipper is klipper, klipper-1 or
-# klipper-led, else of the init scripts.
+# One command per line: of systemd, else of the init scripts.
 find_restart_commands() {
     RESTART=
     if [ -d "$SYSROOT/run/systemd/system" ] && command -v systemctl >/dev/null; then
-        RESTART=$(systemctl list-units --all --plain --no-legend --type=service 'klipper*' | awk '
-            !/-mcu/ && $1 ~ /^klipper(-[A-Za-z0-9_]+)?\.service$/ { print "systemctl restart " $1 }')
+        RESTART=$(systemd_units | while read -r unit; do
+            ! runs_klippy "$unit" || echo "systemctl restart $unit"
+        done)
     fi
-    [ -z "$RESTART" ] || return 0
-    RESTART=$(for script in "$SYSROOT"/etc/init.d/*klipper*; do
-        case $script in *mcu* | *[Ss]creen*) continue ;; esac
-        [ ! -x "$script" ] || echo "$script restart"
-    done)
+    [ -n "$RESTART" ] || RESTART=$(klippy_init_scripts | sed 's/$/ restart/')
+}
+
+systemd_units() {
+    systemctl list-units --all --plain --no-legend --type=service 'klipper*' 'kalico*' |
+        awk '$1 ~ /\.service$/ { print $1 }'
+}
+
+# klipper.service, klipper-1, klipper-led, ...: by what it starts, for klipper-mcu, klipper-router
+# (the old daemon), klipper-backup and others have such names, too.
+runs_klippy() {
+    ! is_daemon_name "$1" && systemctl cat "$1" 2>/dev/null | grep -E '^(ExecStart|Source)' |
+        grep -Eq 'klippy\.py|-m klippy|/kalico( |$)|KLIPP(ER|Y)_ARGS|/init\.d/klipper'
+}
+
+# Their names and texts are the vendors'. Not what is switched off by its name (K55..., ....bak).
+klippy_init_scripts() {
+    for script in "$SYSROOT"/etc/init.d/*klipper*; do
+        if ! [ -f "$script" ] || ! [ -x "$script" ] || is_daemon_name "${script##*/}"; then
+            continue
+        fi
+        case ${script##*/} in *mcu* | *[Ss]creen* | *.* | K[0-9][0-9]*) ;; *) echo "$script" ;; esac
+    done
 }
 
 # Prints print_stats.state, none, off, or nothing at all where no answer came.
@@ -431,6 +536,9 @@ PROGRAM
 
 check_restart() {
     find_restart_commands
+    [ "$action" = uninstall ] || [ -z "$(daemon_processes)" ] || die "the old router daemon is" \
+        "running, and with both every call runs twice: stop it first (install.sh without" \
+        "--restart says how); nothing was changed"
     [ -n "$RESTART" ] || die "found no service of Klipper: leave --restart out and restart" \
         "Klipper the way it is started here; nothing was changed"
     while IFS= read -r socket; do
@@ -465,8 +573,7 @@ COMMANDS
 say_how_to_restart() {
     find_restart_commands
     echo "When no print is running, restart Klipper's service (RESTART does not reload code)."
-    if [ "$(id -u)" != 0 ]; then RESTART=$(echo "$RESTART" | sed '/./s/^/sudo /'); fi
-    [ -z "$RESTART" ] || echo "$RESTART"
+    [ -z "$RESTART" ] || echo "$RESTART" | sed "s/^/$SUDO/"
 }
 
 # ---- What can be asked for --------------------------------------------------
@@ -479,7 +586,7 @@ remove_other_link() {
 }
 
 install() {
-    [ -f "$SOURCE/__init__.py" ] || die "there is no $SOURCE: run install.sh in a whole clone"
+    check_copy
     check_name_is_free
     check_tree_is_writable
     check_python
@@ -496,6 +603,7 @@ install() {
     [ -z "$config_file" ] || act "write $config_file" write_config
     [ "$update_manager" = no ] || add_update_manager
     print_sections
+    say_daemon
     if [ "$restart" = yes ]; then
         restart_klipper
     elif [ "$installed" = yes ]; then
@@ -551,6 +659,7 @@ status() {
         [ -z "$data" ] || echo "Instance:  $(instance_name "$data") in $data"
     done
     our_moonraker_confs | sed 's/^/Updates:   /'
+    daemon_notes | sed 's/^/Daemon:    /'
     remaining_sections | sed 's/^/Section:   /'
 }
 
@@ -577,6 +686,8 @@ while [ $# -gt 0 ]; do
     shift
 done
 
+SUDO=
+[ "$(id -u)" = 0 ] || SUDO='sudo '
 RUNNING=$(running_klippys)
 find_tree
 find_place

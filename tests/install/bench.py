@@ -117,16 +117,33 @@ class Bench:
         (folder / "cmdline").write_bytes(b"".join(a.encode() + b"\0" for a in arguments))
         (folder / "cwd").symlink_to(cwd or "/")
 
-    def systemd(self, *services: str, code: int = 0) -> Path:
-        """A systemd with these services; returns the log of what it was told."""
+    def systemd(
+        self, *services: str, code: int = 0, units: Optional[Dict[str, str]] = None
+    ) -> Path:
+        """A systemd with these services; returns the log of what it was told.
+
+        units: {service: the lines of its unit}; of the others, an ExecStart that its name suggests.
+        """
         (self.root / "run/systemd/system").mkdir(parents=True)
+        folder = self.root / "etc/systemd/system"
+        folder.mkdir(parents=True, exist_ok=True)
         log = self.folder / "systemctl.log"
-        units = "".join(f"echo '{name} loaded active running Klipper'\n" for name in services)
+        listed = "".join(f"echo '{name} loaded active running Klipper'\n" for name in services)
+        for name in services:
+            text = (units or {}).get(name, "ExecStart=/env/bin/python $KLIPPER_ARGS")
+            (folder / name).write_text(f"[Service]\n{text}\n")
         self.program(
             self.bin / "systemctl",
-            f'if [ "$1" = list-units ]; then\n{units}exit\nfi\necho "$*" >> "{log}"\nexit {code}\n',
+            f'case $1 in\nlist-units)\n{listed};;\ncat) cat "{folder}/$2" ;;\n'
+            f'*) echo "$*" >> "{log}"\nexit {code} ;;\nesac\n',
         )
         return log
+
+    def wanted(self, service: str) -> None:
+        """Enable a service of systemd()."""
+        wants = self.root / "etc/systemd/system/multi-user.target.wants"
+        wants.mkdir(exist_ok=True)
+        (wants / service).symlink_to(f"../{service}")
 
     # Running install.sh
 

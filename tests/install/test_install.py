@@ -18,6 +18,9 @@ import pytest
 from .bench import AS_ROOT, NOBODY, ROOT, Bench, fingerprint, git, make_tree
 
 needs_root = pytest.mark.skipif(not AS_ROOT, reason="only root can become another user")
+DAEMON_UNIT = (
+    "ExecStart=/home/pi/klippy-env/bin/python /home/pi/klipper-router/src/klipper_router.py -c x"
+)
 PATTERNS = "/klippy/extras/router\n/klippy/plugins/router\n"
 
 
@@ -642,7 +645,9 @@ def test_update_manager_in_the_hosts_file(bench: Bench) -> None:
 def test_update_manager_that_another_file_has_already(bench: Bench) -> None:
     config = bench.instance("printer_data") / "config"
     (config / "moonraker.conf").write_text("[include updates.conf]\n")
-    (config / "updates.conf").write_text("[update_manager klipper-router]\ntype: git_repo\n")
+    (config / "updates.conf").write_text(
+        f"[update_manager klipper-router]\npath: {bench.project}\n"
+    )
     before = fingerprint(config)
     bench.install("--update-manager").succeeded("already has Klipper Router")
     bench.install("--uninstall").succeeded()
@@ -713,8 +718,15 @@ def test_the_ordinary_user_is_told_of_sudo(bench: Bench) -> None:
 
 
 def test_restart_with_systemd(bench: Bench) -> None:
-    services = ["klipper.service", "klipper-led.service", "klipper-mcu.service"]
-    log = bench.systemd(*services, "klipper_exporter.service", "klipper-router-tunnel@x.service")
+    other = "ExecStart=/usr/bin/other --config klipper.cfg"
+    units = {
+        "klipper-mcu.service": "ExecStart=/usr/local/bin/klipper_mcu -r",
+        "klipper-router.service": DAEMON_UNIT,
+        "klipper_exporter.service": other,
+        "klipper-estimator.service": other,
+        "klipper-router-tunnel@x.service": "ExecStart=/usr/bin/ssh -L a.sock:b.sock printer",
+    }
+    log = bench.systemd("klipper.service", "klipper-led.service", *units, units=units)
     bench.program(bench.root / "etc/init.d/klipper", "exit 1\n")
     bench.install("--dry-run", "--restart").succeeded("Would run systemctl restart klipper.service")
     assert not log.exists()
@@ -726,12 +738,95 @@ def test_restart_with_systemd(bench: Bench) -> None:
 
 def test_restart_without_systemd(bench: Bench) -> None:
     log = bench.folder / "log"
-    for name in ("S55klipper_service", "S57klipper_mcu", "S99klipperScreen", "S10network"):
+    others = ("S57klipper_mcu", "S99klipperScreen", "S10network", "S99klipper-router")
+    off = ("K55klipper_service", "S55klipper_service.bak")
+    for name in ("S55klipper_service", "S98klipper-router-instances", *others, *off):
         bench.program(bench.root / "etc/init.d" / name, f'echo {name} "$@" >> "{log}"\n')
-    bench.install().succeeded(f"{bench.root}/etc/init.d/S55klipper_service restart")
+    result = bench.install().succeeded(f"{bench.root}/etc/init.d/S55klipper_service restart")
+    assert "S99klipper-router restart" not in result.out
     assert not log.exists()
     bench.install("--restart").succeeded("Done:")
-    assert log.read_text() == "S55klipper_service restart\n"
+    assert log.read_text() == "S55klipper_service restart\nS98klipper-router-instances restart\n"
+
+
+# The old daemon: klipper-router.service, S99klipper-router, ~/klipper-router
+
+
+def test_the_running_daemon_is_noticed(bench: Bench) -> None:
+    log = bench.systemd(
+        "klipper.service", "klipper-router.service", units={"klipper-router.service": DAEMON_UNIT}
+    )
+    bench.process(7, "/usr/bin/vim", "/home/pi/klipper-router/src/klipper_router.py")
+    assert "daemon" not in bench.install().succeeded().err
+    bench.process(8, "/usr/bin/python3", "/home/pi/klipper-router/src/klipper_router.py", "-c", "x")
+    result = bench.install().succeeded("daemon is running (process 8)", "disable it: kill 8")
+    assert "restart klipper-router" not in result.out + result.err
+    bench.wanted("klipper-router.service")
+    sudo = "" if AS_ROOT else "sudo "
+    stop = f"Stop and disable it: {sudo}systemctl disable --now klipper-router.service\n"
+    bench.install().succeeded(stop)
+    bench.install("--status").succeeded("Daemon:    the old router daemon is running (process 8)")
+    bench.fails("--restart", saying="the old router daemon is running")
+    bench.install("--uninstall", "--restart").succeeded()
+    assert log.read_text() == "restart klipper.service\n"
+
+
+def test_the_daemon_of_a_firmware_is_noticed(bench: Bench) -> None:
+    script = bench.program(bench.root / "etc/init.d/S99klipper-router", "exit 1\n")
+    bench.program(bench.root / "etc/init.d/S98klipper-router-instances", "klippy.py\n")
+    sudo = "" if AS_ROOT else "sudo "
+    way = f"{sudo}{script} stop; {sudo}chmod -x {script}"
+    bench.install().succeeded(
+        f"starts with the machine, and with both every call runs twice. Disable it: {way}\n"
+    )
+    bench.process(8, "/usr/bin/python3", "--", "/usr/local/sbin/klipper-routerd", "-c", "x.cfg")
+    bench.install().succeeded(
+        f"is running (process 8), and with both every call runs twice. Stop and disable it: {way}\n"
+    )
+    script.chmod(0o644)
+    bench.install().succeeded("Stop and disable it: kill 8\n")
+
+
+def test_a_daemon_that_is_disabled_is_no_matter(bench: Bench) -> None:
+    bench.systemd("klipper-router.service", units={"klipper-router.service": DAEMON_UNIT})
+    bench.program(bench.root / "etc/init.d/K99klipper-router", "exit 1\n")
+    assert "daemon" not in bench.install().succeeded().err
+
+
+def test_a_real_process_of_the_daemon(bench: Bench) -> None:
+    program = bench.folder / "src/klipper_router.py"
+    program.parent.mkdir()
+    program.write_text("import sys\nsys.stdin.read()\n")
+    (bench.root / "proc").rmdir()
+    (bench.root / "proc").symlink_to("/proc")
+    with subprocess.Popen([sys.executable, program, "-c", "x"], stdin=subprocess.PIPE) as daemon:
+        bench.install("-k", str(bench.tree)).succeeded(f"kill {daemon.pid}")
+        assert daemon.stdin
+        daemon.stdin.close()
+    assert f"kill {daemon.pid}" not in bench.install("-k", str(bench.tree)).succeeded().err
+
+
+def test_a_clone_of_the_daemon(bench: Bench) -> None:
+    clone = bench.home / "klipper-router"
+    (clone / "src").mkdir(parents=True)
+    (clone / "src/klipper_router.py").touch()
+    bench.install().succeeded(f"{clone} is the old router daemon's, not this project, which is in")
+    # Cloned over it, or only install.sh copied there
+    shutil.rmtree(bench.source)
+    (bench.project / "src").mkdir()
+    (bench.project / "src/klipper_router.py").touch()
+    bench.fails(saying="clone this project into another folder, ~/klipper-router-extra")
+
+
+def test_update_manager_of_the_daemon(bench: Bench) -> None:
+    conf = bench.instance("printer_data") / "config/moonraker.conf"
+    conf.write_text(
+        "[update_manager klipper-router]\npath: ~/klipper-router\n\n[server]\npath: x\n"
+    )
+    bench.install("--update-manager").succeeded(
+        f"in {conf} is for {bench.home}/klipper-router, not for this copy: set its path to"
+    )
+    assert not list(conf.parent.glob("*.bak"))
 
 
 def test_no_service_to_restart(bench: Bench) -> None:
