@@ -13,16 +13,17 @@ MAY_KNOW: Dict[str, str] = {
     "errors": "",
     "plain": "",
     "settings": "",
+    "version": "",
     "framing": "errors plain",
     "gcode_params": "errors",
     "templates": "errors gcode_params",
     "contexts": "errors gcode_params plain",
-    "session": "errors framing",
+    "session": "errors framing version",
     "host": "errors plain",
     "peer_log": "plain",
     "link": "host",
     "printer": "errors",
-    "remote_printer": "errors plain host link peer_log printer session",
+    "remote_printer": "errors plain host link peer_log printer session version",
     "local_printer": "errors host peer_log printer",
     "subscribers": "errors printer gcode_params",
     "feed": "errors gcode_params printer subscribers",
@@ -30,6 +31,7 @@ MAY_KNOW: Dict[str, str] = {
     "events": "errors printer gcode_params templates",
     "lifecycle": "errors printer gcode_params",
     "reports": "errors printer gcode_params plain",
+    "notices": "printer version",
     "watchdog": "errors host printer gcode_params",
     "mirror": "plain printer subscriptions",
     "sensors": "plain printer",
@@ -43,7 +45,8 @@ MAY_KNOW: Dict[str, str] = {
     "__init__": "router",
 }
 PURE = (
-    "errors", "plain", "settings", "framing", "gcode_params", "templates", "contexts", "session",
+    "errors", "plain", "settings", "version", "framing", "gcode_params", "templates",
+    "contexts", "session",
 )  # fmt: skip
 IO_MODULES = {"socket", "select", "threading", "asyncio", "logging", "subprocess", "time"}
 

@@ -80,6 +80,7 @@ class Printer(ABC):
         self.ready = False
         self.old_parser = True
         self.commands: FrozenSet[str] = frozenset()
+        self.include_version: Optional[str] = None  # of its router_api.cfg; None without one
         self.last_error = ""
         self.loss_reason = ""  # why it was disconnected: disconnected, timeout
         self.consoles: List[Console] = []

@@ -22,6 +22,7 @@ from .session import (
     StateSaid,
     Status,
 )
+from .version import INCLUDE_PROBE, include_version
 
 # A waiting gcode/script costs the peer a greenlet, and about 97 of them end a Kalico or a 2023
 # Klippy (RecursionError). Its G-code mutex runs one at a time anyway.
@@ -59,7 +60,8 @@ class RemotePrinter(Printer):
         self.calls = 0  # remote method calls received
         self._host = host
         self._on_call = on_call
-        self._session = Session(methods, PARSER_PROBE, timeout, max_message)
+        probe = dict(PARSER_PROBE, **INCLUDE_PROBE)
+        self._session = Session(methods, probe, timeout, max_message)
         self._link = Link(host, sock, self)
         self._info: Dict[str, Any] = {}  # what the peer said about itself
         self._socket_file: Optional[SocketFile] = None
@@ -261,6 +263,8 @@ class RemotePrinter(Printer):
     def _became_ready(self, event: Ready) -> None:
         self.commands = event.commands
         self.old_parser = parser_is_old(self._info, self.commands, event.status)
+        version = include_version(event.status)
+        self.include_version = None if version is None else plain_text(printable(version))
         self._set_state(self.state, self.state_message, True)
 
     def _identified(self, event: Identified) -> None:

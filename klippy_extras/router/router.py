@@ -3,6 +3,7 @@
 # Copyright (C) 2026  Klipper Router contributors
 #
 # This file may be distributed under the terms of the GNU GPLv3 license.
+import logging
 from typing import Any, Collection, Dict, List, Tuple, Type
 
 from .commands import Commands
@@ -15,6 +16,7 @@ from .local_printer import LocalPrinter
 from .methods import Methods
 from .mirror import Mirror
 from .motion import Motion
+from .notices import Notices
 from .printer import Objects, Printer
 from .remote_methods import RemoteMethods
 from .remote_printer import RemotePrinter
@@ -22,6 +24,7 @@ from .reports import Reports
 from .sensors import RemoteSensor
 from .settings import PeerSettings, RouterSettings, read_settings
 from .subscriptions import Subscriptions
+from .version import VERSION
 from .waits import Waits
 from .watchdog import Watchdog
 
@@ -55,6 +58,8 @@ class Router:
         printer = config.get_printer()
         self._host = host = Host(printer)
         settings = read_settings(config, host.own_sock)
+        names = ", ".join(peer.name for peer in settings.peers)
+        logging.info("router: version %s, peers: %s", VERSION, names or "none")
         self._local = LocalPrinter(host, settings.name, settings.status_interval)
         self._reports = Reports(host.respond_error)
         self._subscriptions = Subscriptions(self._callback_failed)
@@ -159,8 +164,9 @@ class Router:
             lifecycle.add(printer)
             printer.listeners += [self._subscriptions, self._events, self._waits]
             printer.status_listener = self._subscriptions.status
+        notices = Notices(host.respond_info)
         for peer in self._peers.values():
-            peer.listeners.append(self._watchdog)
+            peer.listeners += [self._watchdog, notices]
 
     def peer_status(self, name: str) -> PeerStatus:
         """The status object of the section [router NAME]."""
@@ -169,6 +175,7 @@ class Router:
     def get_status(self, eventtime: float) -> Dict[str, Any]:
         return {
             "name": self._local.name,
+            "version": VERSION,
             "printers": {
                 printer.name: {
                     "connected": printer.connected,
@@ -236,9 +243,10 @@ class Router:
 
     def _status_lines(self) -> List[str]:
         lines = [
-            "Router '%s': peers: %d, subscriptions: %d, event handlers: %d"
+            "Router '%s', version %s: peers: %d, subscriptions: %d, event handlers: %d"
             % (
                 self._local.name,
+                VERSION,
                 len(self._peers),
                 self._subscriptions.count,
                 self._events.count,

@@ -22,12 +22,13 @@ from typing import Any, Dict, FrozenSet, List, NamedTuple, Optional, Sequence, U
 
 from .errors import BadMessage, PeerError, RouterError, TimedOut
 from .framing import FrameReader, decode, encode, encode_script
+from .version import VERSION
 
 CLOSED, IDENTIFYING, CONNECTED, PREPARING, READY = range(5)
 
 UPDATE_METHOD = "router/objects/update"
 OUTPUT_METHOD = "router/gcode/output"
-CLIENT_INFO = {"program": "Klipper Router", "version": "1"}
+CLIENT_INFO = {"program": "Klipper Router", "version": VERSION}
 
 Objects = Dict[str, Optional[List[str]]]
 

@@ -1,0 +1,19 @@
+# The version of Klipper Router, and that of the include file of a peer
+#
+# Copyright (C) 2026  Klipper Router contributors
+#
+# This file may be distributed under the terms of the GNU GPLv3 license.
+from typing import Any, Dict, List, Mapping, Optional
+
+# The only place that has it, but for the include files
+VERSION = "0.2.0"
+
+_INCLUDE_MACRO = "gcode_macro _ROUTER"
+# The object and field in which the include files tell their version
+INCLUDE_PROBE: Dict[str, Optional[List[str]]] = {_INCLUDE_MACRO: ["version"]}
+
+
+def include_version(status: Mapping[str, Mapping[str, Any]]) -> Optional[str]:
+    """The version of a peer's include file, from the status of INCLUDE_PROBE; None without one."""
+    version = status.get(_INCLUDE_MACRO, {}).get("version")
+    return None if version is None else str(version)
