@@ -138,6 +138,9 @@ def test_an_unknown_target_is_one_line_on_the_peers_console(trio, quiet, method,
 def test_an_unknown_target_is_one_line_on_the_hosts_console(trio, quiet, method, params):
     remote_call(trio.main, method, **params)
     assert one_line(trio.main, quiet, UNKNOWN) == f"!! Router: {UNKNOWN}"
+    # Klippy writes its log on another thread
+    in_log = f"router: {UNKNOWN}"
+    wait_until(lambda: in_log in trio.main.log_text(), 10.0, in_log, [trio.main])
 
 
 @pytest.mark.parametrize("command", TYPO_COMMANDS)

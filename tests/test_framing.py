@@ -11,7 +11,14 @@ from hypothesis import strategies as st
 
 from klippy_extras.router.errors import BadMessage
 from klippy_extras.router.framing import ETX, FrameReader, decode, encode
-from klippy_extras.router.plain import MAX_DEPTH, MAX_LOGGED, plain, plain_text, printable
+from klippy_extras.router.plain import (
+    MAX_DEPTH,
+    MAX_LOGGED,
+    counted,
+    plain,
+    plain_text,
+    printable,
+)
 
 LIMIT = 64
 
@@ -131,6 +138,11 @@ def test_plain_text_has_no_surrogates_and_keeps_the_rest(text: str):
         assert "\ufffd" in clean or len(clean) < len(text)  # a pair became one character
     else:
         assert clean == text
+
+
+def test_numbers_have_their_nouns():
+    said = [counted(number, "peer") for number in (0, 1, 2, 1.0, 0.5, 1234567)]
+    assert said == ["0 peers", "1 peer", "2 peers", "1 peer", "0.5 peers", "1234567 peers"]
 
 
 @given(st.text(st.characters(codec=None, categories=None), max_size=400))

@@ -237,7 +237,7 @@ def test_a_silent_peer_is_asked_at_half_the_timeout_and_gone_at_the_whole():
     assert pair.requests() == []
     assert pair.session.tick(pair.now + TIMEOUT / 2) == pair.now + TIMEOUT
     assert [r["method"] for r in pair.requests()] == ["info"]
-    with pytest.raises(TimedOut, match="4.0 seconds"):
+    with pytest.raises(TimedOut, match="within 4 seconds"):
         pair.session.tick(pair.now + TIMEOUT)
 
 

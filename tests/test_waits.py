@@ -354,7 +354,7 @@ def test_objects_wait_names_the_value_it_has_when_it_times_out(main, led):
     wait = "ROUTER_OBJECTS_WAIT TARGET=led OBJECT='gcode_macro STATE' FIELD=x"
     with pytest.raises(ApiError) as raised:
         main.script(f"{wait} EQUALS=8 TIMEOUT=1")
-    assert str(raised.value) == "led: gcode_macro STATE.x is still '7' after 1 seconds"
+    assert str(raised.value) == "led: gcode_macro STATE.x is still '7' after 1 second"
     assert last_error(main) == str(raised.value).strip()
     for condition in ("", "MINIMUM=warm"):
         with pytest.raises(ApiError, match="write EQUALS= or NOT_EQUALS="):

@@ -246,8 +246,8 @@ class Commands:
                 done(None, e)
 
         def dropped() -> None:
-            self._host.respond_error(
-                "Router: not done, the printer shut down before: %s" % (gcmd.get_commandline(),)
+            self._host.report(
+                "not done, the printer shut down before: %s" % (gcmd.get_commandline(),)
             )
 
         self._motion.in_step(act, dropped)

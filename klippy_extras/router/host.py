@@ -328,6 +328,11 @@ class Host:
         logging.warning("router: %s", text)
         self.gcode.respond_raw("!! %s" % (text,))
 
+    def report(self, text: str) -> None:
+        """respond_error() for what no command of the user has caused: it says who speaks."""
+        logging.warning("router: %s", text)
+        self.gcode.respond_raw("!! Router: %s" % (text,))
+
     def register_remote_method(
         self, method: str, receive: Callable[[Dict[str, Any]], None]
     ) -> None:

@@ -6,7 +6,7 @@
 import logging
 from typing import Callable
 
-from .plain import printable
+from .plain import counted, printable
 
 # Lines at once (a printer comes and goes with several), and after them one a second
 BURST = 6
@@ -31,6 +31,6 @@ class PeerLog:
         self._allowed -= 1.0
         left_out = ""
         if self._left_out:
-            left_out = " (%d lines left out)" % (self._left_out,)
+            left_out = " (%s left out)" % (counted(self._left_out, "line"),)
             self._left_out = 0
         logging.info("router: %s%s", printable("%s %s" % (self._name, text)), left_out)

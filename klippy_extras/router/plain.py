@@ -24,6 +24,11 @@ def printable(text: object) -> str:
     return line if len(line) <= MAX_LOGGED else line[: MAX_LOGGED - 3] + "..."
 
 
+def counted(number: float, noun: str) -> str:
+    """'1 peer', '2 peers', '0.5 seconds'."""
+    return "%.12g %s%s" % (number, noun, "" if number == 1 else "s")
+
+
 def plain_text(text: str) -> str:
     """The text with every lone surrogate replaced by U+FFFD, so that any encoder can take it."""
     if text.isascii():

@@ -8,6 +8,7 @@ from collections import deque
 from typing import Any, Callable, Deque, Dict, FrozenSet, List, Mapping, Optional, Tuple
 
 from .errors import Busy, NotReady, RouterError
+from .plain import counted
 
 # Scripts waiting for one printer; a new one beyond it fails with Busy
 MAX_QUEUE = 256
@@ -100,7 +101,7 @@ class Printer(ABC):
         """How it is, in a few words each."""
         words = ["ready" if self.ready else str(self.not_ready())[len(self.name + " is ") :]]
         if self._queue:
-            words.append("%d scripts waiting" % (len(self._queue),))
+            words.append(counted(len(self._queue), "script") + " waiting")
         return words
 
     # -- scripts

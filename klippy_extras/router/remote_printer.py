@@ -10,7 +10,7 @@ from .errors import BadMessage, Busy, LinkLost, PeerError, RouterError, TimedOut
 from .host import PARSER_PROBE, Host, guarded, parser_is_old
 from .link import Link, SocketFile
 from .peer_log import PeerLog
-from .plain import plain_text, printable
+from .plain import counted, plain_text, printable
 from .printer import Console, Done, Failure, Objects, Printer
 from .session import (
     Answer,
@@ -105,7 +105,7 @@ class RemotePrinter(Printer):
         if self.latency is not None:
             words.append("round trip %.1f ms" % (self.latency * 1000.0,))
         if self.reconnects:
-            words.append("%d reconnects" % (self.reconnects,))
+            words.append(counted(self.reconnects, "reconnect"))
         return words
 
     def call_endpoint(self, endpoint: str, params: Dict[str, Any], done: Done) -> None:

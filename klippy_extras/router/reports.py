@@ -14,7 +14,7 @@ ERROR_MACRO = "ROUTER_ON_ERROR"
 
 
 class Reports:
-    """console: prints one error line on this printer's own console."""
+    """console: prints one error line of the router on this printer's own console."""
 
     def __init__(self, console: Callable[[str], None]) -> None:
         self._console = console
@@ -42,7 +42,7 @@ class Reports:
             params = {"METHOD": method, "TARGET": target, "MESSAGE": message}
             script = command(ERROR_MACRO, params, caller.old_parser)
         elif caller.is_local:
-            self._console("Router: %s" % (message,))
+            self._console(message)
             return
         elif "RESPOND" in caller.commands:
             params = {"TYPE": "command", "MSG": "Router: %s" % (message,)}

@@ -17,6 +17,7 @@ from .methods import Methods
 from .mirror import Mirror
 from .motion import Motion
 from .notices import Notices
+from .plain import counted
 from .printer import Objects, Printer
 from .remote_methods import RemoteMethods
 from .remote_printer import RemotePrinter
@@ -61,7 +62,7 @@ class Router:
         names = ", ".join(peer.name for peer in settings.peers)
         logging.info("router: version %s, peers: %s", VERSION, names or "none")
         self._local = LocalPrinter(host, settings.name, settings.status_interval)
-        self._reports = Reports(host.respond_error)
+        self._reports = Reports(host.report)
         self._subscriptions = Subscriptions(self._callback_failed)
         self._events = Events(self._handler_failed, host.reactor.monotonic)
         self._waits = Waits(host, self._subscriptions, self._events)
@@ -243,13 +244,13 @@ class Router:
 
     def _status_lines(self) -> List[str]:
         lines = [
-            "Router '%s', version %s: peers: %d, subscriptions: %d, event handlers: %d"
+            "Router '%s', version %s: %s, %s, %s"
             % (
                 self._local.name,
                 VERSION,
-                len(self._peers),
-                self._subscriptions.count,
-                self._events.count,
+                counted(len(self._peers), "peer"),
+                counted(self._subscriptions.count, "subscription"),
+                counted(self._events.count, "event handler"),
             )
         ]
         for printer in self._printers.values():

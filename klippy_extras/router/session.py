@@ -22,6 +22,7 @@ from typing import Any, Dict, FrozenSet, List, NamedTuple, Optional, Sequence, U
 
 from .errors import BadMessage, PeerError, RouterError, TimedOut
 from .framing import FrameReader, decode, encode, encode_script
+from .plain import counted
 from .version import VERSION
 
 CLOSED, IDENTIFYING, CONNECTED, PREPARING, READY = range(5)
@@ -209,7 +210,7 @@ class Session:
         if now < gone_at:
             return gone_at
         if now < gone_at + half:
-            raise TimedOut("did not answer within %.1f seconds" % (self._timeout,))
+            raise TimedOut("did not answer within %s" % (counted(self._timeout, "second"),))
         # So late we can only be when we stood still, and perhaps the peer with us: once more
         self._ping(now)
         return now + half

@@ -14,7 +14,7 @@ from .errors import LinkLost, PeerError, RouterError, TimedOut
 from .events import Context, Events
 from .gcode_params import parameter_text
 from .host import Host
-from .plain import printable
+from .plain import counted, printable
 from .printer import Console, Failure, Printer, PrinterListener, Status
 from .subscriptions import Subscriptions
 
@@ -217,7 +217,7 @@ class Waits(PrinterListener):
                 self._events.prune()
                 self._subscriptions.prune()
         if answer is None:
-            raise TimedOut("%s after %g seconds" % (what(), timeout))
+            raise TimedOut("%s after %s" % (what(), counted(timeout, "second")))
         result, error = answer
         if error is not None:
             raise error
