@@ -337,10 +337,18 @@ def examples():
     """{heading: [(language, printer, text), ...]} of the chapters that have marked code blocks."""
     found = {}
     for part in re.split(r"(?m)^(?=##+ )", README):
-        blocks = re.findall(r"^```(ini|gcode) (main|led)\n(.*?)^```$", part, TEXT)
+        blocks = re.findall(r"^```(ini|gcode|console) (main|led)\n(.*?)^```$", part, TEXT)
         if blocks:
             found[part.split("\n", 1)[0]] = blocks
     return found
+
+
+def samples_of_consoles():
+    """(heading, number of its blocks up to the sample) of each block that shows a console."""
+    for heading, blocks in examples().items():
+        for number, (language, _printer, _text) in enumerate(blocks, 1):
+            if language == "console":
+                yield heading, number
 
 
 def config_of(printer, blocks):
@@ -355,9 +363,8 @@ def test_the_expected_lines_are_of_chapters_that_exist():
     assert set(SAYS) <= set(examples())
 
 
-@pytest.mark.parametrize("heading", examples())
-def test_examples_work(lab, heading):
-    blocks = examples()[heading]
+def run_examples(lab, blocks):
+    """Start main and led with the config of these blocks, and run their G-code."""
     main_config = config_of("main", blocks) + f"\n[router]\n[router led]\nsock: {lab.sock('led')}\n"
     main = lab.printer("kalico", "main", config.printing(main_config, "fake"), mcu="fake")
     lab.printer("kalico", "led", config.heating(config_of("led", blocks)), mcu="fake")
@@ -375,6 +382,11 @@ def test_examples_work(lab, heading):
                     pass
         for script in running:
             script.result(30.0)
+
+
+@pytest.mark.parametrize("heading", examples())
+def test_examples_work(lab, heading):
+    run_examples(lab, examples()[heading])
     for printer, text in SAYS.get(heading, {}).items():
         lab.printers[printer].wait_line(text)
     wrong = [
@@ -384,3 +396,14 @@ def test_examples_work(lab, heading):
         if line.startswith("!!") or "Unknown command" in line or "Router:" in line
     ]
     assert not wrong
+
+
+@pytest.mark.parametrize(("heading", "number"), samples_of_consoles())
+def test_a_console_shows_what_the_sample_shows(lab, heading, number):
+    blocks = examples()[heading][:number]
+    run_examples(lab, blocks)
+    _language, printer, text = blocks[-1]
+    # Times and versions differ
+    sample = re.sub(r"\d+(\\\.\d+)+", r"\\d+(\\.\\d+)+", re.escape(text))
+    console = "\n".join(lab.printers[printer].console) + "\n"
+    assert re.search("^" + sample, console, LINES), console
