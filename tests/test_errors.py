@@ -7,6 +7,7 @@ import pytest
 from tests.lab import config
 from tests.lab.api import ApiError
 from tests.lab.lab import Lab
+from tests.lab.waiting import wait_until
 from tests.macros import (
     add_config,
     recorder,

@@ -68,7 +68,7 @@ def test_it_is_in_the_log_the_status_and_the_table(printers):
     mark = main.mark()
     main.script("ROUTER_STATUS")
     first = main.wait_line("Router 'main'", start=mark)
-    assert re.match(rf"// Router 'main', version {re.escape(VERSION)}: peers: 2,", first)
+    assert re.match(rf"// Router 'main', version {re.escape(VERSION)}: 2 peers, ", first)
 
 
 def test_klippy_logs_it_as_that_of_its_client(printers):
