@@ -136,11 +136,9 @@ def test_a_subscription_that_is_replaced_before_its_first_snapshot_is_answered(s
                 "response_template": {"method": "told"},
             }
             numbers = [api.request("router/objects/subscribe", params) for _ in range(5)]
-            for number in numbers[:-1]:
-                with pytest.raises(ApiError, match="replaced"):
-                    api.answer(number, timeout=4.0)
             led.thaw()
-            assert "toolhead" in api.answer(numbers[-1], timeout=10.0)["status"]
+            for number in numbers:
+                assert "toolhead" in api.answer(number, timeout=10.0)["status"]
     finally:
         led.thaw()
 

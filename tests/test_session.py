@@ -98,7 +98,8 @@ def test_a_ready_peer_is_identified_prepared_and_ready():
     events = pair.answer(info)
     assert [type(e) for e in events] == [Identified, StateSaid]
     assert pair.session.phase == PREPARING
-    requests = pair.requests()
+    output, *requests = pair.requests()
+    assert output["method"] == "gcode/subscribe_output"
     assert [r["method"] for r in requests] == [
         "register_remote_method",
         "register_remote_method",
@@ -147,11 +148,11 @@ def test_a_peer_that_becomes_ready_is_subscribed_again_before_it_counts():
 def test_a_subscription_that_was_on_its_way_when_the_peer_got_ready_does_not_count():
     pair = Pair("startup")
     early = [pair.answer(r) and r for r in pair.requests()] and pair.requests()
-    assert [r["method"] for r in early] == ["objects/subscribe"]
+    assert [r["method"] for r in early] == ["gcode/subscribe_output", "objects/subscribe"]
     pair.state = "ready"
     pair.say(update(webhooks={"state": "ready", "state_message": ""}))
     pair.requests()
-    events = pair.answer(early[0])
+    events = pair.answer(early[1])
     assert Ready not in [type(e) for e in events]
     (again,) = pair.requests()
     assert again["method"] == "objects/subscribe"
@@ -219,15 +220,26 @@ def test_calls_and_console_lines_come_out():
     assert pair.say(call, line) == [Called(METHODS[0], {"target": "led"}), Output("// hello")]
 
 
-def test_whether_the_console_was_asked_for_is_known_until_the_connection_ends():
+def test_a_script_is_answered_twice_when_it_begins_and_when_it_has_finished():
     pair = Pair()
     pair.settle()
-    assert not pair.session.hears_output
-    pair.session.hear_output()
-    assert pair.session.hears_output
-    assert [r["method"] for r in pair.requests()] == ["gcode/subscribe_output"]
-    pair.session.closed()
-    assert not pair.session.hears_output
+    pair.session.run_script("M117 hello", "begun", "finished")
+    opening, script = pair.requests()
+    assert opening["params"]["script"] == ""
+    assert script["params"]["script"] == "M117 hello"
+    line = {"method": "router/gcode/output", "params": {"response": "// hello"}}
+    answers = [{"id": request["id"], "result": {}} for request in (opening, script)]
+    events = pair.say(line, answers[0], line, answers[1], *answers)
+    output = Output("// hello")
+    assert events == [output, Answer("begun", {}, None), output, Answer("finished", {}, None)]
+
+
+def test_scripts_are_unanswered_when_the_connection_ends_but_are_not_counted_as_requests():
+    pair = Pair()
+    pair.settle()
+    pair.session.run_script("M117", "begun", "finished")
+    assert pair.session.pending == 0
+    assert pair.session.closed() == ["begun", "finished"]
 
 
 def test_a_silent_peer_is_asked_at_half_the_timeout_and_gone_at_the_whole():

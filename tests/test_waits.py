@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from klippy_extras.router.waits import condition_of
+from klippy_extras.router.status_waits import condition_of
 from tests.lab import config
 from tests.lab.api import ApiError
 from tests.lab.lab import Lab
@@ -195,6 +195,12 @@ def test_warn_goes_on_and_says_it(main, led):
         ("TARGET=led SCRIPT=X WAIT=1 ON_ERROR=ignore", "write raise, pause or warn"),
         ("TARGET=led SCRIPT=X WAIT=1 SYNC=1", "SYNC=1"),
         ("TARGET=led SCRIPT=X WAIT=1 TIMEOUT=0", "TIMEOUT"),
+        ("TARGET=led SCRIPT=X WAIT=1 TIMEOUT=nan", "Error on 'ROUTER_GCODE_SCRIPT"),
+        ("TARGET=led SCRIPT=X WAIT_EVENT=fed TIMEOUT=inf", "Error on 'ROUTER_GCODE_SCRIPT"),
+        ("TARGET=led SCRIPT=X WAIT_EVENT=''", "Missing parameter EVENT"),
+        (f"TARGET=led SCRIPT=X WAIT_EVENT={'x' * 101}", "EVENT is too long: 100 characters"),
+        (f"TARGET=led SCRIPT={'X' * 17000} WAIT=1", "more than 16384"),
+        (f"TARGET=led SCRIPT={'X' * 17000}", "more than 16384"),
     ],
 )
 def test_what_cannot_be_waited_for_is_an_error_at_once(main, command, message):
@@ -208,16 +214,35 @@ def test_a_script_that_timed_out_in_the_queue_is_not_sent_later(main, led):
     main.script("ROUTER_GCODE_SCRIPT TARGET=led SCRIPT='SLOW MS=1500'")
     with pytest.raises(ApiError) as raised:
         main.script("ROUTER_GCODE_SCRIPT TARGET=led SCRIPT='M118 too late' WAIT=1 TIMEOUT=0.2")
-    assert str(raised.value) == "led: the script has not finished after 0.2 seconds"
+    assert str(raised.value) == (
+        "led: the script has not begun after 0.2 seconds, and will not be sent"
+    )
     assert last_error(main) == str(raised.value).strip()
     main.script("ROUTER_GCODE_SCRIPT TARGET=led SCRIPT='M118 marker' WAIT=1")
     led.wait_line("marker", start=mark)
     assert echoes(led, mark) == ["slow begin", "slow end", "marker"]
 
 
+def test_a_script_that_timed_out_behind_others_on_the_peer_runs_later_and_the_error_says_so(
+    main, led
+):
+    mark = led.mark()
+    with led.api() as others:
+        number = others.request("gcode/script", {"script": "SLOW MS=1500"})
+        led.wait_line("slow begin", start=mark)
+        with pytest.raises(ApiError) as raised:
+            main.script("ROUTER_GCODE_SCRIPT TARGET=led SCRIPT='M118 late' WAIT=1 TIMEOUT=0.2")
+        assert str(raised.value) == (
+            "led: the script has not begun after 0.2 seconds. It still runs there when its turn"
+            " comes: Klipper cannot take it back"
+        )
+        others.answer(number, timeout=10.0)
+    led.wait_line("late", start=mark)
+
+
 def test_a_script_that_timed_out_on_the_peer_goes_on_there(main, led):
     mark, told = led.mark(), main.mark()
-    with pytest.raises(ApiError, match="led: the script has not finished after 0.2 seconds"):
+    with pytest.raises(ApiError, match="has not finished after 0.2 seconds. It goes on there"):
         main.script("ROUTER_GCODE_SCRIPT TARGET=led SCRIPT='SLOW MS=800' WAIT=1 TIMEOUT=0.2")
     main.script("ROUTER_GCODE_SCRIPT TARGET=led SCRIPT='M118 marker' WAIT=1")
     led.wait_line("marker", start=mark)
@@ -230,10 +255,14 @@ def test_the_host_itself_runs_it_in_place(main):
     main.script("ROUTER_GCODE_SCRIPT TARGET=main SCRIPT='M118 inside' WAIT=1\nM118 after")
     main.wait_line("after", start=mark)
     assert echoes(main, mark) == ["inside", "after"]
-    with pytest.raises(ApiError, match="Unable to open file"):
-        main.script(
-            "ROUTER_GCODE_SCRIPT TARGET=main SCRIPT='SDCARD_PRINT_FILE FILENAME=none' WAIT=1"
-        )
+    for script, message in (
+        ("SDCARD_PRINT_FILE FILENAME=none", "main: Unable to open file"),
+        ("NONSENSE", 'main: Unknown command:"NONSENSE"'),
+        ("ROUTER_EVENT_WAIT EVENT=never TIMEOUT=0.3 ON_ERROR=warn", "main: the script took longer"),
+    ):
+        with pytest.raises(ApiError) as raised:
+            main.script(f"ROUTER_GCODE_SCRIPT TARGET=main SCRIPT='{script}' WAIT=1 TIMEOUT=0.2")
+        assert str(raised.value).startswith(message)
 
 
 def test_a_peer_that_calls_back_into_the_waiting_host_does_not_deadlock(main, led):
@@ -277,9 +306,8 @@ def test_wait_event_waits_for_the_event_and_not_for_the_script(main, led):
     waiting = Waiting(main, "ROUTER_GCODE_SCRIPT TARGET=led SCRIPT='M118 sent' WAIT_EVENT=fed")
     # Led's next script begins when the answer of the first one was handled
     main.call("router/gcode/script", {"target": "led", "script": "M118 next"})
-    main.wait_line("led: next", start=waiting.start)
     main.call("router/event/trigger", {"event": "another"})
-    assert echoes(main, waiting.start) == ["waiting", "led: sent", "led: next"]
+    assert echoes(main, waiting.start) == ["waiting", "led: sent"]
     remote_call(led, "router/event/trigger", event="fed")
     waiting.end()
     main.wait_line("over", start=waiting.start)
@@ -349,6 +377,12 @@ def test_objects_wait_holds_until_the_value_is_there(main, led):
     assert main.query({"router": ["subscriptions"]})["router"]["subscriptions"] == 0
 
 
+@pytest.mark.parametrize("event", ["''", "x" * 101])
+def test_event_wait_refuses_what_cannot_be_triggered(main, event):
+    with pytest.raises(ApiError, match="EVENT"):
+        main.script(f"ROUTER_EVENT_WAIT EVENT={event}", timeout=10.0)
+
+
 def test_objects_wait_names_the_value_it_has_when_it_times_out(main, led):
     set_state(led, x=7)
     wait = "ROUTER_OBJECTS_WAIT TARGET=led OBJECT='gcode_macro STATE' FIELD=x"
@@ -356,7 +390,7 @@ def test_objects_wait_names_the_value_it_has_when_it_times_out(main, led):
         main.script(f"{wait} EQUALS=8 TIMEOUT=1")
     assert str(raised.value) == "led: gcode_macro STATE.x is still '7' after 1 second"
     assert last_error(main) == str(raised.value).strip()
-    for condition in ("", "MINIMUM=warm"):
+    for condition in ("", "MINIMUM=warm", "MAXIMUM=nan"):
         with pytest.raises(ApiError, match="write EQUALS= or NOT_EQUALS="):
             main.script(f"{wait} {condition}")
     with pytest.raises(ApiError, match="absent is not connected"):
@@ -371,7 +405,8 @@ def test_objects_wait_names_the_value_it_has_when_it_times_out(main, led):
         ({"EQUALS": "0.5"}, [0.5], [0.05, None]),
         ({"EQUALS": "true"}, [True], [False, None]),
         ({"EQUALS": "False"}, [False], [True, 0.5]),
-        ({"NOT_EQUALS": "5"}, [6, None, "x"], [5, 5.0]),
+        ({"NOT_EQUALS": "5"}, [6, "x", ""], [5, 5.0, None]),
+        ({"EQUALS": ""}, [""], ["x", 0, None]),
         ({"MINIMUM": "5"}, [5, 5.5], [4.9, None, "6", True]),
         ({"MAXIMUM": "-1"}, [-1, -2.5], [0, None, "-2", False]),
         ({"MINIMUM": "1", "MAXIMUM": "2", "NOT_EQUALS": "1.5"}, [1, 2], [1.5, 0.9, 2.1]),

@@ -3,17 +3,21 @@
 # Copyright (C) 2026  Klipper Router contributors
 #
 # This file may be distributed under the terms of the GNU GPLv3 license.
+import math
 from typing import Any, Callable, Collection, List, Mapping
 
 from .contexts import parse_context
 from .errors import NotAllowed, RouterError, UsageError
+from .events import Events
 from .gcode_params import parameter_text
 from .host import Host
-from .methods import Methods, Request
+from .methods import Methods, Request, check_event
 from .motion import Motion
 from .printer import Done, Failure, Printer
 from .reports import Reports
-from .waits import Waits, condition_of
+from .status_waits import CONDITIONS, FreshWait, StatusWait, condition_of
+from .subscriptions import Subscriptions
+from .waits import EventWait, ScriptWait, Wait, Waits
 
 # Parameters of ROUTER_EVENT_TRIGGER that are not context
 _TRIGGER_PARAMS = ("EVENT", "CONTEXT", "RETAIN", "SYNC")
@@ -39,12 +43,15 @@ class Commands:
         methods: Methods,
         reports: Reports,
         waits: Waits,
+        subscriptions: Subscriptions,
+        events: Events,
         motion: Motion,
         printer: Printer,
         status_lines: Callable[[], List[str]],
     ) -> None:
         self._host, self._methods, self._reports = host, methods, reports
-        self._waits, self._motion = waits, motion
+        self._waits, self._subscriptions, self._events = waits, subscriptions, events
+        self._motion = motion
         self._printer = printer
         self._status_lines = status_lines
 
@@ -75,19 +82,13 @@ class Commands:
     cmd_ROUTER_GCODE_SCRIPT_help = "Run G-code on another printer"
 
     def cmd_ROUTER_GCODE_SCRIPT(self, gcmd: Any) -> None:
-        target, script = gcmd.get("TARGET"), gcmd.get("SCRIPT")
-        event = gcmd.get("WAIT_EVENT", "")
-        if gcmd.get_int("WAIT", 0, minval=0, maxval=1) or event:
+        params = {"target": gcmd.get("TARGET"), "script": gcmd.get("SCRIPT")}
+        waits_for_event = gcmd.get("WAIT_EVENT", None) is not None
+        if gcmd.get_int("WAIT", 0, minval=0, maxval=1) or waits_for_event:
             if gcmd.get_int("SYNC", 0, minval=0, maxval=1):
-                raise gcmd.error("SYNC=1 sends later, WAIT=1 waits now: use one of them")
-            self._wait(
-                gcmd,
-                lambda timeout: self._waits.for_script(
-                    self._methods.printer(target), script, timeout, event
-                ),
-            )
+                raise gcmd.error("SYNC=1 and WAIT=1 cannot be combined: use one of them")
+            self._wait_for_script(gcmd, params)
             return
-        params = {"target": target, "script": script}
         self._call_in_step(gcmd, "router/gcode/script", params)
 
     cmd_ROUTER_EVENT_SUBSCRIBE_help = "Run G-code whenever an event is triggered"
@@ -130,8 +131,8 @@ class Commands:
     cmd_ROUTER_EVENT_WAIT_help = "Wait until an event is triggered"
 
     def cmd_ROUTER_EVENT_WAIT(self, gcmd: Any) -> None:
-        event = gcmd.get("EVENT")
-        self._wait(gcmd, lambda timeout: self._waits.for_event(event, timeout))
+        event = self._event(gcmd, "EVENT")
+        self._wait(gcmd, EventWait(self._host, self._events, event))
 
     cmd_ROUTER_OBJECTS_LIST_help = "List the objects of a printer that have a status"
 
@@ -174,9 +175,14 @@ class Commands:
     cmd_ROUTER_OBJECTS_WAIT_help = "Wait until a field of an object of a printer has a value"
 
     def cmd_ROUTER_OBJECTS_WAIT(self, gcmd: Any) -> None:
-        target, name, field = gcmd.get("TARGET"), gcmd.get("OBJECT"), gcmd.get("FIELD")
+        printer = self._printer_of(gcmd)
+        params = gcmd.get_command_parameters()
+        if not any(name in params for name in ("OBJECT", "FIELD", *CONDITIONS)):
+            self._wait(gcmd, FreshWait(self._host, printer))
+            return
+        name, field = gcmd.get("OBJECT"), gcmd.get("FIELD")
         try:
-            condition = condition_of(gcmd.get_command_parameters())
+            condition = condition_of(params)
         except ValueError:
             raise gcmd.error(
                 "Error on '%s': write EQUALS= or NOT_EQUALS= with a value, or MINIMUM= or MAXIMUM="
@@ -184,9 +190,7 @@ class Commands:
             ) from None
         self._wait(
             gcmd,
-            lambda timeout: self._waits.for_status(
-                self._methods.printer(target), name, field, condition, timeout
-            ),
+            StatusWait(self._host, self._subscriptions, printer, name, field, condition),
         )
 
     def proxy(self, name: str, target: str) -> None:
@@ -201,7 +205,43 @@ class Commands:
 
     # -- calling and waiting
 
-    def _wait(self, gcmd: Any, wait: Callable[[float], Any]) -> None:
+    def _wait_for_script(self, gcmd: Any, params: Mapping[str, Any]) -> None:
+        has_event = gcmd.get("WAIT_EVENT", None) is not None
+        event = self._event(gcmd, "WAIT_EVENT") if has_event else ""
+
+        def request(wait: ScriptWait) -> None:
+            self._methods.call(
+                "router/gcode/script",
+                Request(self._printer, params, wait.answered, follow=wait.follow),
+            )
+
+        self._wait(gcmd, ScriptWait(self._host, self._events, event, request))
+
+    @staticmethod
+    def _event(gcmd: Any, parameter: str) -> str:
+        event: str = gcmd.get(parameter)
+        try:
+            check_event(event)
+        except UsageError as e:
+            raise gcmd.error(str(e)) from None
+        return event
+
+    def _printer_of(self, gcmd: Any) -> Printer:
+        try:
+            return self._methods.printer(gcmd.get("TARGET"))
+        except UsageError as e:
+            raise gcmd.error(str(e)) from None
+
+    @staticmethod
+    def _timeout(gcmd: Any) -> float:
+        timeout: float = gcmd.get_float("TIMEOUT", DEFAULT_TIMEOUT, above=0.0)
+        if not math.isfinite(timeout):
+            raise gcmd.error(
+                "Error on '%s': TIMEOUT must be a number of seconds" % (gcmd.get_commandline(),)
+            )
+        return timeout
+
+    def _wait(self, gcmd: Any, wait: Wait) -> None:
         """Wait in place; what a failure means says ON_ERROR.
 
         After it last_error is the error of this wait, or empty.
@@ -209,9 +249,9 @@ class Commands:
         on_error = gcmd.get("ON_ERROR", "raise").lower()
         if on_error not in _ON_ERROR:
             raise gcmd.error("Invalid ON_ERROR '%s': write raise, pause or warn" % (on_error,))
-        timeout = gcmd.get_float("TIMEOUT", DEFAULT_TIMEOUT, above=0.0)
+        timeout = self._timeout(gcmd)
         try:
-            wait(timeout)
+            self._waits.run(wait, timeout)
             self._reports.last_error = ""
         except (UsageError, NotAllowed) as e:
             raise gcmd.error(str(e)) from None

@@ -33,7 +33,9 @@ class Feed:
         """One more: watch what it wants besides. Its first snapshot comes when all is known."""
         self.subscriptions.append(subscription)
         more = self._note(subscription, self.union)
-        if more:
+        # This printer's own are read again in any case: that is cheap, and what is known of them is
+        # up to status_interval old. A peer has sent every change of its latest look.
+        if more or self.target.is_local:
             self._complete = False
             self.union = {**self.union, **more}
             self.target.watch(self.union)

@@ -11,6 +11,10 @@ from .errors import BadMessage
 from .plain import plain
 
 ETX = b"\x03"
+_SCRIPTS = (
+    '{"id":-%d,"method":"gcode/script","params":{"script":""}}\x03'
+    '{"id":%d,"method":"gcode/script","params":{"script":%s}}\x03'
+)
 _encode = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 # NaN and Infinity are no JSON, but Python reads them: null is what a strict reader can take
 # scan_once is what raw_decode() calls
@@ -23,9 +27,8 @@ def encode(message: Dict[str, Any]) -> bytes:
 
 
 def encode_script(number: int, script: str) -> bytes:
-    """encode() of the one request that is made all the time, gcode/script."""
-    text = encode_basestring_ascii(script)
-    text = '{"id":%d,"method":"gcode/script","params":{"script":%s}}\x03' % (number, text)
+    """encode() of a gcode/script, behind an empty one whose number is -number."""
+    text = _SCRIPTS % (number, number, encode_basestring_ascii(script))
     return text.encode("ascii")
 
 

@@ -228,6 +228,9 @@ class Host:
         # 2023-era Klipper cannot take # * ; in a parameter. Its dispatcher shows it by this
         # attribute (klippy/gcode.py before 2024-11-26).
         self.old_parser = hasattr(self.gcode, "extended_r")
+        # Who listens to the console while a script runs; of nested scripts the innermost
+        self._listening: List[Callable[[str], None]] = []
+        self.gcode.register_output_handler(self._handle_output)
 
     @property
     def own_sock(self) -> Optional[str]:
@@ -280,16 +283,26 @@ class Host:
         if sdcard is not None and sdcard.is_active() and not sdcard.must_pause_work:
             raise RouterError("PAUSE did not pause the print: run CLEAR_PAUSE before a print")
 
-    def run_script_here(self, script: str) -> None:
+    def run_script_here(self, script: str, printed: Optional[Callable[[str], None]] = None) -> None:
         """Run G-code for a caller that holds gcode_mutex; may pause. Raises RouterError.
 
-        Not gcode.run_script: Kalico's skips the mutex when the text contains INTERRUPT.
+        printed: gets what it prints on the console. Not gcode.run_script: Kalico's skips the mutex
+        when the text contains INTERRUPT.
         """
+        if printed is not None:
+            self._listening.append(printed)
         try:
             self.gcode.run_script_from_command(script)
         except Exception as e:
             # Other than command errors Klippy has logged, and shut the printer down for
             raise RouterError(printable(e)) from e
+        finally:
+            if printed is not None:
+                self._listening.remove(printed)
+
+    def _handle_output(self, text: str) -> None:
+        if self._listening:
+            guarded(self._listening[-1], text)
 
     def call_endpoint(self, endpoint: str, params: Dict[str, Any]) -> Any:
         """The answer of one of this Klippy's own endpoints; may pause. Raises RouterError."""

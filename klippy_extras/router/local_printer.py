@@ -10,7 +10,8 @@ from typing import Any, Callable, Deque, Dict, List, NamedTuple, Optional
 from .errors import Busy, RouterError, UsageError
 from .host import Host, guarded
 from .peer_log import PeerLog
-from .printer import Done, Job, Objects, Printer, Status
+from .printer import Done, Follower, Job, Objects, Printer, Status
+from .script_output import ScriptOutput
 
 # Scripts, and calls of endpoints, run for this long in one go (seconds), then everything else has
 # its turn for at least the second time: a long queue of short ones may not hold the reactor up
@@ -81,12 +82,24 @@ class LocalPrinter(Printer):
 
     # -- scripts
 
+    def submit(
+        self, render: Callable[[], str], done: Done, follower: Optional[Follower] = None
+    ) -> None:
+        if follower is None:
+            super().submit(render, done)
+            return
+        # The macro that waits holds the G-code mutex: in the queue its script would wait for it
+        follower.sent()
+        follower.began()
+        self._run(Job(render, done))
+        follower.ended()
+
     def submit_status(self, render: Callable[[], str], done: Done) -> None:
         # All that is due runs together, and no more often than this: a print from virtual_sdcard
         # steps back each time that somebody else holds the G-code mutex
         if not self.ready:
             raise self.not_ready()
-        self._status_jobs.append((render, done))
+        self._status_jobs.append(Job(render, done))
         if self._status_timer is None:
             when = max(self._host.reactor.monotonic(), self._status_at + self._status_interval)
             self._status_timer = self._host.timers.at(when, self._flush_status)
@@ -129,18 +142,22 @@ class LocalPrinter(Printer):
         return reactor.NEVER
 
     def _run(self, job: Job) -> None:
-        render, done = job
+        output = ScriptOutput(None)  # it stands on our own console already
         error: Optional[RouterError] = None
         try:
-            script = render()
+            script = job.render()
             if script:
-                self._host.run_script_here(script)
+                self._host.run_script_here(script, output.add)
+            if not self.ready:
+                error = self.not_ready()
+            elif output.unknown:
+                error = RouterError("%s: %s" % (self.name, output.unknown))
         except RouterError as e:
             error = self._named(e)
         except Exception as e:
             logging.exception("router: internal error (please report it)")
             error = RouterError("internal error of the router: %s" % (e,))
-        guarded(done, None if error else {}, error)
+        guarded(job.done, None if error else {}, error)
 
     def _named(self, error: RouterError) -> RouterError:
         """The error as that of a peer would be told."""

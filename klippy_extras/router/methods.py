@@ -18,7 +18,7 @@ from .gcode_params import (
     parse_objects,
     status_params,
 )
-from .printer import Done, Objects, Printer, is_stream
+from .printer import Done, Follower, Objects, Printer, is_stream
 from .subscribers import Client as StatusClient
 from .subscriptions import Subscriptions
 
@@ -34,12 +34,16 @@ class Client(StatusClient, EventClient, Protocol):
 
 
 class Request(NamedTuple):
-    """One call of a method. done is called exactly once, unless call() raises."""
+    """One call of a method. done is called exactly once, unless call() raises.
+
+    follow: makes the follower of the script on a printer, for a macro that waits for it.
+    """
 
     caller: Printer
     params: Mapping[str, Any]
     done: Done
     client: Optional[Client] = None
+    follow: Optional[Callable[[Printer], Follower]] = None
 
 
 class Method(NamedTuple):
@@ -103,12 +107,13 @@ class Methods:
         if len(script) > MAX_LENGTH:
             for line in script.split("\n"):
                 bounded(line)
-        target.run_script(script, request.done)
+        follower = None if request.follow is None else request.follow(target)
+        target.run_script(script, request.done, follower)
 
     def _event_subscribe(self, request: Request) -> None:
         caller, params = request.caller, request.params
         event = _text(params, "event")
-        _check_event(event)
+        check_event(event)
         if request.client is not None:
             self._events.subscribe_client(event, request.client, retained=True)
         else:
@@ -139,7 +144,7 @@ class Methods:
     def _event_trigger(self, request: Request) -> None:
         params = request.params
         event = _text(params, "event")
-        _check_event(event)
+        check_event(event)
         if event.endswith("*"):
             raise UsageError("Cannot trigger '%s': * is for subscriptions" % (event,))
         context = context_of(params.get("context"), params.get("values"))
@@ -251,7 +256,10 @@ def _check_macro(name: str) -> None:
         raise UsageError("Invalid CALLBACK '%s': write the name of a macro" % (name,))
 
 
-def _check_event(event: str) -> None:
+def check_event(event: str) -> None:
+    """Raises UsageError for what cannot be the name of an event, or too long a one."""
+    if not event:
+        raise UsageError("Missing parameter EVENT")
     if len(event) > MAX_EVENT_NAME:
         raise UsageError("EVENT is too long: %d characters at most" % (MAX_EVENT_NAME,))
 

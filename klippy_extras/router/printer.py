@@ -5,7 +5,7 @@
 # This file may be distributed under the terms of the GNU GPLv3 license.
 from abc import ABC, abstractmethod
 from collections import deque
-from typing import Any, Callable, Deque, Dict, FrozenSet, List, Mapping, Optional, Tuple
+from typing import Any, Callable, Deque, Dict, FrozenSet, List, Mapping, NamedTuple, Optional
 
 from .errors import Busy, NotReady, RouterError
 from .plain import counted
@@ -17,8 +17,6 @@ MAX_QUEUE = 256
 Failure = Optional[RouterError]
 # How a request ends, exactly once: (result, None) or (None, error)
 Done = Callable[[Any, Failure], None]
-# A script in a printer's queue, rendered when its turn comes so that it says the latest
-Job = Tuple[Callable[[], str], Done]
 # Klipper's own form: {object: None for all its fields, or a list of fields}
 Objects = Dict[str, Optional[List[str]]]
 Status = Dict[str, Dict[str, Any]]
@@ -38,11 +36,33 @@ def is_stream(endpoint: str, params: Mapping[str, Any]) -> bool:
     return endpoint in _STREAMS or is_dump or "response_template" in params
 
 
-class Console:
-    """Who is told what a printer prints on its console; does nothing here."""
+class Follower:
+    """Follows one script on one printer, for a macro that waits for it; does nothing here."""
 
-    def output(self, text: str) -> None:
-        """A message, as it stands there (// ..., !! ..., echo: ...)."""
+    @property
+    def given_up(self) -> bool:
+        """Whether nobody waits for it any more: if it was not sent yet, it must not be."""
+        return False
+
+    def sent(self) -> None:
+        """It has left the queue."""
+
+    def began(self) -> None:
+        """The printer runs it: it had to wait for other G-code of that printer until now."""
+
+    def printed(self, line: str) -> None:
+        """The script has printed this line."""
+
+    def ended(self) -> None:
+        """It is over, whether it has failed or not."""
+
+
+class Job(NamedTuple):
+    """A script in a printer's queue, rendered when its turn comes so that it has the latest."""
+
+    render: Callable[[], str]
+    done: Done
+    follower: Optional[Follower] = None
 
 
 class PrinterListener:
@@ -84,7 +104,6 @@ class Printer(ABC):
         self.include_version: Optional[str] = None  # of its router_api.cfg; None without one
         self.last_error = ""
         self.loss_reason = ""  # why it was disconnected: disconnected, timeout
-        self.consoles: List[Console] = []
         self._queue: Deque[Job] = deque()
 
     @property
@@ -106,9 +125,12 @@ class Printer(ABC):
 
     # -- scripts
 
-    def submit(self, render: Callable[[], str], done: Done) -> None:
+    def submit(
+        self, render: Callable[[], str], done: Done, follower: Optional[Follower] = None
+    ) -> None:
         """Run a script after those that wait already. done({}, None) when it has finished.
 
+        An unknown command in it is an error, though Klipper goes on after it and reports success.
         Raises NotReady or Busy, and then done is not called. A script that renders to "" is left
         out; one whose rendering raises a RouterError ends with it.
         """
@@ -116,18 +138,18 @@ class Printer(ABC):
             raise self.not_ready()
         if len(self._queue) >= MAX_QUEUE:
             raise Busy("%s is busy: %d scripts are waiting for it" % (self.name, MAX_QUEUE))
-        self._queue.append((render, done))
+        self._queue.append(Job(render, done, follower))
         self._pump()
 
-    def run_script(self, script: str, done: Done) -> None:
+    def run_script(self, script: str, done: Done, follower: Optional[Follower] = None) -> None:
         """submit() for a script whose text is known."""
-        self.submit(lambda: script, done)
+        self.submit(lambda: script, done, follower)
 
     def submit_first(self, render: Callable[[], str], done: Done) -> None:
         """submit() for what may not wait for others, and makes no difference to them."""
         if not self.ready:
             raise self.not_ready()
-        self._queue.appendleft((render, done))
+        self._queue.appendleft(Job(render, done))
         self._pump()
 
     def submit_status(self, render: Callable[[], str], done: Done) -> None:
@@ -136,12 +158,8 @@ class Printer(ABC):
         """
         if not self.ready:
             raise self.not_ready()
-        self._queue.append((render, done))
+        self._queue.append(Job(render, done))
         self._pump()
-
-    def hear(self, console: Console) -> None:
-        """Tell what this printer prints from now on, until it is removed from consoles."""
-        self.consoles.append(console)
 
     def not_ready(self) -> NotReady:
         """Why it cannot be used now, in one sentence."""
@@ -163,8 +181,8 @@ class Printer(ABC):
         jobs = list(self._queue)
         self._queue.clear()
         why = self.not_ready()
-        for _render, done in jobs:
-            done(None, why)
+        for job in jobs:
+            job.done(None, why)
 
     @abstractmethod
     def _pump(self) -> None:

@@ -11,7 +11,8 @@ from .host import PARSER_PROBE, Host, guarded, parser_is_old
 from .link import Link, SocketFile
 from .peer_log import PeerLog
 from .plain import counted, plain_text, printable
-from .printer import Console, Done, Failure, Objects, Printer
+from .printer import Done, Failure, Job, Objects, Printer
+from .script_output import ScriptOutput
 from .session import (
     Answer,
     Called,
@@ -24,11 +25,11 @@ from .session import (
 )
 from .version import INCLUDE_PROBE, include_version
 
-# A waiting gcode/script costs the peer a greenlet, and about 97 of them end a Kalico or a 2023
-# Klippy (RecursionError). Its G-code mutex runs one at a time anyway.
-MAX_IN_FLIGHT = 1
-# Other requests that a peer has not answered: each may cost it a greenlet, too
+# Requests, other than scripts, that a peer has not answered. Each may cost it a waiting greenlet,
+# and about 97 of them end a Kalico or a 2023 Klippy (RecursionError).
 MAX_REQUESTS = 32
+# Seconds within which a peer that said on its console that it shuts down also has that state
+SHUTDOWN_DELAY = 1.0
 # Messages of one peer are handled for this long in one callback (seconds), then others have their
 # turn for so many times as long as it took: a peer that floods us gets a fifth of our time
 MAX_CALLBACK_TIME = 0.00025
@@ -37,6 +38,39 @@ CATCH_UP_PAUSE = 4.0
 MAX_STATE_MESSAGE = 2000
 
 Receiver = Callable[[Printer, str, Dict[str, Any]], None]
+
+
+class _RunningScript:
+    """The script that a peer runs for us. One at a time: each that waits there costs a greenlet."""
+
+    def __init__(self, printer: "RemotePrinter", job: Job) -> None:
+        self.job, self.output = job, ScriptOutput(job.follower)
+        self._printer = printer
+        self._has_begun = False
+
+    def sent(self) -> None:
+        if self.job.follower is not None:
+            self.job.follower.sent()
+
+    def began(self, _result: Any, error: Failure) -> None:
+        if error is None:
+            self._has_begun = True
+            if self.job.follower is not None:
+                self.job.follower.began()
+
+    def printed(self, text: str) -> None:
+        """The peer has printed something, our script or another one before it."""
+        if self._has_begun:
+            self.output.add(text)
+
+    def answered(self, _result: Any, error: Failure) -> None:
+        if error is None and self.output.has_shut_down:
+            # A script that shuts Klippy down may be a success for Klippy
+            self._printer.expect_shutdown(self)
+            return
+        if error is None and self.output.unknown:
+            error = PeerError("%s: %s" % (self._printer.name, self.output.unknown))
+        self._printer.end_script(self, error)
 
 
 class RemotePrinter(Printer):
@@ -67,7 +101,7 @@ class RemotePrinter(Printer):
         self._socket_file: Optional[SocketFile] = None
         self._klippy_session: Any = None
         self._was_connected = False
-        self._in_flight = 0
+        self._running: Optional[_RunningScript] = None
         self._frames: Deque[bytes] = deque()
         self._watchdog: Optional[List[Any]] = None
         self._catch_up: Optional[List[Any]] = None  # the rest of what was read is due then
@@ -117,12 +151,6 @@ class RemotePrinter(Printer):
     def query_objects(self, objects: Objects, done: Done) -> None:
         self._request("objects/query", {"objects": objects}, self._checked(done, _is_status))
 
-    def hear(self, console: Console) -> None:
-        super().hear(console)
-        if not self._session.hears_output and self.connected:
-            self._session.hear_output()
-            self._flush()
-
     def emergency_stop(self) -> None:
         """Stop the peer at once; whoever calls this does not wait for an answer."""
         if self.connected:
@@ -133,34 +161,44 @@ class RemotePrinter(Printer):
         self._flush()
 
     def _pump(self) -> None:
-        while self._queue and self._in_flight < MAX_IN_FLIGHT:
-            render, done = self._queue.popleft()
+        while self._queue and self._running is None:
+            job = self._queue.popleft()
             try:
-                script = render()
+                script = "" if job.follower is not None and job.follower.given_up else job.render()
             except RouterError as e:
-                done(None, e)
+                job.done(None, e)
                 continue
             if not script:
-                done({}, None)
+                job.done({}, None)
                 continue
-            self._in_flight += 1
-            self._session.run_script(script, self._finisher(done))
+            running = self._running = _RunningScript(self, job)
+            self._session.run_script(script, running.began, running.answered)
+            running.sent()
             self._flush()
 
-    def _finisher(self, done: Done) -> Done:
-        def finish(_result: Any, error: Failure) -> None:
-            self._in_flight -= 1
-            try:
-                done(None if error else {}, error)
-            finally:
-                self._pump()
+    def end_script(self, script: _RunningScript, error: Failure) -> None:
+        """The script is over, and the next has its turn. Harmless when it was over already."""
+        if script is not self._running:
+            return
+        self._running = None
+        try:
+            script.output.end(error)
+            script.job.done(None if error else {}, error)
+        finally:
+            self._pump()
 
-        return finish
+    def expect_shutdown(self, script: _RunningScript) -> None:
+        """The peer has said that it shuts down; its state follows soon, and is the error then."""
+        if self.ready:
+            when = self._host.reactor.monotonic() + SHUTDOWN_DELAY
+            self._host.timers.at(when, lambda eventtime: self.end_script(script, None))
+        else:
+            self.end_script(script, self.not_ready())
 
     def _request(self, method: str, params: Dict[str, Any], done: Done) -> None:
         """Ask an endpoint of the peer. Raises NotReady when it is not connected, and Busy."""
         self.check_connected()
-        if self._session.pending - self._in_flight >= MAX_REQUESTS:
+        if self._session.pending >= MAX_REQUESTS:
             raise Busy("%s is busy: %d requests are not answered" % (self.name, MAX_REQUESTS))
         self._ask(method, params, done)
 
@@ -253,8 +291,8 @@ class RemotePrinter(Printer):
         self.status_listener(self, event.eventtime, event.status, event.snapshot)
 
     def _printed(self, event: Output) -> None:
-        for console in list(self.consoles):
-            console.output(event.text)
+        if self._running is not None:
+            self._running.printed(event.text)
 
     def _called(self, event: Called) -> None:
         self.calls += 1
@@ -292,6 +330,8 @@ class RemotePrinter(Printer):
         if state != self.state and self.connected:
             self.log("is %s" % (state,))
         self._set_state(state, message, self.ready and state == self.state)
+        if self._running is not None and state != "ready":
+            guarded(self.end_script, self._running, self.not_ready())
 
     # -- is it alive
 

@@ -127,6 +127,8 @@ class Router:
             methods,
             self._reports,
             self._waits,
+            self._subscriptions,
+            self._events,
             self._motion,
             self._local,
             self._status_lines,

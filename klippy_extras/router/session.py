@@ -124,6 +124,7 @@ class Session:
         """What is to be sent; see take_output()."""
         self._next_id = 0
         self._pending: Dict[int, Any] = {}
+        self._scripts: Dict[int, Any] = {}
         self._own: Dict[int, str] = {}
         self._received_at = now
         self._ping_at: Optional[float] = None
@@ -131,7 +132,6 @@ class Session:
         self._stale = False  # what is subscribed is not what is wanted
         self._commands: Optional[FrozenSet[str]] = None
         self._restored: Optional[Dict[str, Dict[str, Any]]] = None
-        self.hears_output = False
 
     # -- what the owner does
 
@@ -144,7 +144,8 @@ class Session:
 
     def closed(self) -> List[Any]:
         """The connection is gone. Returns the tokens of all unanswered requests, in order."""
-        tokens = [self._pending[i] for i in sorted(self._pending)]
+        unanswered = {**self._scripts, **self._pending}
+        tokens = [unanswered[number] for number in sorted(unanswered)]
         self._reset(0.0)
         self.phase = CLOSED
         self.latency = None
@@ -157,10 +158,16 @@ class Session:
         self._pending[self._next_id] = token
         self.output.append(message)
 
-    def run_script(self, script: str, token: Any) -> None:
-        """request() of gcode/script."""
+    def run_script(self, script: str, began: Any, token: Any) -> None:
+        """request() of gcode/script; Answer(began, ...) comes when the peer begins to run it.
+
+        Klippy runs the G-code of all its clients one script at a time, in the order in which they
+        came (klippy/reactor.py, ReactorMutex). An empty script right before ours is answered when
+        its turn comes: what the console says between the two answers is said by our script.
+        """
         self._next_id += 1
-        self._pending[self._next_id] = token
+        self._scripts[-self._next_id] = began
+        self._scripts[self._next_id] = token
         self.output.append(encode_script(self._next_id, script))
 
     def want(self, objects: Objects) -> None:
@@ -169,15 +176,9 @@ class Session:
         self._stale = True
         self._subscribe()
 
-    def hear_output(self) -> None:
-        """Ask for the peer's console, as Output events: once, Klippy cannot take that back."""
-        self.hears_output = True
-        template = {"method": OUTPUT_METHOD}
-        self._ask(_Own.OUTPUT, "gcode/subscribe_output", {"response_template": template})
-
     @property
     def pending(self) -> int:
-        """The number of request()s that are not answered."""
+        """The number of request()s that are not answered, without scripts."""
         return len(self._pending)
 
     def take_output(self) -> bytes:
@@ -247,9 +248,10 @@ class Session:
             if "error" in message:
                 raise BadMessage("refused '%s': %s" % (own, _error_text(message["error"])))
             return self._handle_own(own, message.get("result"), now)
-        if number not in self._pending:
+        requests = self._pending if number in self._pending else self._scripts
+        if number not in requests:
             return []  # a second answer, or one to nothing: harmless, and of no use
-        token = self._pending.pop(number)
+        token = requests.pop(number)
         if "error" in message:
             return [Answer(token, None, PeerError(_error_text(message["error"])))]
         return [Answer(token, message.get("result"), None)]
@@ -271,6 +273,9 @@ class Session:
         if own == _Own.INFO:
             self.phase = CONNECTED
             self._stale = True
+            # Now, not where it is wanted: no line may be missed. Klippy cannot take it back.
+            template = {"method": OUTPUT_METHOD}
+            self._ask(_Own.OUTPUT, "gcode/subscribe_output", {"response_template": template})
             events.append(Identified(result))
         state, message = result.get("state"), result.get("state_message")
         if type(state) is not str or type(message) is not str:
