@@ -16,6 +16,7 @@ from klippy_extras.router.commands import Commands
 from klippy_extras.router.errors import RouterError
 from klippy_extras.router.methods import Methods, Request
 from klippy_extras.router.settings import read_settings
+from klippy_extras.router.wait_commands import WaitCommands
 from tests.lab import config
 from tests.lab.klippers import ROOT
 from tests.macros import wait_known
@@ -82,18 +83,26 @@ class Recorder:
 
 def parameters_in_code(command):
     """The parameters that a command asks for, whatever path it takes."""
-    parts = inspect.signature(Commands).parameters
-    commands = Commands(*(MagicMock() for _ in parts))
+    waiting = made(WaitCommands)
+    commands = made(Commands, waiting=waiting)
+    command = "cmd_" + command
     asked = set()
     for wait in (0, 1):
         gcmd = Recorder(WAIT=wait, EQUALS="1", CONTEXT="a=b", ON_ERROR="raise")
-        getattr(commands, "cmd_" + command)(gcmd)
+        getattr(commands if hasattr(commands, command) else waiting, command)(gcmd)
         asked |= gcmd.asked
     return asked
 
 
+def made(kind, **parts):
+    """An object of this class with its parts pretended, but for these."""
+    return kind(*(parts.get(name, MagicMock()) for name in inspect.signature(kind).parameters))
+
+
 def commands_in_code():
-    names = (name for name in dir(Commands) if name.startswith("cmd_"))
+    names = (
+        name for kind in (Commands, WaitCommands) for name in dir(kind) if name.startswith("cmd_")
+    )
     return {name[len("cmd_") :] for name in names if not name.endswith("_help")}
 
 

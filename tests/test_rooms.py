@@ -40,8 +40,8 @@ MAY_KNOW: Dict[str, str] = {
     "waits": "errors events host plain printer subscriptions",
     "status_waits": "gcode_params host plain printer subscriptions waits",
     "methods": "contexts errors events gcode_params printer subscribers subscriptions",
-    "commands": "contexts errors events gcode_params host methods motion printer reports"
-    " status_waits subscriptions waits",
+    "wait_commands": "errors events host methods printer reports status_waits subscriptions waits",
+    "commands": "contexts errors gcode_params host methods motion printer reports wait_commands",
     "endpoints": "errors host methods plain printer",
     "remote_methods": "errors host methods plain printer reports",
     "router": "*",
