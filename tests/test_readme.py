@@ -4,6 +4,7 @@
 # This file may be distributed under the terms of the GNU GPLv3 license.
 import importlib
 import inspect
+import json
 import re
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as NotDone
@@ -303,6 +304,51 @@ def constants_in_code():
 def test_every_limit_is_in_the_table():
     rows = re.findall(r"^\|[^|]*\| ([\d.]+)[^|]*\|.*\| `([\w.]+)` \|$", chapter("## Limits"), LINES)
     assert {name: float(value) for value, name in rows} == constants_in_code()
+
+
+# -- code blocks that no printer runs
+
+# {how one begins: the test that holds it}
+UNMARKED = {
+    "main printer's Klippy": "a drawing",
+    "./examples/run.sh print_stats": "test_example.py",
+    "./tests/run.sh": "continuous integration",
+    "git clone <address of this repository> ~/klipper-router": "shell",
+    "[update_manager klipper-router]": "test_the_section_for_moonraker",
+    "[router]": "test_every_option_is_in_the_reference",
+    "[router NAME]": "test_every_option_is_in_the_reference",
+    "curl -s http://localhost:7125/printer/router/event/trigger \\": "test_the_request_over_http",
+    "Section 'router' is not a valid config section": "test_readme_messages.py",
+    "ssh -N -o StreamLocalBindUnlink=yes -o ServerAliveInterval=2 \\": "shell",
+}
+
+
+def unmarked_blocks():
+    fences = re.findall(r"^ *```([^\n]*)\n(.*?)^ *```$", README, TEXT)
+    return [text for language, text in fences if not language]
+
+
+def test_every_other_code_block_is_held_by_a_test():
+    firsts = {re.split(r" {5,}", text.strip())[0].split("\n")[0] for text in unmarked_blocks()}
+    assert firsts == set(UNMARKED)
+
+
+def test_the_section_for_moonraker():
+    section = next(text for text in unmarked_blocks() if text.startswith("[update_manager"))
+    fixed = [line for line in section.splitlines() if not line.startswith(("path:", "origin:"))]
+    script = (ROOT / "install.sh").read_text()
+    assert not [line for line in fixed if line not in script]
+
+
+def test_the_request_over_http():
+    request = next(text for text in unmarked_blocks() if text.startswith("curl "))
+    method = re.search(r"7125/printer/(\S+)", request)[1]
+    body = json.loads(re.search(r"-d '(.*)'", request)[1])
+    printer = MagicMock(allow=None)
+    events = MagicMock()
+    methods = Methods({"main": printer}, MagicMock(), events)
+    methods.call(method, Request(printer, body, MagicMock()))
+    assert events.trigger.call_args[0][1:3] == ("lane_change", {"lane": 2})
 
 
 # -- links and names
