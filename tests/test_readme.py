@@ -6,6 +6,7 @@ import importlib
 import inspect
 import json
 import re
+import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as NotDone
 from typing import Any, Dict
@@ -197,6 +198,22 @@ def test_the_options_of_install_sh():
     )
     script = (ROOT / "install.sh").read_text()
     assert listed == set(re.findall(r"^    (-k|--[\w-]+)\)", script, LINES))
+
+
+def test_the_help_of_run_sh():
+    ended = subprocess.run(
+        [str(ROOT / "tests/run.sh"), "--help"], capture_output=True, text=True, check=True
+    )
+    assert ended.stdout.startswith("Usage: tests/run.sh ") and ended.stderr == ""
+    named = set(re.findall(r"tests/run\.sh (--\w+)", ended.stdout))
+    script = (ROOT / "tests/run.sh").read_text()
+    cases = {
+        option
+        for line in re.findall(r"^    (--.*)\)$", script, LINES)
+        for option in line.split(" | ")
+    }
+    assert cases <= named
+    assert set(re.findall(r"`(--\w+)[^`]*`", chapter("## For developers"))) <= named
 
 
 # -- methods
