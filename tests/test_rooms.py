@@ -39,11 +39,20 @@ MAY_KNOW: Dict[str, str] = {
     "motion": "host",
     "waits": "errors events host plain printer subscriptions",
     "status_waits": "gcode_params host plain printer subscriptions waits",
-    "methods": "contexts errors events gcode_params printer subscribers subscriptions",
-    "wait_commands": "errors events host methods printer reports status_waits subscriptions waits",
-    "commands": "contexts errors gcode_params host methods motion printer reports wait_commands",
+    "checks": "",
+    "socket_checks": "checks link plain",
+    "echo": "errors gcode_params host plain printer",
+    "way_checks": "checks echo errors host plain printer remote_printer",
+    "peer_checks": "checks echo errors events host plain printer remote_printer socket_checks"
+    " subscriptions version watchdog way_checks",
+    "host_checks": "checks events host link local_printer peer_checks plain reports socket_checks"
+    " subscriptions version",
+    "diagnosis": "checks errors host host_checks peer_checks printer remote_printer",
+    "methods": "checks contexts errors events gcode_params printer subscribers subscriptions",
+    "commands": "checks contexts errors events gcode_params host methods motion printer reports"
+    " status_waits subscriptions waits",
     "endpoints": "errors host methods plain printer",
-    "remote_methods": "errors host methods plain printer reports",
+    "remote_methods": "echo errors host methods plain printer reports",
     "router": "*",
     "__init__": "router",
 }
@@ -103,7 +112,7 @@ def test_pure_rooms_do_no_input_or_output():
 def test_no_room_imports_a_module_of_klippy_or_a_package():
     standard = {
         "abc", "collections", "dataclasses", "decimal", "errno", "heapq", "json", "logging",
-        "math", "os", "re", "socket", "struct", "typing",
+        "math", "os", "re", "socket", "stat", "struct", "sys", "typing",
     }  # fmt: skip
     for room in ROOMS:
         assert imports_of(room)["foreign"] <= standard, room

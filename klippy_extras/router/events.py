@@ -70,6 +70,10 @@ class Events(PrinterListener):
         """The number of handlers."""
         return len(self._handlers) + len(self._clients)
 
+    def count_of(self, printer: Printer) -> int:
+        """The number of handlers that this printer has made."""
+        return sum(handler.owner is printer for handler in self._handlers)
+
     def subscribe(self, owner: Printer, event: str, gcode: str, target: Printer, kind: str) -> None:
         """Run gcode on the target (or call its endpoint) whenever the event is triggered.
 

@@ -317,6 +317,26 @@ class Host:
             raise RouterError("endpoint '%s' failed: %s" % (endpoint, printable(e))) from e
         return request.result
 
+    def info(self) -> Dict[str, Any]:
+        """What this Klippy's endpoint 'info' says: app (of Kalico only), software_version, ..."""
+        info = self.call_endpoint("info", {})
+        return info if isinstance(info, dict) else {}
+
+    def other_clients(self, prefix: str) -> List[Any]:
+        """The sockets of API clients that registered remote methods of such names here.
+
+        Klippy calls them as it calls us. Source: klippy/webhooks.py, call_remote_method().
+        """
+        methods = getattr(self.webhooks, "_remote_methods", {})
+        connections = {
+            connection
+            for name, registered in methods.items()
+            if name.startswith(prefix)
+            for connection in registered
+            if not isinstance(connection, RemoteMethodReceiver) and not connection.is_closed()
+        }
+        return [connection.sock for connection in connections]
+
     def object_names(self) -> List[str]:
         """The objects that have a status (klippy/webhooks.py, objects/list)."""
         return [n for n, o in self.printer.lookup_objects() if hasattr(o, "get_status")]

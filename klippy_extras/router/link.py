@@ -56,6 +56,11 @@ class Link:
         self._retry: Optional[List[Any]] = None
         self.last_failure = ""  # why the latest try to connect failed
 
+    @property
+    def is_open(self) -> bool:
+        """Whether somebody took our connection, be it Klippy or not."""
+        return self._sock is not None
+
     def start(self) -> None:
         """Connect as soon as possible, and again whenever the connection is lost."""
         self._retry = self._host.timers.soon(self._connect)
@@ -110,7 +115,7 @@ class Link:
             after = os.stat(self._path)
             if (before.st_ino, before.st_ctime_ns) != (after.st_ino, after.st_ctime_ns):
                 raise OSError(errno.EAGAIN, "the socket was just made anew")
-            pid = _listening_pid(sock)
+            pid = peer_pid(sock)
         except OSError as e:
             if sock is not None:
                 sock.close()
@@ -190,6 +195,7 @@ class Link:
             return b""
 
 
-def _listening_pid(sock: socket.socket) -> int:
+def peer_pid(sock: socket.socket) -> int:
+    """The process at the other end of a connection (who listens there, or who connected)."""
     credentials = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
     return int(struct.unpack("3i", credentials)[0])

@@ -3,8 +3,9 @@
 # Copyright (C) 2026  Klipper Router contributors
 #
 # This file may be distributed under the terms of the GNU GPLv3 license.
-from typing import Any, Callable, Dict, Mapping, NamedTuple, Optional, Protocol
+from typing import Any, Callable, Collection, Dict, Mapping, NamedTuple, Optional, Protocol
 
+from .checks import worst
 from .contexts import context_of
 from .errors import NotAllowed, RouterError, UsageError
 from .events import Client as EventClient
@@ -27,6 +28,10 @@ MAX_EVENT_NAME = 100
 
 # Endpoints that run G-code
 _GCODE_ENDPOINTS = ("gcode/script", "gcode/restart", "gcode/firmware_restart")
+
+
+# Checks these printers; raises Busy
+Diagnose = Callable[[Collection[Printer], Done], None]
 
 
 class Client(StatusClient, EventClient, Protocol):
@@ -60,9 +65,13 @@ class Methods:
     """The methods, for the front doors. printers: by name, this printer first."""
 
     def __init__(
-        self, printers: Mapping[str, Printer], subscriptions: Subscriptions, events: Events
+        self,
+        printers: Mapping[str, Printer],
+        subscriptions: Subscriptions,
+        events: Events,
+        diagnose: Diagnose,
     ) -> None:
-        self._printers = printers
+        self._printers, self._diagnose = printers, diagnose
         self._subscriptions, self._events = subscriptions, events
         table = [
             Method("router/gcode/script", "gcode", self._gcode_script, scalar_params),
@@ -75,6 +84,7 @@ class Methods:
             Method("router/objects/subscribe", "status", self._objects_subscribe, None),
             Method("router/objects/unsubscribe", "status", self._objects_unsubscribe, None),
             Method("router/call", "call", self._call, scalar_params),
+            Method("router/diagnose", "status", self._diagnosis, _diagnosis_params),
         ]
         self._table = {method.name: method for method in table}
         self.names = list(self._table)
@@ -204,6 +214,10 @@ class Methods:
         target.check_connected()
         target.call_endpoint(endpoint, params, request.done)
 
+    def _diagnosis(self, request: Request) -> None:
+        name = _optional_text(request.params, "target")
+        self._diagnose([self.printer(name)] if name else self._printers.values(), request.done)
+
     def _target(self, request: Request) -> Printer:
         return self.printer(_text(request.params, "target"))
 
@@ -294,6 +308,15 @@ def _printers_params(result: Any) -> Dict[str, object]:
 
 def _objects_params(result: Any) -> Dict[str, object]:
     return {"OBJECTS": ",".join(map(str, result["objects"]))}
+
+
+def _diagnosis_params(result: Any) -> Dict[str, object]:
+    checks = result["checks"]
+    texts = {
+        parameter_name(c["printer"], c["check"]): "%s: %s" % (c["result"], c["text"])
+        for c in checks
+    }
+    return {"RESULT": worst(checks), **texts}
 
 
 def _query_params(result: Any) -> Dict[str, object]:

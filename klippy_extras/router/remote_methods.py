@@ -5,6 +5,7 @@
 # This file may be distributed under the terms of the GNU GPLv3 license.
 from typing import Any, Dict
 
+from .echo import ECHO_METHOD, Echoes
 from .errors import RouterError, UsageError
 from .host import Host
 from .methods import Methods, Request
@@ -19,8 +20,10 @@ _TEXT_ONLY = frozenset([str])
 class RemoteMethods:
     """A remote call has no answer: results go to gcode_callback, errors to reports."""
 
-    def __init__(self, methods: Methods, reports: Reports) -> None:
-        self._methods, self._reports = methods, reports
+    def __init__(self, methods: Methods, reports: Reports, echoes: Echoes) -> None:
+        self._methods, self._reports, self._echoes = methods, reports, echoes
+        # What peers have registered: every method, and the answer to our test of the way
+        self.names = [*methods.names, ECHO_METHOD]
 
     def register_on(self, host: Host, printer: Printer) -> None:
         """Serve the macros of this printer as those of a peer."""
@@ -31,6 +34,9 @@ class RemoteMethods:
 
     def called(self, caller: Printer, method: str, params: Dict[str, Any]) -> None:
         """A printer called a method. Never pauses."""
+        if method == ECHO_METHOD:
+            self._echoes.received(caller, params)
+            return
 
         def done(result: Any, error: Failure) -> None:
             if error is not None:

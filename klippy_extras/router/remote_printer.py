@@ -89,6 +89,8 @@ class RemotePrinter(Printer):
     ) -> None:
         log = PeerLog(name, host.reactor.monotonic)
         super().__init__(name, disconnect_grace, log.write)
+        self.sock = sock  # the path of its API socket
+        self.methods = len(methods)  # that are registered there when it is ready
         self.software_version = ""
         self.reconnects = 0  # connections after the first
         self.calls = 0  # remote method calls received
@@ -131,6 +133,23 @@ class RemotePrinter(Printer):
     def latency(self) -> Optional[float]:
         """Seconds that the latest answer to a ping took; None while disconnected."""
         return self._session.latency
+
+    @property
+    def listening_pid(self) -> Optional[int]:
+        """The process that listens on its socket: Klippy, or a tunnel. None without connection."""
+        is_open = self._link.is_open and self._socket_file is not None
+        return self._socket_file.pid if is_open and self._socket_file else None
+
+    @property
+    def klippy_pid(self) -> Optional[int]:
+        """The process that Klippy says it is."""
+        pid = self._info.get("process_id") if self.connected else None
+        return pid if type(pid) is int else None
+
+    @property
+    def unanswered(self) -> int:
+        """The number of requests and scripts that it has not answered yet."""
+        return self._session.pending
 
     def describe(self) -> List[str]:
         words = super().describe()

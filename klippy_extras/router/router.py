@@ -7,16 +7,20 @@ import logging
 from typing import Any, Collection, Dict, List, Tuple, Type
 
 from .commands import Commands
+from .diagnosis import DEADLINE, Diagnosis
+from .echo import Echoes
 from .endpoints import Endpoints
 from .errors import RouterError
 from .events import Events
 from .host import Host, guarded
+from .host_checks import HostChecks
 from .lifecycle import Lifecycle
 from .local_printer import LocalPrinter
 from .methods import Methods
 from .mirror import Mirror
 from .motion import Motion
 from .notices import Notices
+from .peer_checks import PeerChecks
 from .plain import counted
 from .printer import Objects, Printer
 from .remote_methods import RemoteMethods
@@ -26,7 +30,6 @@ from .sensors import RemoteSensor
 from .settings import PeerSettings, RouterSettings, read_settings
 from .subscriptions import Subscriptions
 from .version import VERSION
-from .wait_commands import WaitCommands
 from .waits import Waits
 from .watchdog import Watchdog
 
@@ -72,10 +75,18 @@ class Router:
         self._peers: Dict[str, RemotePrinter] = {}
         self._status: Dict[str, PeerStatus] = {}
         self._stopped_with_us: List[RemotePrinter] = []
-        methods = Methods(self._printers, self._subscriptions, self._events)
-        remote_methods = RemoteMethods(methods, self._reports)
+        echoes = Echoes()
+        self._host_checks = HostChecks(
+            host, self._local, self._subscriptions, self._events, self._reports
+        )
+        peer_checks = PeerChecks(
+            host, echoes, self._subscriptions, self._events, self._printers, DEADLINE
+        )
+        diagnosis = Diagnosis(host, self._peers, self._host_checks, peer_checks)
+        methods = Methods(self._printers, self._subscriptions, self._events, diagnosis.start)
+        remote_methods = RemoteMethods(methods, self._reports, echoes)
         for peer in settings.peers:
-            self._add_peer(peer, methods, remote_methods)
+            self._add_peer(peer, remote_methods)
         self._watchdog = Watchdog(host.timers, self._local, self._peers.values())
         self._listen(settings)
         remote_methods.register_on(host, self._local)
@@ -90,9 +101,7 @@ class Router:
             # Not before Klippy runs; but also where this printer never becomes ready
             host.timers.soon(self._start)
 
-    def _add_peer(
-        self, peer: PeerSettings, methods: Methods, remote_methods: RemoteMethods
-    ) -> None:
+    def _add_peer(self, peer: PeerSettings, remote_methods: RemoteMethods) -> None:
         printer = RemotePrinter(
             self._host,
             name=peer.name,
@@ -100,7 +109,7 @@ class Router:
             timeout=peer.timeout,
             max_message=peer.max_message,
             disconnect_grace=peer.disconnect_grace,
-            methods=methods.names,
+            methods=remote_methods.names,
             on_call=remote_methods.called,
         )
         printer.allow = peer.allow
@@ -123,26 +132,19 @@ class Router:
             self._subscriptions.follow(self._local, printer, objects, sensor)
 
     def _register_commands(self, config: Any, settings: RouterSettings, methods: Methods) -> None:
-        waiting = WaitCommands(
+        commands = Commands(
             self._host,
             methods,
             self._reports,
             self._waits,
             self._subscriptions,
             self._events,
-            self._local,
-        )
-        commands = Commands(
-            self._host,
-            methods,
-            self._reports,
-            waiting,
             self._motion,
             self._local,
             self._status_lines,
         )
         macros, wrapped = _macro_names(config)
-        commands.register(macros)
+        self._host_checks.shadowed = commands.register(macros)
         proxies = [(name, peer.name) for peer in settings.peers for name in peer.proxy_commands]
         for name, peer_name in proxies:
             if name in macros:

@@ -3,7 +3,7 @@
 # Copyright (C) 2026  Klipper Router contributors
 #
 # This file may be distributed under the terms of the GNU GPLv3 license.
-from typing import Callable, Dict, Optional
+from typing import Callable, Dict, Optional, Tuple
 
 from .errors import UsageError
 from .feed import Feed
@@ -46,6 +46,12 @@ class Subscriptions(PrinterListener):
     def count(self) -> int:
         """The number of subscriptions."""
         return sum(len(feed.subscriptions) for feed in self._feeds.values())
+
+    def counts(self, printer: Printer) -> Tuple[int, int]:
+        """The number of subscriptions to the status of this printer, and of its own to others."""
+        feed = self._feeds.get(printer)
+        own = sum(s.owner is printer for f in self._feeds.values() for s in f.subscriptions)
+        return len(feed.subscriptions) if feed else 0, own
 
     def subscribe(
         self, owner: Printer, target: Printer, objects: Objects, callback: str, done: Done
