@@ -110,6 +110,8 @@ def main() -> int:
             print(f"{name:12} {Expectation(HERE / name).title}")
         print("Run one: examples/run.sh EXAMPLE [--keep] [--tmux] [--klipper PATH]")
         return 0
+    if options.klipper and not is_checkout(Path(options.klipper).expanduser()):
+        return fail(f"--klipper {options.klipper}: there is no klippy/klippy.py, name a checkout.")
     if options.tmux and not shutil.which("tmux"):
         return fail("--tmux needs tmux, which is not there: install it (apt install tmux).")
     if options.tmux and not (sys.stdin.isatty() and sys.stdout.isatty()):
@@ -124,6 +126,11 @@ def main() -> int:
         return code
     kind = "klipper" if options.klipper else "kalico"
     return Run(options.example, kind, options.keep, options.tmux, events).run()
+
+
+def is_checkout(path: Path) -> bool:
+    """Whether this is Klipper."""
+    return (path / "klippy/klippy.py").is_file()
 
 
 def fail(text: str) -> int:
@@ -299,6 +306,7 @@ class Tmux:
     def __init__(self, lab: Lab, names: List[str], events: "queue.SimpleQueue[Event]") -> None:
         self._command = ["tmux", "-L", lab.folder.name, "-f", os.devnull]
         self._lab, self._names, self._events = lab, names, events
+        self._attached = threading.Thread(target=self._attach, daemon=True)
 
     def open(self) -> None:
         """Attach to a new session with a pane for each printer; Ctrl-C in a pane ends it."""
@@ -310,19 +318,23 @@ class Tmux:
                 where = ["split-window", "-h"]
             self._run(*where, shlex.join(pane))
         self._run("select-layout", "even-horizontal")
+        self._run("select-pane", "-t", ":.0")
         self._run("set", "-g", "status-right", "")
         self._run("set", "-g", "window-status-current-format", "")
         self._run("set", "-g", "status-left-length", "200")
         self._run("set", "-g", "mouse", "on")
         self.say("Type G-code in a pane (mouse, or Ctrl-B and an arrow key); Ctrl-C ends.")
-        threading.Thread(target=self._attach, daemon=True).start()
+        self._attached.start()
 
     def say(self, text: str) -> None:
         """Show a line below the consoles."""
         self._run("set", "-g", "status-left", text)
 
     def close(self) -> None:
+        """End it, and wait until the terminal is as before: what is printed sooner is lost."""
         self._run("kill-server")
+        if self._attached.is_alive():
+            self._attached.join(5.0)
 
     def _attach(self) -> None:
         subprocess.run([*self._command, "attach"], check=False)

@@ -201,21 +201,38 @@ def test_tmux_that_is_not_there(tmp_path):
     )
 
 
-@pytest.mark.skipif(not shutil.which("tmux"), reason="tmux is not installed")
+def test_a_checkout_that_is_none():
+    ended = subprocess.run(
+        [RUN, "print_stats", "--klipper", "/nonexistent"], capture_output=True, text=True
+    )
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert ended.stderr == (
+        "run.sh: --klipper /nonexistent: there is no klippy/klippy.py, name a checkout.\n"
+    )
+
+
+@pytest.mark.skipif(not shutil.which("tmux"), reason="no tmux here: install it")
 def test_tmux_shows_the_consoles():
     pid, terminal = pty.fork()
     if pid == 0:
         os.environ["TERM"] = "xterm"
         os.execv(RUN, [RUN, "print_stats", "--tmux"])
-    screen = b""
+    screen, typed = b"", False
     deadline = time.monotonic() + LIMIT
     while time.monotonic() < deadline:
         try:
             screen += os.read(terminal, 65536)
         except OSError:  # it has ended
             break
+        if b"LED: standby" in screen and not typed:
+            typed = True
+            os.write(terminal, b"ROUTER_STATUS\r")
     os.close(terminal)
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0, screen
     for text in (b"--- main ---", b"--- led ---", b"LED: standby", b"LED: complete"):
         assert text in screen
-    assert b"what this example expects" in screen
+    # What is typed goes to main: no other printer knows the command
+    assert b"Router 'main'" in screen and b"Unknown command" not in screen
+    # The verdict is what stays in the terminal when tmux has given it back
+    _before, _given_back, after = screen.rpartition(b"\x1b[?1049l")
+    assert b"what this example expects" in after

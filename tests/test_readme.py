@@ -4,7 +4,9 @@
 # This file may be distributed under the terms of the GNU GPLv3 license.
 import importlib
 import inspect
+import json
 import re
+import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as NotDone
 from typing import Any, Dict
@@ -16,6 +18,7 @@ from klippy_extras.router.commands import Commands
 from klippy_extras.router.errors import RouterError
 from klippy_extras.router.methods import Methods, Request
 from klippy_extras.router.settings import read_settings
+from klippy_extras.router.wait_commands import WaitCommands
 from tests.lab import config
 from tests.lab.klippers import ROOT
 from tests.lab.waiting import wait_until
@@ -83,18 +86,26 @@ class Recorder:
 
 def parameters_in_code(command):
     """The parameters that a command asks for, whatever path it takes."""
-    parts = inspect.signature(Commands).parameters
-    commands = Commands(*(MagicMock() for _ in parts))
+    waiting = made(WaitCommands)
+    commands = made(Commands, waiting=waiting)
+    command = "cmd_" + command
     asked = set()
     for wait in (0, 1):
         gcmd = Recorder(WAIT=wait, EQUALS="1", CONTEXT="a=b", ON_ERROR="raise")
-        getattr(commands, "cmd_" + command)(gcmd)
+        getattr(commands if hasattr(commands, command) else waiting, command)(gcmd)
         asked |= gcmd.asked
     return asked
 
 
+def made(kind, **parts):
+    """An object of this class with its parts pretended, but for these."""
+    return kind(*(parts.get(name, MagicMock()) for name in inspect.signature(kind).parameters))
+
+
 def commands_in_code():
-    names = (name for name in dir(Commands) if name.startswith("cmd_"))
+    names = (
+        name for kind in (Commands, WaitCommands) for name in dir(kind) if name.startswith("cmd_")
+    )
     return {name[len("cmd_") :] for name in names if not name.endswith("_help")}
 
 
@@ -188,6 +199,22 @@ def test_the_options_of_install_sh():
     )
     script = (ROOT / "install.sh").read_text()
     assert listed == set(re.findall(r"^    (-k|--[\w-]+)\)", script, LINES))
+
+
+def test_the_help_of_run_sh():
+    ended = subprocess.run(
+        [str(ROOT / "tests/run.sh"), "--help"], capture_output=True, text=True, check=True
+    )
+    assert ended.stdout.startswith("Usage: tests/run.sh ") and ended.stderr == ""
+    named = set(re.findall(r"tests/run\.sh (--\w+)", ended.stdout))
+    script = (ROOT / "tests/run.sh").read_text()
+    cases = {
+        option
+        for line in re.findall(r"^    (--.*)\)$", script, LINES)
+        for option in line.split(" | ")
+    }
+    assert cases <= named
+    assert set(re.findall(r"`(--\w+)[^`]*`", chapter("## For developers"))) <= named
 
 
 # -- methods
@@ -295,6 +322,51 @@ def constants_in_code():
 def test_every_limit_is_in_the_table():
     rows = re.findall(r"^\|[^|]*\| ([\d.]+)[^|]*\|.*\| `([\w.]+)` \|$", chapter("## Limits"), LINES)
     assert {name: float(value) for value, name in rows} == constants_in_code()
+
+
+# -- code blocks that no printer runs
+
+# {how one begins: the test that holds it}
+UNMARKED = {
+    "main printer's Klippy": "a drawing",
+    "./examples/run.sh print_stats": "test_example.py",
+    "./tests/run.sh": "continuous integration",
+    "git clone <address of this repository> ~/klipper-router": "shell",
+    "[update_manager klipper-router]": "test_the_section_for_moonraker",
+    "[router]": "test_every_option_is_in_the_reference",
+    "[router NAME]": "test_every_option_is_in_the_reference",
+    "curl -s http://localhost:7125/printer/router/event/trigger \\": "test_the_request_over_http",
+    "Section 'router' is not a valid config section": "test_readme_messages.py",
+    "ssh -N -o StreamLocalBindUnlink=yes -o ServerAliveInterval=2 \\": "shell",
+}
+
+
+def unmarked_blocks():
+    fences = re.findall(r"^ *```([^\n]*)\n(.*?)^ *```$", README, TEXT)
+    return [text for language, text in fences if not language]
+
+
+def test_every_other_code_block_is_held_by_a_test():
+    firsts = {re.split(r" {5,}", text.strip())[0].split("\n")[0] for text in unmarked_blocks()}
+    assert firsts == set(UNMARKED)
+
+
+def test_the_section_for_moonraker():
+    section = next(text for text in unmarked_blocks() if text.startswith("[update_manager"))
+    fixed = [line for line in section.splitlines() if not line.startswith(("path:", "origin:"))]
+    script = (ROOT / "install.sh").read_text()
+    assert not [line for line in fixed if line not in script]
+
+
+def test_the_request_over_http():
+    request = next(text for text in unmarked_blocks() if text.startswith("curl "))
+    method = re.search(r"7125/printer/(\S+)", request)[1]
+    body = json.loads(re.search(r"-d '(.*)'", request)[1])
+    printer = MagicMock(allow=None)
+    events = MagicMock()
+    methods = Methods({"main": printer}, MagicMock(), events)
+    methods.call(method, Request(printer, body, MagicMock()))
+    assert events.trigger.call_args[0][1:3] == ("lane_change", {"lane": 2})
 
 
 # -- links and names

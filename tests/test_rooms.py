@@ -49,8 +49,9 @@ MAY_KNOW: Dict[str, str] = {
     " subscriptions version",
     "diagnosis": "checks errors host host_checks peer_checks printer remote_printer",
     "methods": "checks contexts errors events gcode_params printer subscribers subscriptions",
-    "commands": "checks contexts errors events gcode_params host methods motion printer reports"
-    " status_waits subscriptions waits",
+    "wait_commands": "errors events host methods printer reports status_waits subscriptions waits",
+    "commands": "checks contexts errors gcode_params host methods motion printer reports"
+    " wait_commands",
     "endpoints": "errors host methods plain printer",
     "remote_methods": "echo errors host methods plain printer reports",
     "router": "*",

@@ -3,30 +3,23 @@
 # Copyright (C) 2026  Klipper Router contributors
 #
 # This file may be distributed under the terms of the GNU GPLv3 license.
-import math
 from typing import Any, Callable, Collection, List, Mapping
 
 from .checks import console_lines
 from .contexts import parse_context
 from .errors import NotAllowed, RouterError, UsageError
-from .events import Events
 from .gcode_params import parameter_text
 from .host import Host
-from .methods import Methods, Request, check_event
+from .methods import Methods, Request
 from .motion import Motion
 from .printer import Done, Failure, Printer
 from .reports import Reports
-from .status_waits import CONDITIONS, FreshWait, StatusWait, condition_of
-from .subscriptions import Subscriptions
-from .waits import EventWait, ScriptWait, Wait, Waits
+from .wait_commands import WaitCommands
 
 # Parameters of ROUTER_EVENT_TRIGGER that are not context
 _TRIGGER_PARAMS = ("EVENT", "CONTEXT", "RETAIN", "SYNC")
 # Commands that also work while Klippy is not ready
 _WHEN_NOT_READY = ("ROUTER_STATUS", "ROUTER_PRINTERS_LIST", "ROUTER_DIAGNOSE")
-_ON_ERROR = ("raise", "pause", "warn")
-# Seconds that a wait lasts at most, where the command does not say
-DEFAULT_TIMEOUT = 60.0
 
 
 # What an answer looks like on the console
@@ -45,34 +38,31 @@ class Commands:
         host: Host,
         methods: Methods,
         reports: Reports,
-        waits: Waits,
-        subscriptions: Subscriptions,
-        events: Events,
+        waiting: WaitCommands,
         motion: Motion,
         printer: Printer,
         status_lines: Callable[[], List[str]],
     ) -> None:
         self._host, self._methods, self._reports = host, methods, reports
-        self._waits, self._subscriptions, self._events = waits, subscriptions, events
-        self._motion = motion
-        self._printer = printer
+        self._waiting, self._motion, self._printer = waiting, motion, printer
         self._status_lines = status_lines
 
     def register(self, taken: Collection[str]) -> List[str]:
         """Register every command, but for those that are macros of the user, which it returns."""
         left_out = []
-        for attribute in sorted(dir(self)):
-            if not attribute.startswith("cmd_") or attribute.endswith("_help"):
-                continue
-            name = attribute[len("cmd_") :]
-            if name in taken:
-                left_out.append(name)
-            else:
+        for commands in (self, self._waiting):
+            for attribute in sorted(dir(commands)):
+                if not attribute.startswith("cmd_") or attribute.endswith("_help"):
+                    continue
+                name = attribute[len("cmd_") :]
+                if name in taken:
+                    left_out.append(name)
+                    continue
                 self._host.gcode.register_command(
                     name,
-                    getattr(self, attribute),
+                    getattr(commands, attribute),
                     when_not_ready=name in _WHEN_NOT_READY,
-                    desc=getattr(self, attribute + "_help"),
+                    desc=getattr(commands, attribute + "_help"),
                 )
         return left_out
 
@@ -100,7 +90,7 @@ class Commands:
         if gcmd.get_int("WAIT", 0, minval=0, maxval=1) or waits_for_event:
             if gcmd.get_int("SYNC", 0, minval=0, maxval=1):
                 raise gcmd.error("SYNC=1 and WAIT=1 cannot be combined: use one of them")
-            self._wait_for_script(gcmd, params)
+            self._waiting.wait_for_script(gcmd, params)
             return
         self._call_in_step(gcmd, "router/gcode/script", params)
 
@@ -141,12 +131,6 @@ class Commands:
         params = {"event": event, "context": context, "retain": retain}
         self._call_in_step(gcmd, "router/event/trigger", params, show_failures)
 
-    cmd_ROUTER_EVENT_WAIT_help = "Wait until an event is triggered"
-
-    def cmd_ROUTER_EVENT_WAIT(self, gcmd: Any) -> None:
-        event = self._event(gcmd, "EVENT")
-        self._wait(gcmd, EventWait(self._host, self._events, event))
-
     cmd_ROUTER_OBJECTS_LIST_help = "List the objects of a printer that have a status"
 
     def cmd_ROUTER_OBJECTS_LIST(self, gcmd: Any) -> None:
@@ -185,27 +169,6 @@ class Commands:
         params = {"target": gcmd.get("TARGET"), "gcode_callback": gcmd.get("CALLBACK", None)}
         self._call(gcmd, "router/objects/unsubscribe", params)
 
-    cmd_ROUTER_OBJECTS_WAIT_help = "Wait until a field of an object of a printer has a value"
-
-    def cmd_ROUTER_OBJECTS_WAIT(self, gcmd: Any) -> None:
-        printer = self._printer_of(gcmd)
-        params = gcmd.get_command_parameters()
-        if not any(name in params for name in ("OBJECT", "FIELD", *CONDITIONS)):
-            self._wait(gcmd, FreshWait(self._host, printer))
-            return
-        name, field = gcmd.get("OBJECT"), gcmd.get("FIELD")
-        try:
-            condition = condition_of(params)
-        except ValueError:
-            raise gcmd.error(
-                "Error on '%s': write EQUALS= or NOT_EQUALS= with a value, or MINIMUM= or MAXIMUM="
-                " with a number" % (gcmd.get_commandline(),)
-            ) from None
-        self._wait(
-            gcmd,
-            StatusWait(self._host, self._subscriptions, printer, name, field, condition),
-        )
-
     def proxy(self, name: str, target: str) -> None:
         """Make a command that runs the same line on another printer, without waiting."""
         self._host.gcode.register_command(
@@ -216,70 +179,7 @@ class Commands:
             desc="Run %s on %s" % (name, target),
         )
 
-    # -- calling and waiting
-
-    def _wait_for_script(self, gcmd: Any, params: Mapping[str, Any]) -> None:
-        has_event = gcmd.get("WAIT_EVENT", None) is not None
-        event = self._event(gcmd, "WAIT_EVENT") if has_event else ""
-
-        def request(wait: ScriptWait) -> None:
-            self._methods.call(
-                "router/gcode/script",
-                Request(self._printer, params, wait.answered, follow=wait.follow),
-            )
-
-        self._wait(gcmd, ScriptWait(self._host, self._events, event, request))
-
-    @staticmethod
-    def _event(gcmd: Any, parameter: str) -> str:
-        event: str = gcmd.get(parameter)
-        try:
-            check_event(event)
-        except UsageError as e:
-            raise gcmd.error(str(e)) from None
-        return event
-
-    def _printer_of(self, gcmd: Any) -> Printer:
-        try:
-            return self._methods.printer(gcmd.get("TARGET"))
-        except UsageError as e:
-            raise gcmd.error(str(e)) from None
-
-    @staticmethod
-    def _timeout(gcmd: Any) -> float:
-        timeout: float = gcmd.get_float("TIMEOUT", DEFAULT_TIMEOUT, above=0.0)
-        if not math.isfinite(timeout):
-            raise gcmd.error(
-                "Error on '%s': TIMEOUT must be a number of seconds" % (gcmd.get_commandline(),)
-            )
-        return timeout
-
-    def _wait(self, gcmd: Any, wait: Wait) -> None:
-        """Wait in place; what a failure means says ON_ERROR.
-
-        After it last_error is the error of this wait, or empty.
-        """
-        on_error = gcmd.get("ON_ERROR", "raise").lower()
-        if on_error not in _ON_ERROR:
-            raise gcmd.error("Invalid ON_ERROR '%s': write raise, pause or warn" % (on_error,))
-        timeout = self._timeout(gcmd)
-        try:
-            self._waits.run(wait, timeout)
-            self._reports.last_error = ""
-        except (UsageError, NotAllowed) as e:
-            raise gcmd.error(str(e)) from None
-        except RouterError as e:
-            message = self._reports.last_error = str(e)
-            if on_error == "raise" or (on_error == "pause" and not self._host.can_pause):
-                raise gcmd.error(message) from None
-            self._host.respond_error(message)
-            if on_error == "pause":
-                try:
-                    self._host.pause_print()
-                except RouterError as pause_error:
-                    raise gcmd.error("%s (%s)" % (message, pause_error)) from None
-                # A PAUSE macro may have waited for something, too
-                self._reports.last_error = message
+    # -- calling
 
     def _call_in_step(
         self, gcmd: Any, method: str, params: Mapping[str, Any], show: Show = _nothing

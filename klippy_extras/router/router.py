@@ -30,6 +30,7 @@ from .sensors import RemoteSensor
 from .settings import PeerSettings, RouterSettings, read_settings
 from .subscriptions import Subscriptions
 from .version import VERSION
+from .wait_commands import WaitCommands
 from .waits import Waits
 from .watchdog import Watchdog
 
@@ -132,13 +133,20 @@ class Router:
             self._subscriptions.follow(self._local, printer, objects, sensor)
 
     def _register_commands(self, config: Any, settings: RouterSettings, methods: Methods) -> None:
-        commands = Commands(
+        waiting = WaitCommands(
             self._host,
             methods,
             self._reports,
             self._waits,
             self._subscriptions,
             self._events,
+            self._local,
+        )
+        commands = Commands(
+            self._host,
+            methods,
+            self._reports,
+            waiting,
             self._motion,
             self._local,
             self._status_lines,
