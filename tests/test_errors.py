@@ -138,7 +138,7 @@ def test_an_unknown_target_is_one_line_on_the_peers_console(trio, quiet, method,
 @pytest.mark.parametrize(("method", "params"), TYPOS)
 def test_an_unknown_target_is_one_line_on_the_hosts_console(trio, quiet, method, params):
     remote_call(trio.main, method, **params)
-    assert one_line(trio.main, quiet, UNKNOWN) == f"!! Router: {UNKNOWN}"
+    assert one_line(trio.main, quiet, UNKNOWN) == f"// Router: {UNKNOWN}"
     # Klippy writes its log on another thread
     in_log = f"router: {UNKNOWN}"
     wait_until(lambda: in_log in trio.main.log_text(), 10.0, in_log, [trio.main])
@@ -171,7 +171,7 @@ def test_a_mistake_is_told_to_the_peers_macro(trio, quiet, method, params, messa
 @pytest.mark.parametrize(("method", "params", "message"), MISTAKES)
 def test_a_mistake_is_one_line_on_the_hosts_console(trio, quiet, method, params, message):
     remote_call(trio.main, method, **params)
-    assert one_line(trio.main, quiet, message).startswith("!! Router: ")
+    assert one_line(trio.main, quiet, message).startswith("// Router: ")
 
 
 @pytest.mark.parametrize(("command", "message"), MISTAKEN_COMMANDS)
@@ -237,7 +237,7 @@ def test_an_absent_target_is_told_on_every_door_and_nothing_is_kept_for_it(trio)
 
             mark = trio.main.mark()
             remote_call(trio.main, method, **params)
-            assert trio.main.wait_line(absent, start=mark) == f"!! Router: {absent}"
+            assert trio.main.wait_line(absent, start=mark) == f"// Router: {absent}"
             with pytest.raises(ApiError) as refused:
                 trio.main.call(method, params)
             assert str(refused.value) == absent
@@ -246,7 +246,7 @@ def test_an_absent_target_is_told_on_every_door_and_nothing_is_kept_for_it(trio)
             # No error: an LED that is off must not stop a print
             trio.main.script(command + "\nSHOW END=1")
             wait_shown(trio.main, start=mark, END="1")
-            assert trio.main.console[mark:] == [f"!! Router: {absent}", "// SHOW END=1"]
+            assert trio.main.console[mark:] == [f"// Router: {absent}", "// SHOW END=1"]
     finally:
         mark = trio.afc.mark()
         trio.afc.start().wait_ready()
@@ -271,7 +271,7 @@ def test_a_target_that_is_shut_down_takes_no_scripts_and_says_why(trio):
         assert str(refused.value) == why
         mark = trio.main.mark()
         trio.main.script("ROUTER_GCODE_SCRIPT TARGET=afc SCRIPT=SHOW")
-        assert trio.main.wait_line("afc is", start=mark) == f"!! Router: {why}"
+        assert trio.main.wait_line("afc is", start=mark) == f"// Router: {why}"
     finally:
         trio.afc.restart()
         wait_known(trio.main, "afc")

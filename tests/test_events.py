@@ -275,7 +275,7 @@ def test_a_handler_that_fails_later_is_reported_on_the_triggering_host(trio, doo
         trio.main.script("ROUTER_EVENT_TRIGGER EVENT=e")
     else:
         assert trigger(trio, {}) == {"delivered": ["afc"], "failed": {}}
-    trio.main.wait_line("!! Router: afc: ", start=mark)
+    trio.main.wait_line("// Router: afc: ", start=mark)
 
 
 def test_a_handler_of_the_host_that_fails_is_reported_to_the_triggering_peer(trio):

@@ -87,7 +87,8 @@ class Print:
         self.main.script("M118 marker")
         self.main.wait_line("marker", start=self.start)
         said = [line.replace("echo: ", "") for line in self.main.console[self.start :]]
-        wanted = ("first", "second", "third", "on_error_gcode", "!! led: ")
+        said = [line.replace("// Router: led: ", "warned: ") for line in said]
+        wanted = ("first", "second", "third", "on_error_gcode", "!! led: ", "warned: ")
         said = [line[:8] for line in said if line.startswith(wanted)]
         # Klipper itself prints the error of a macro's command twice
         return [a for a, b in zip(said, [*said[1:], ""]) if (a, b) != ("!! led: ", "!! led: ")]
@@ -106,10 +107,10 @@ def test_pause_pauses_and_resume_continues_with_the_next_line(duo, line):
     paused = duo.main.query(["pause_resume", "virtual_sdcard"])
     assert paused["pause_resume"]["is_paused"] is True
     assert paused["virtual_sdcard"]["is_active"] is False
-    assert job.said == ["first", "!! led: "]
+    assert job.said == ["first", "warned: "]
     duo.main.script("RESUME")
     job.wait_state("complete")
-    assert job.said == ["first", "!! led: ", "second", "third"]
+    assert job.said == ["first", "warned: ", "second", "third"]
 
 
 def paused(main):
@@ -153,7 +154,7 @@ def test_what_pause_waits_for_does_not_hide_the_failure(duo):
     """A macro that asks printer.router.last_error before its next step."""
     job = Print(duo.main, "STEPS")
     job.wait_state("paused")
-    assert job.said == ["first", "!! led: "]
+    assert job.said == ["first", "warned: "]
     assert not [line for line in duo.main.console[job.start :] if "second step" in line]
     duo.main.script("RESUME")
     job.wait_state("complete")
@@ -170,7 +171,7 @@ def test_raise_ends_the_print_as_klipper_does(duo, line):
 def test_warn_goes_on(duo, line):
     job = Print(duo.main, line + "warn")
     job.wait_state("complete")
-    assert job.said == ["first", "!! led: ", "second", "third"]
+    assert job.said == ["first", "warned: ", "second", "third"]
 
 
 def test_pause_where_nothing_can_pause_is_an_error(lab, kind):

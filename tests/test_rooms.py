@@ -20,7 +20,8 @@ MAY_KNOW: Dict[str, str] = {
     "contexts": "errors gcode_params plain",
     "session": "errors framing plain version",
     "host": "errors plain",
-    "peer_log": "plain",
+    "rates": "",
+    "peer_log": "plain rates",
     "link": "host",
     "printer": "errors plain",
     "script_output": "errors plain printer",
@@ -31,7 +32,7 @@ MAY_KNOW: Dict[str, str] = {
     "subscriptions": "errors feed gcode_params printer subscribers",
     "events": "errors printer gcode_params templates",
     "lifecycle": "errors printer gcode_params",
-    "reports": "errors printer gcode_params plain",
+    "reports": "errors host printer gcode_params plain rates",
     "notices": "printer version",
     "watchdog": "errors host printer gcode_params",
     "mirror": "plain printer subscriptions",
@@ -59,7 +60,7 @@ MAY_KNOW: Dict[str, str] = {
 }
 PURE = (
     "errors", "plain", "settings", "version", "framing", "gcode_params", "templates",
-    "contexts", "session",
+    "contexts", "session", "rates",
 )  # fmt: skip
 IO_MODULES = {"socket", "select", "threading", "asyncio", "logging", "subprocess", "time"}
 

@@ -114,7 +114,7 @@ def test_dropped_with_a_warning_when_the_host_shuts_down_before(duo):
         f"{to(60, 50)}{SCRIPT}led SCRIPT='M118 never'\nROUTER_EVENT_TRIGGER EVENT=step N=0 SYNC=1"
     )
     duo.main.call("emergency_stop")
-    dropped = "!! Router: not done, the printer shut down before: "
+    dropped = "// Router: not done, the printer shut down before: "
     duo.main.wait_line(dropped + "ROUTER_EVENT_TRIGGER EVENT=step N=0 SYNC=1", start=mark)
     assert dropped + f"{SCRIPT}led SCRIPT='M118 never'" in duo.main.console[mark:]
     duo.main.restart(firmware=True)

@@ -182,7 +182,7 @@ def test_warn_goes_on_and_says_it(main, led):
     main.script("ROUTER_GCODE_SCRIPT TARGET=led SCRIPT=JAM WAIT=1 ON_ERROR=warn\nM118 after")
     main.wait_line("after", start=mark)
     assert "no filament" in last_error(main)
-    assert "!! " + last_error(main) in [line.strip() for line in main.console[mark:]]
+    assert "// Router: " + last_error(main) in [line.strip() for line in main.console[mark:]]
 
 
 @pytest.mark.parametrize(

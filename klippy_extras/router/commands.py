@@ -124,8 +124,10 @@ class Commands:
             if name not in _TRIGGER_PARAMS:
                 context[name.lower()] = value
 
+        report = self._reports.begin(self._printer, "router/event/trigger")
+
         def show_failures(result: Any) -> str:
-            self._reports.undelivered(self._printer, result["failed"])
+            self._reports.undelivered(report, result["failed"])
             return ""
 
         params = {"event": event, "context": context, "retain": retain}
@@ -191,8 +193,9 @@ class Commands:
         if "target" in params:
             self._checked(gcmd, lambda: self._methods.printer(params["target"]))
 
+        done = self._finisher(method, params, show)
+
         def act() -> None:
-            done = self._finisher(method, params, show)
             try:
                 self._methods.call(method, Request(self._printer, params, done))
             except RouterError as e:
@@ -228,9 +231,11 @@ class Commands:
             raise gcmd.error(str(e)) from None
 
     def _finisher(self, method: str, params: Mapping[str, Any], show: Show) -> Done:
+        report = self._reports.begin(self._printer, method)
+
         def done(result: Any, error: Failure) -> None:
             if error is not None:
-                self._reports.failed(self._printer, method, params.get("target", ""), error)
+                report(params.get("target", ""), error)
                 return
             text = show(result)
             if text:

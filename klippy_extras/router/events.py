@@ -15,8 +15,9 @@ MAX_RECENT = 64
 MAX_HANDLERS = 256
 
 Context = Dict[str, Any]
-# (caller, target, error): a handler failed after the event was delivered
-Report = Callable[[Printer, Printer, RouterError], None]
+HandlerKey = Tuple[Printer, str, str, Printer, str]
+# (target, error): a handler failed after the event was delivered
+Report = Callable[[str, RouterError], None]
 
 
 class Client(Protocol):
@@ -40,13 +41,52 @@ class Handler(NamedTuple):
     template: Optional[Template]
 
     @property
-    def key(self) -> Tuple[Printer, str, str, Printer, str]:
+    def key(self) -> HandlerKey:
         return self[:5]
 
 
 class _ClientHandler(NamedTuple):
     event: str
     client: Client
+
+
+class _Delivery:
+    """One run of a handler for one event.
+
+    running: the deliveries that run now, by the key of their handler. cause: the one that has
+    triggered this one, if a handler triggers itself. Should it fail, it would go on doing so.
+    """
+
+    def __init__(
+        self,
+        handler: Handler,
+        context: Context,
+        report: Report,
+        running: "Dict[HandlerKey, _Delivery]",
+        cause: "Optional[_Delivery]",
+    ) -> None:
+        self._handler, self._context, self._report = handler, context, report
+        self._running, self._cause = running, cause
+        self._failed = False
+
+    def render(self) -> str:
+        handler = self._handler
+        assert handler.template is not None
+        if self._cause is not None and self._cause._failed:
+            raise RouterError(
+                "%s: handler '%s' of event '%s' triggered itself and failed: not run again"
+                % (handler.target.name, handler.gcode, handler.event)
+            )
+        self._running[handler.key] = self
+        return handler.template.render(self._context, handler.target.old_parser)
+
+    def done(self, _result: Any, error: Optional[RouterError]) -> None:
+        self._cause = None
+        if self._running.get(self._handler.key) is self:
+            del self._running[self._handler.key]
+        if error is not None:
+            self._failed = True
+            self._report(self._handler.target.name, error)
 
 
 def _matches(pattern: str, event: str) -> bool:
@@ -56,12 +96,13 @@ def _matches(pattern: str, event: str) -> bool:
 
 
 class Events(PrinterListener):
-    """All event handlers. report: told of handlers that failed later."""
+    """All event handlers. begin: notified of a caller's event, returns what reports failures."""
 
-    def __init__(self, report: Report, monotonic: Callable[[], float]) -> None:
-        self._report, self._monotonic = report, monotonic
+    def __init__(self, begin: Callable[[Printer], Report], monotonic: Callable[[], float]) -> None:
+        self._begin, self._monotonic = begin, monotonic
         self._handlers: List[Handler] = []
         self._clients: List[_ClientHandler] = []
+        self._running: Dict[HandlerKey, _Delivery] = {}
         self._retained: Dict[str, Tuple[Context, str]] = {}
         self.recent: Dict[str, Dict[str, Any]] = {}
 
@@ -97,7 +138,7 @@ class Events(PrinterListener):
                 try:
                     self._deliver(handler, name, context, owner)
                 except RouterError as e:
-                    self._report(owner, target, e)
+                    self._begin(owner)(target.name, e)
 
     def subscribe_client(self, event: str, client: Client, retained: bool) -> None:
         """Tell a client whenever the event is triggered, until it is closed.
@@ -177,22 +218,18 @@ class Events(PrinterListener):
         if handler.event.endswith("*"):
             context = dict(context, event=event)
         target = handler.target
-
-        def done(_result: Any, error: Optional[RouterError]) -> None:
-            if error is not None:
-                self._report(caller, target, error)
-
-        template = handler.template
-        if template is not None:
-            template.check(context)
+        cause = self._running.get(handler.key) if caller is target else None
+        delivery = _Delivery(handler, context, self._begin(caller), self._running, cause)
+        if handler.template is not None:
+            handler.template.check(context)
             # Written when its turn comes: a hundred handlers of one event are no work now
-            target.submit(lambda: template.render(context, target.old_parser), done)
+            target.submit(delivery.render, delivery.done)
             return
         if is_stream(handler.gcode, context):
             raise UsageError("Endpoint '%s' answers on and on" % (handler.gcode,))
         if not target.ready:
             raise target.not_ready()
-        target.call_endpoint(handler.gcode, context, done)
+        target.call_endpoint(handler.gcode, context, delivery.done)
 
     def _remove(self, goes: Callable[[Handler], bool]) -> int:
         before = len(self._handlers)

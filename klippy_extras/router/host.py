@@ -356,15 +356,12 @@ class Host:
         """One line on this printer's console, but not in its log."""
         self.gcode.respond_raw("// %s" % (line,))
 
-    def respond_error(self, text: str) -> None:
-        """One error line on this printer's console and in its log."""
-        logging.warning("router: %s", text)
-        self.gcode.respond_raw("!! %s" % (text,))
-
     def report(self, text: str) -> None:
-        """respond_error() for what no command of the user has caused: it says who speaks."""
+        """One line on this printer's console and in its log: something has failed, and a print
+        goes on. Not `!!`, on which some hosts (OctoPrint) stop a print.
+        """
         logging.warning("router: %s", text)
-        self.gcode.respond_raw("!! Router: %s" % (text,))
+        self.gcode.respond_raw("// Router: %s" % (text,))
 
     def register_remote_method(
         self, method: str, receive: Callable[[Dict[str, Any]], None]

@@ -7,6 +7,7 @@ import logging
 from typing import Callable
 
 from .plain import counted, printable
+from .rates import Bucket
 
 # Lines at once (a printer comes and goes with several), and after them one a second
 BURST = 6
@@ -16,21 +17,13 @@ class PeerLog:
     """What a printer does may not fill the log: others look for their own troubles there."""
 
     def __init__(self, name: str, monotonic: Callable[[], float]) -> None:
-        self._name, self._monotonic = name, monotonic
-        self._allowed, self._at = float(BURST), monotonic()
-        self._left_out = 0
+        self._name = name
+        self._bucket = Bucket(BURST, 1.0, monotonic)
 
     def write(self, text: str) -> None:
         """One line, "router: NAME text"."""
-        now = self._monotonic()
-        self._allowed = min(BURST, self._allowed + now - self._at)
-        self._at = now
-        if self._allowed < 1.0:
-            self._left_out += 1
+        if not self._bucket.take():
             return
-        self._allowed -= 1.0
-        left_out = ""
-        if self._left_out:
-            left_out = " (%s left out)" % (counted(self._left_out, "line"),)
-            self._left_out = 0
+        count = self._bucket.take_left_out()
+        left_out = " (%s left out)" % (counted(count, "line"),) if count else ""
         logging.info("router: %s%s", printable("%s %s" % (self._name, text)), left_out)

@@ -37,13 +37,13 @@ class RemoteMethods:
         if method == ECHO_METHOD:
             self._echoes.received(caller, params)
             return
+        report = self._reports.begin(caller, method)
 
         def done(result: Any, error: Failure) -> None:
             if error is not None:
-                target = printable(params.get("target", ""))
-                self._reports.failed(caller, method, target, error)
+                report(printable(params.get("target", "")), error)
             elif method == "router/event/trigger":
-                self._reports.undelivered(caller, result["failed"])
+                self._reports.undelivered(report, result["failed"])
 
         try:
             # A macro can pass whatever Jinja knows, and go on changing it, and a peer what is too

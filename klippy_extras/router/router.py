@@ -25,7 +25,7 @@ from .plain import counted
 from .printer import Objects, Printer
 from .remote_methods import RemoteMethods
 from .remote_printer import RemotePrinter
-from .reports import Reports
+from .reports import Report, Reports
 from .sensors import RemoteSensor
 from .settings import PeerSettings, RouterSettings, read_settings
 from .subscriptions import Subscriptions
@@ -67,9 +67,9 @@ class Router:
         names = ", ".join(peer.name for peer in settings.peers)
         logging.info("router: version %s, peers: %s", VERSION, names or "none")
         self._local = LocalPrinter(host, settings.name, settings.status_interval)
-        self._reports = Reports(host.report)
+        self._reports = Reports(host)
         self._subscriptions = Subscriptions(self._callback_failed)
-        self._events = Events(self._handler_failed, host.reactor.monotonic)
+        self._events = Events(self._report_event, host.reactor.monotonic)
         self._waits = Waits(host, self._subscriptions, self._events)
         self._motion = Motion(host)
         self._printers: Dict[str, Printer] = {settings.name: self._local}
@@ -257,10 +257,10 @@ class Router:
     # -- inside
 
     def _callback_failed(self, owner: Printer, target: Printer, error: RouterError) -> None:
-        self._reports.failed(owner, "router/objects/subscribe", target.name, error)
+        self._reports.begin(owner, "router/objects/subscribe")(target.name, error)
 
-    def _handler_failed(self, caller: Printer, target: Printer, error: RouterError) -> None:
-        self._reports.failed(caller, "router/event/trigger", target.name, error)
+    def _report_event(self, caller: Printer) -> Report:
+        return self._reports.begin(caller, "router/event/trigger")
 
     def _status_lines(self) -> List[str]:
         lines = [

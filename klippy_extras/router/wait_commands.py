@@ -120,7 +120,7 @@ class WaitCommands:
             message = self._reports.last_error = str(e)
             if on_error == "raise" or (on_error == "pause" and not self._host.can_pause):
                 raise gcmd.error(message) from None
-            self._host.respond_error(message)
+            self._host.report(message)
             if on_error == "pause":
                 try:
                     self._host.pause_print()
