@@ -364,7 +364,7 @@ def test_the_request_over_http():
     body = json.loads(re.search(r"-d '(.*)'", request)[1])
     printer = MagicMock(allow=None)
     events = MagicMock()
-    methods = Methods({"main": printer}, MagicMock(), events)
+    methods = Methods({"main": printer}, MagicMock(), events, MagicMock())
     methods.call(method, Request(printer, body, MagicMock()))
     assert events.trigger.call_args[0][1:3] == ("lane_change", {"lane": 2})
 
