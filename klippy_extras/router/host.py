@@ -81,6 +81,10 @@ class Timers:
             self._reactor.update_timer(self._timer, when)
         return handle
 
+    def after(self, delay: float, callback: Callable[[], None]) -> List[Any]:
+        """Call back after so many seconds. Returns what cancel() takes."""
+        return self.at(self._reactor.monotonic() + delay, lambda eventtime: callback())
+
     def soon(self, callback: Callable[[float], None]) -> List[Any]:
         """Call back in this turn or the next of the reactor's loop, outside of any fd callback."""
         return self.at(self._reactor.NOW, callback)
@@ -254,6 +258,18 @@ class Host:
         return frozenset(self.gcode.get_command_help())
 
     @property
+    def prints_file(self) -> bool:
+        """Whether a print from virtual_sdcard is in progress and not paused."""
+        status = self.object_status("virtual_sdcard", self.reactor.monotonic())
+        return bool(status.get("is_active"))
+
+    @property
+    def is_printing_or_paused(self) -> bool:
+        """Whether a print from virtual_sdcard has started and not ended."""
+        status = self.object_status("print_stats", self.reactor.monotonic())
+        return status.get("state") in ("printing", "paused")
+
+    @property
     def is_printing(self) -> bool:
         """Whether a print may be in progress: printing or paused from virtual_sdcard, or over the
         serial port.
@@ -261,10 +277,9 @@ class Host:
         Klippy does not know of the prints of a host such as OctoPrint: every line of the serial
         port counts as part of one. Source: klippy/gcode.py, class GCodeIO.
         """
-        status = self.object_status("print_stats", self.reactor.monotonic())
         gcode_io = self.printer.lookup_object("gcode_io", None)
         serial_port_is_busy = bool(getattr(gcode_io, "is_processing_data", False))
-        return status.get("state") in ("printing", "paused") or serial_port_is_busy
+        return self.is_printing_or_paused or serial_port_is_busy
 
     @property
     def can_pause(self) -> bool:

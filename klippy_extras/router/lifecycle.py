@@ -3,15 +3,11 @@
 # Copyright (C) 2026  Klipper Router contributors
 #
 # This file may be distributed under the terms of the GNU GPLv3 license.
-from typing import Any, Callable, Dict, List, Mapping, Optional, Set
+from typing import Any, Dict, List, Mapping, Optional, Set
 
 from .errors import RouterError
 from .gcode_params import command
 from .printer import Printer, PrinterListener
-
-# (delay in seconds, callback) -> what the second one takes
-After = Callable[[float, Callable[[], None]], Any]
-Cancel = Callable[[Any], None]
 
 
 class Lifecycle(PrinterListener):
@@ -20,13 +16,11 @@ class Lifecycle(PrinterListener):
     on_connect: printer -> G-code that is run there whenever it becomes ready.
     """
 
-    def __init__(self, on_connect: Mapping[Printer, str], after: After, cancel: Cancel) -> None:
+    def __init__(self, on_connect: Mapping[Printer, str]) -> None:
         self._printers: List[Printer] = []
         self._on_connect = on_connect
-        self._after, self._cancel = after, cancel
         # Who has been told (or need not be told) of which ready printers
         self._knows: Dict[Printer, Set[Printer]] = {}
-        self._grace: Dict[Printer, Any] = {}
 
     def add(self, printer: Printer) -> None:
         """Another printer takes part."""
@@ -35,7 +29,6 @@ class Lifecycle(PrinterListener):
         printer.listeners.append(self)
 
     def became_ready(self, printer: Printer) -> None:
-        self._cancel(self._grace.pop(printer, None))
         script = self._on_connect.get(printer)
         if script:
             self._run(printer, script)
@@ -53,18 +46,9 @@ class Lifecycle(PrinterListener):
                 self._tell(
                     other, "ROUTER_ON_SHUTDOWN", {"PRINTER": printer.name, "MESSAGE": message}
                 )
-        if not was_ready:
-            return
-        reason = printer.state if printer.connected else printer.loss_reason
-        if printer.disconnect_grace > 0.0:
-            self._grace[printer] = self._after(
-                printer.disconnect_grace, lambda: self._gone(printer, reason)
-            )
-        else:
-            self._gone(printer, reason)
 
-    def _gone(self, printer: Printer, reason: str) -> None:
-        self._grace.pop(printer, None)
+    def lost(self, printer: Printer, reason: str) -> None:
+        """It was ready, and has not been for its disconnect_grace."""
         for other, known in self._knows.items():
             if printer in known:
                 known.discard(printer)

@@ -3,27 +3,90 @@
 # Copyright (C) 2026  Klipper Router contributors
 #
 # This file may be distributed under the terms of the GNU GPLv3 license.
-from typing import Callable, Dict, Optional
+from typing import Callable, Collection, Dict, Optional
 
+from .absences import After
 from .printer import Printer, PrinterListener
+from .rates import Bucket
 from .version import VERSION
+
+# Lines about a peer that comes and goes at once, and after them one in so many seconds
+BURST = 6
+INTERVAL = 10.0
+
+
+class _Presence:
+    """What the console says about one peer: that it is lost, or ready again."""
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self.lost = False
+        self.said_lost = False
+        self.is_waiting = False  # for the next line to be allowed
+        self.rate = Bucket(BURST, INTERVAL, monotonic)
 
 
 class Notices(PrinterListener):
-    """A listener of peers. console: prints a message on this printer's console."""
+    """A listener of peers. report: prints a line on this printer's console.
 
-    def __init__(self, console: Callable[[str], None]) -> None:
-        self._console = console
+    quiet: peers whose losses are not reported.
+    """
+
+    def __init__(
+        self,
+        report: Callable[[str], None],
+        monotonic: Callable[[], float],
+        after: After,
+        quiet: Collection[Printer],
+    ) -> None:
+        self._report, self._monotonic, self._after = report, monotonic, after
+        self._quiet = quiet
+        self._presences: Dict[Printer, _Presence] = {}
         # The latest version of each peer's include file, so that a mismatch is said once
         self._include_versions: Dict[Printer, Optional[str]] = {}
 
+    def lost(self, printer: Printer, reason: str) -> None:
+        """It was ready, and has not been for its disconnect_grace."""
+        if printer.is_local or printer in self._quiet:
+            return
+        presence = self._presences.setdefault(printer, _Presence(self._monotonic))
+        presence.lost = True
+        self._say(printer, presence)
+
     def became_ready(self, printer: Printer) -> None:
+        self._check_include(printer)
+        presence = self._presences.get(printer)
+        if presence is not None:
+            presence.lost = False
+            self._say(printer, presence)
+
+    def _say(self, printer: Printer, presence: _Presence) -> None:
+        if presence.lost == presence.said_lost or presence.is_waiting:
+            return
+        if not presence.rate.take():
+            presence.is_waiting = True
+            self._after(INTERVAL, lambda: self._say_late(printer, presence))
+            return
+        presence.said_lost = presence.lost
+        self._report(absence(printer) if presence.lost else printer.name + " is ready again")
+
+    def _say_late(self, printer: Printer, presence: _Presence) -> None:
+        presence.is_waiting = False
+        self._say(printer, presence)
+
+    def _check_include(self, printer: Printer) -> None:
         version = printer.include_version
         last = self._include_versions.get(printer)
         self._include_versions[printer] = version
         if version not in (None, VERSION, last):
-            self._console(
-                "Router: %s has router_api.cfg of version %s, the router is version %s: after an"
+            self._report(
+                "%s has router_api.cfg of version %s, the router is version %s: after an"
                 " update RESTART %s, and restart the Klipper service of this printer"
                 % (printer.name, version, VERSION, printer.name)
             )
+
+
+def absence(printer: Printer) -> str:
+    """Why it cannot be used, in one sentence, with the reason of a disconnect."""
+    if not printer.connected and printer.last_error:
+        return "%s is disconnected (%s)" % (printer.name, printer.last_error)
+    return str(printer.not_ready())

@@ -6,6 +6,7 @@
 import logging
 from typing import Any, Collection, Dict, List, Tuple, Type
 
+from .absences import Absences
 from .commands import Commands
 from .diagnosis import DEADLINE, Diagnosis
 from .echo import Echoes
@@ -22,6 +23,7 @@ from .motion import Motion
 from .notices import Notices
 from .peer_checks import PeerChecks
 from .plain import counted
+from .print_guard import PrintGuard
 from .printer import Objects, Printer
 from .remote_methods import RemoteMethods
 from .remote_printer import RemotePrinter
@@ -174,20 +176,32 @@ class Router:
     def _listen(self, settings: RouterSettings) -> None:
         host = self._host
         on_connect = {self._printers[peer.name]: peer.on_connect for peer in settings.peers}
-        lifecycle = Lifecycle(
-            on_connect,
-            lambda delay, callback: host.timers.at(
-                host.reactor.monotonic() + delay, lambda eventtime: callback()
-            ),
-            host.timers.cancel,
-        )
+        on_connect[self._local] = settings.on_connect
+        lifecycle = Lifecycle(on_connect)
+        absences = Absences(host.timers.after, host.timers.cancel)
+        absences.lost.append(lifecycle.lost)
         for printer in self._printers.values():
             lifecycle.add(printer)
+            printer.listeners.append(absences)
             printer.listeners += [self._subscriptions, self._events, self._waits]
             printer.status_listener = self._subscriptions.status
-        notices = Notices(host.respond_info)
+        self._guard_prints(settings, absences)
         for peer in self._peers.values():
-            peer.listeners += [self._watchdog, notices]
+            peer.listeners.append(self._watchdog)
+
+    def _guard_prints(self, settings: RouterSettings, absences: Absences) -> None:
+        host = self._host
+        chosen = {
+            word: [self._peers[p.name] for p in settings.peers if p.on_disconnect == word]
+            for word in ("ignore", "pause")
+        }
+        required = [self._peers[peer.name] for peer in settings.peers if peer.required]
+        notices = Notices(host.report, host.reactor.monotonic, host.timers.after, chosen["ignore"])
+        for peer in self._peers.values():
+            peer.listeners.append(notices)
+        guard = PrintGuard(host, self._local, absences, chosen["pause"], required)
+        absences.lost += [notices.lost, guard.lost]
+        host.printer.register_event_handler("klippy:connect", guard.guard_starts)
 
     def peer_status(self, name: str) -> PeerStatus:
         """The status object of the section [router NAME]."""

@@ -10,6 +10,8 @@ from typing import Any, Dict, FrozenSet, List, Optional, Tuple
 
 # What a peer may ask of others
 PERMISSIONS = ("gcode", "event", "status", "call")
+# What the loss of a peer means, for the console and for a print
+ON_DISCONNECT = ("ignore", "warn", "pause")
 # As Klipper's own for extended commands (klippy/gcode.py, register_command), or M150
 COMMAND_RULE = re.compile(r"[A-Z_][A-Z_][A-Z0-9_]*|[A-Z][0-9]+")
 NAME_RULE = re.compile(r"[A-Za-z0-9_-]+")
@@ -38,6 +40,8 @@ class PeerSettings:
     sensors: Tuple[SensorSettings, ...]
     proxy_commands: Tuple[str, ...]
     allow: FrozenSet[str]
+    on_disconnect: str
+    required: bool
     timeout: float
     disconnect_grace: float
     emergency_stop: bool
@@ -50,6 +54,7 @@ class RouterSettings:
 
     name: str
     status_interval: float
+    on_connect: str
     peers: Tuple[PeerSettings, ...]
 
 
@@ -72,6 +77,7 @@ def read_settings(config: Any, own_sock: Optional[str]) -> RouterSettings:
     settings = RouterSettings(
         name=name,
         status_interval=config.getfloat("status_interval", 0.25, minval=0.05, maxval=10.0),
+        on_connect=config.get("on_connect", "").strip(),
         peers=tuple(_read_peer(section) for section in config.get_prefix_sections("router ")),
     )
     _check_names(config, settings)
@@ -97,6 +103,8 @@ def _read_peer(config: Any) -> PeerSettings:
         sensors=tuple(_read_sensors(config)),
         proxy_commands=tuple(_read_proxies(config)),
         allow=_read_allow(config),
+        on_disconnect=_read_on_disconnect(config),
+        required=config.getboolean("required", False),
         timeout=config.getfloat("timeout", 5.0, minval=1.0, maxval=60.0),
         disconnect_grace=config.getfloat("disconnect_grace", 0.0, minval=0.0, maxval=3600.0),
         emergency_stop=config.getboolean("emergency_stop", False),
@@ -171,6 +179,16 @@ def _read_allow(config: Any) -> FrozenSet[str]:
                 % (word, config.get_name(), ", ".join(PERMISSIONS))
             )
     return frozenset(allowed)
+
+
+def _read_on_disconnect(config: Any) -> str:
+    word: str = config.get("on_disconnect", "warn").strip()
+    if word not in ON_DISCONNECT:
+        raise config.error(
+            "Unknown word '%s' in option 'on_disconnect' of section '%s': write one of %s"
+            % (word, config.get_name(), ", ".join(ON_DISCONNECT))
+        )
+    return word
 
 
 def _checked_name(config: Any, name: str, where: str) -> str:

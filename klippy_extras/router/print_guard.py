@@ -1,0 +1,83 @@
+# What the absence of a peer means for a print: the options on_disconnect and required
+#
+# Copyright (C) 2026  Klipper Router contributors
+#
+# This file may be distributed under the terms of the GNU GPLv3 license.
+from typing import Any, Callable, Collection, Optional
+
+from .absences import Absences
+from .errors import RouterError
+from .host import Host
+from .notices import absence
+from .printer import Printer
+
+# Every print from virtual_sdcard begins with one of these. RESUME does not run them.
+_START_COMMANDS = ("SDCARD_PRINT_FILE", "M24")
+
+
+class PrintGuard:
+    """pausing: peers whose loss pauses a print; required: peers without which none starts."""
+
+    def __init__(
+        self,
+        host: Host,
+        printer: Printer,
+        absences: Absences,
+        pausing: Collection[Printer],
+        required: Collection[Printer],
+    ) -> None:
+        self._host, self._printer, self._absences = host, printer, absences
+        self._pausing, self._required = pausing, required
+
+    # -- on_disconnect: pause
+
+    def lost(self, printer: Printer, reason: str) -> None:
+        """A printer was ready, and has not been for its disconnect_grace."""
+        if printer not in self._pausing or not self._host.prints_file:
+            return
+        why = absence(printer)
+
+        def pause() -> str:
+            # In the turn of this script; the print may have ended, or paused, before it
+            if self._host.prints_file:
+                self._host.report("pausing the print: %s" % (why,))
+                self._host.pause_print()
+            return ""
+
+        def done(_result: Any, error: Optional[RouterError]) -> None:
+            if error is not None:
+                self._host.report("the print was not paused: %s" % (error,))
+
+        try:
+            self._printer.submit_first(pause, done)
+        except RouterError as e:
+            done(None, e)
+
+    # -- required: True
+
+    def guard_starts(self) -> None:
+        """Put a check before the commands that start a print. All commands must exist by now."""
+        if not self._required:
+            return
+        gcode = self._host.gcode
+        for name in _START_COMMANDS:
+            command = gcode.register_command(name, None)
+            if command is not None:
+                gcode.register_command(name, self._guarded(command))
+
+    def _guarded(self, command: Callable[[Any], None]) -> Callable[[Any], None]:
+        def start(gcmd: Any) -> None:
+            self._check(gcmd)
+            command(gcmd)
+
+        return start
+
+    def _check(self, gcmd: Any) -> None:
+        if self._host.is_printing_or_paused:
+            return  # M24 goes on after a pause, and everything else is refused
+        for printer in self._required:
+            if not self._absences.counts_as_ready(printer):
+                raise gcmd.error(
+                    "The print was not started: %s, and option 'required' of section 'router %s'"
+                    " is True" % (absence(printer), printer.name)
+                )
