@@ -101,9 +101,9 @@ def set_state(printer: LabPrinter, **values: Any) -> None:
     )
 
 
-def set_fields(printer: LabPrinter, **fields: Any) -> None:
-    """Let this printer's object `lab_console` have these fields, and no others."""
-    printer.script(f"LAB_STATUS FIELDS={shlex.quote(json.dumps(fields))}")
+def set_fields(printer: LabPrinter, options: str = "", **fields: Any) -> None:
+    """Let this printer's object `lab_console` have these fields; options: more of LAB_STATUS."""
+    printer.script(f"LAB_STATUS FIELDS={shlex.quote(json.dumps(fields))} {options}")
 
 
 fresh = itertools.count(1000).__next__

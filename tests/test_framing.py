@@ -10,7 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from klippy_extras.router.errors import BadMessage
-from klippy_extras.router.framing import ETX, FrameReader, decode, encode
+from klippy_extras.router.framing import (
+    ETX,
+    MAX_SKIPPED,
+    FrameReader,
+    Oversized,
+    decode,
+    encode,
+)
 from klippy_extras.router.plain import (
     MAX_DEPTH,
     MAX_LOGGED,
@@ -19,6 +26,7 @@ from klippy_extras.router.plain import (
     plain_text,
     printable,
 )
+from klippy_extras.router.session import OUTPUT_METHOD
 
 LIMIT = 64
 
@@ -48,17 +56,52 @@ def test_frames_come_out_as_they_went_in_however_the_stream_is_cut(frames: List[
     assert seen == frames
 
 
-@given(st.integers(1, 3 * LIMIT))
-def test_a_frame_without_end_is_refused_before_it_fills_memory(step: int):
-    reader = FrameReader(LIMIT)
-    with pytest.raises(BadMessage, match="longer than max_message"):
-        for _ in range(LIMIT + 1):
-            reader.feed(b"x" * step)
+# More than what is kept of either end, as any max_message is
+LONG = 256
 
 
-def test_a_long_frame_is_refused_even_when_it_comes_in_one_piece():
-    with pytest.raises(BadMessage):
-        FrameReader(LIMIT).feed(b"{}" + ETX + b"x" * (LIMIT + 1) + ETX)
+@given(st.lists(st.binary(max_size=3 * LONG), max_size=6), st.data())
+def test_of_frames_that_are_too_long_the_ends_are_kept_however_the_stream_is_cut(frames, data):
+    frames = [frame.replace(ETX, b"") for frame in frames]
+    stream = b"".join(frame + ETX for frame in frames)
+    reader = FrameReader(LONG)
+    seen: list = []
+    while stream:
+        size = data.draw(st.integers(1, len(stream)))
+        seen += reader.feed(stream[:size])
+        stream = stream[size:]
+    assert not reader.skipping
+    assert seen == [f if len(f) <= LONG else Oversized(f[:200], f[-200:]) for f in frames]
+
+
+def test_a_message_that_is_too_long_fills_no_memory_and_one_without_end_is_refused():
+    reader = FrameReader(LONG)
+    assert reader.feed(b'{"id":7,' + b"x" * LONG) == []
+    for _ in range(MAX_SKIPPED // 65536 - 1):
+        assert reader.feed(b"x" * 65536) == []
+        assert reader.skipping and sum(map(len, reader._parts)) <= 200
+    skipped = Oversized(b'{"id":7,' + b"x" * 192, b"x" * 200)
+    assert reader.feed(ETX + b"{}" + ETX) == [skipped, b"{}"]
+    with pytest.raises(BadMessage, match="without an end"):
+        for _ in range(MAX_SKIPPED // 65536 + 2):
+            reader.feed(b"x" * 65536)
+
+
+@pytest.mark.parametrize(
+    ("head", "tail", "answer_to", "method"),
+    [
+        (b'{"id":12,"result":{"x":"', b'"}}', 12, ""),
+        (b'{"id": 12, "error": {"x":"', b'","method":"a/b"}', 12, ""),
+        (b'{"method":"router/gcode/output","params":{"response":"', b'"}}', None, OUTPUT_METHOD),
+        (b'{"params":{"a":"', b'"},"method":"router/event/trigger"}', None, "router/event/trigger"),
+        (b'{"params":{"a":"', b'\\"},\\"method\\":\\"a/b"}}', None, ""),
+        (b'{"id":"12","result":{"x":"', b'"}}', None, ""),
+        (b"xxxx", b"xxxx", None, ""),
+    ],
+)
+def test_what_was_too_long_says_whose_it_is(head, tail, answer_to, method):
+    message = Oversized(head, tail)
+    assert (message.answer_to, message.method) == (answer_to, method)
 
 
 @given(st.binary(max_size=200))

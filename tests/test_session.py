@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from klippy_extras.router.errors import BadMessage, TimedOut
+from klippy_extras.router.errors import BadMessage, TimedOut, TooLong
 from klippy_extras.router.framing import ETX
 from klippy_extras.router.session import (
     CLOSED,
@@ -27,6 +27,7 @@ from klippy_extras.router.session import (
     Output,
     Ready,
     Session,
+    Skipped,
     StateSaid,
     Status,
 )
@@ -202,6 +203,88 @@ def test_answers_find_their_request_and_others_are_ignored():
     assert pair.say({"id": second, "result": {}}, {"id": 4711, "result": {}}) == []
     assert pair.say({"id": first, "result": {"x": 1}}) == [Answer("first", {"x": 1}, None)]
     assert pair.session.pending == 0
+
+
+# Longer than what Pair takes
+LONG = "x" * 11000
+
+
+def test_an_answer_that_is_too_long_fails_the_request_that_asked_for_it_only():
+    pair = Pair()
+    pair.settle()
+    pair.session.request("objects/query", {}, "large")
+    pair.session.run_script("G28", "begun", "script")
+    large, begun, script = (r["id"] for r in pair.requests())
+    (answer,) = pair.say({"id": large, "result": {"text": LONG}})
+    assert (answer.token, answer.result) == ("large", None)
+    assert isinstance(answer.error, TooLong)
+    assert pair.say({"id": begun, "result": {}}) == [Answer("begun", {}, None)]
+    (answer,) = pair.say({"id": script, "error": {"message": LONG}})
+    assert answer.token == "script" and isinstance(answer.error, TooLong)
+    assert pair.say({"id": large, "result": {"text": LONG}}) == []
+
+
+@pytest.mark.parametrize(
+    ("message", "skipped"),
+    [
+        (update(toolhead={"x": LONG}), Skipped("update")),
+        ({"method": "router/gcode/output", "params": {"response": LONG}}, Skipped("output")),
+        ({"params": {"script": LONG}, "method": METHODS[0]}, Skipped("call", METHODS[0])),
+    ],
+)
+def test_what_is_too_long_is_skipped_and_what_follows_is_read(message, skipped):
+    pair = Pair()
+    pair.settle()
+    call = {"method": METHODS[0], "params": {"target": "led"}}
+    assert pair.say(message, call) == [skipped, Called(METHODS[0], {"target": "led"})]
+
+
+def test_a_snapshot_that_is_too_long_is_asked_for_again_with_less():
+    pair = Pair("startup")
+    pair.session.want({"configfile": None, "print_stats": None})
+    pair.settle()
+    pair.state = "ready"
+    pair.say(update(webhooks={"state": "ready", "state_message": "is ready"}))
+    *_, help_request, subscribe = pair.requests()
+    pair.answer(help_request)
+    assert pair.say({"id": subscribe["id"], "result": {"text": LONG}}) == [Skipped("snapshot")]
+    assert pair.session.phase == PREPARING
+    pair.session.want({"print_stats": None})
+    (subscribe,) = pair.requests()
+    assert "configfile" not in subscribe["params"]["objects"]
+    assert Ready in [type(e) for e in pair.answer(subscribe)]
+    pair.session.subscribe_again()
+    assert pair.requests()[-1]["method"] == "objects/subscribe"
+
+
+def test_a_list_of_commands_that_is_too_long_leaves_the_peer_ready_without_them():
+    pair = Pair()
+    pair.answer(pair.requests()[0])
+    *_, help_request, subscribe = pair.requests()
+    pair.answer(subscribe)
+    events = pair.say({"id": help_request["id"], "result": {"M117": LONG}})
+    assert [type(e) for e in events] == [Skipped, Ready]
+    assert events[1].commands == frozenset()
+
+
+def test_a_ping_whose_answer_is_too_long_was_answered():
+    pair = Pair()
+    pair.settle()
+    pair.session.tick(pair.now + TIMEOUT / 2)
+    (ping,) = pair.requests()
+    pair.now += TIMEOUT / 2
+    assert pair.say({"id": ping["id"], "result": {"state": LONG}}) == []
+    assert pair.session.tick(pair.now) == pair.now + TIMEOUT / 2
+
+
+def test_what_is_too_long_and_neither_an_answer_nor_a_call_is_a_bad_message():
+    pair = Pair()
+    with pytest.raises(BadMessage):
+        pair.say({"text": LONG})
+    info = Pair()
+    (request,) = info.requests()
+    with pytest.raises(BadMessage):
+        info.say({"id": request["id"], "result": {"state": LONG}})
 
 
 def test_a_lost_connection_names_what_was_not_answered_in_order():

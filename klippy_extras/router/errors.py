@@ -29,6 +29,10 @@ class PeerError(RouterError):
     """The peer answered with an error; str() is its own message."""
 
 
+class TooLong(PeerError):
+    """What the peer sent is longer than max_message: it was skipped."""
+
+
 class LinkLost(RouterError):
     """The connection broke after the request was sent: its outcome is unknown."""
 

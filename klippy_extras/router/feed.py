@@ -8,14 +8,21 @@ from typing import Any, Callable, Collection, Dict, FrozenSet, List, Optional, T
 from .errors import RouterError
 from .gcode_params import ParameterNames, StatusParameters
 from .printer import Objects, Printer, Status
-from .subscribers import Subscription, without_none
+from .subscribers import HELD, PROVEN, Subscription, without_none
+from .trial import failed, passed, reset
+
+# What a subscription wants is too long for a message of its target
+Barred = Callable[[Subscription, RouterError], None]
 
 
 class Feed:
-    """One target: its subscriptions, their union, and the last known values."""
+    """One target: its subscriptions, their union, and the last known values.
 
-    def __init__(self, target: Printer, names: ParameterNames) -> None:
-        self.target = target
+    barred: told of one that gets no values any more, until the target is back.
+    """
+
+    def __init__(self, target: Printer, names: ParameterNames, barred: Barred) -> None:
+        self.target, self._barred = target, barred
         self.parameters = StatusParameters(names)
         self.subscriptions: List[Subscription] = []
         self.union: Objects = {}
@@ -46,6 +53,7 @@ class Feed:
         # Only now: what both of them want stays known
         self.remove(lambda s: s is not subscription and replaces(s))
         if self._complete:
+            subscription.place = PROVEN
             subscription.begin(self.eventtime, self._part(subscription.objects))
 
     def remove(
@@ -69,19 +77,22 @@ class Feed:
         self._rebuild()
         return len(gone)
 
-    def _rebuild(self) -> None:
+    def _rebuild(self, watch_again: bool = False) -> None:
         self._wanted_by = {}
         union: Objects = {}
         for subscription in self.subscriptions:
-            union.update(self._note(subscription, union))
-        if union == self.union:
+            if subscription.takes_part:
+                union.update(self._note(subscription, union))
+        if union == self.union and not watch_again:
             return
         self.union = union
-        self._values = {
-            name: _known(values, union[name])
-            for name, values in self._values.items()
-            if name in union
-        }
+        if not any(s.place == HELD for s in self.subscriptions):
+            # Those that are held back still know what they were told
+            self._values = {
+                name: _known(values, union[name])
+                for name, values in self._values.items()
+                if name in union
+            }
         self.target.watch(union)
 
     def _note(self, subscription: Subscription, union: Objects) -> Objects:
@@ -103,6 +114,25 @@ class Feed:
         """The target has gone. Who waits for a first snapshot is told so."""
         self._complete, self._lost = False, True
         self.remove(lambda s: bool(s.waiting), self.target.not_ready())
+        reset(self.subscriptions)
+        self._rebuild()
+
+    def too_long(self, error: RouterError) -> None:
+        """The snapshot of the union was longer than max_message: find out who asks for too much."""
+        self._complete = False
+        culprit = failed(self.subscriptions)
+        if culprit is not None and culprit.waiting:
+            culprit.close()
+            self.subscriptions.remove(culprit)
+            culprit.refuse(error)
+        elif culprit is not None:
+            for name, values in self._part(culprit.objects).items():
+                known = without_none(values)
+                if known:
+                    culprit.add(name, dict.fromkeys(known))
+            culprit.deliver(self.eventtime)
+            self._barred(culprit, error)
+        self._rebuild(watch_again=True)
 
     def tell(self, eventtime: float, status: Status, snapshot: bool) -> None:
         """Values of the target: to each subscription what it wants of them."""
@@ -128,10 +158,12 @@ class Feed:
                     subscription.add(name, part)
                     told[subscription] = None
         if snapshot:
-            self._complete = True
             self._lost = self._lost and self.target.state == "startup"
-            for subscription in [s for s in self.subscriptions if s.waiting]:
+            for subscription in [s for s in self.subscriptions if s.waiting and s.takes_part]:
                 subscription.begin(eventtime, self._part(subscription.objects))
+            self._complete = not passed(self.subscriptions)
+            if not self._complete:
+                self._rebuild(watch_again=True)
         self.parameters.share(len(told) > 1)
         for subscription in told:
             subscription.deliver(eventtime)

@@ -8,6 +8,7 @@ from collections import deque
 from typing import Any, Callable, Deque, Dict, List, NamedTuple, Optional
 
 from .errors import Busy, RouterError, UsageError
+from .hints import Hints
 from .host import Host, guarded
 from .peer_log import PeerLog
 from .printer import Done, Follower, Job, Objects, Printer, Status
@@ -38,7 +39,7 @@ class LocalPrinter(Printer):
 
     def __init__(self, host: Host, name: str, status_interval: float) -> None:
         log = PeerLog(name, host.reactor.monotonic)
-        super().__init__(name, disconnect_grace=0.0, log=log.write)
+        super().__init__(name, 0.0, log.write, Hints(host.respond_info))
         self._host = host
         self._status_interval = status_interval
         self.old_parser = host.old_parser

@@ -29,7 +29,8 @@ class Mirror(PrinterListener):
         """Begin to keep the values of this peer."""
         peer.listeners.append(self)
         if self._objects:
-            subscriptions.follow(host, peer, self._objects, self)
+            where = "option 'mirror' in section 'router %s'" % (peer.name,)
+            subscriptions.follow(host, peer, self._objects, self, where)
 
     def update(self, eventtime: float, status: Status) -> None:
         new = dict(self.values)

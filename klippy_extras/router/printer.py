@@ -8,6 +8,7 @@ from collections import deque
 from typing import Any, Callable, Deque, Dict, FrozenSet, List, Mapping, NamedTuple, Optional
 
 from .errors import Busy, NotReady, RouterError
+from .hints import Hints
 from .plain import counted
 
 # Scripts waiting for one printer; a new one beyond it fails with Busy
@@ -77,6 +78,12 @@ class PrinterListener:
     def state_changed(self, printer: "Printer", was_ready: bool) -> None:
         """printer.state is another one now."""
 
+    def too_long(self, printer: "Printer", error: RouterError) -> None:
+        """The status that it was asked to watch was longer than it may send."""
+
+    def call_skipped(self, printer: "Printer", method: str, error: RouterError) -> None:
+        """It called one of our methods, with more parameters than it may send."""
+
 
 # Told the values of the objects that a printer was asked to watch: (printer, seconds of its own
 # clock when they were read, status, whether these are all of them and not only what changed)
@@ -88,9 +95,12 @@ class Printer(ABC):
 
     is_local = False
 
-    def __init__(self, name: str, disconnect_grace: float, log: Callable[[str], None]) -> None:
+    def __init__(
+        self, name: str, disconnect_grace: float, log: Callable[[str], None], hints: Hints
+    ) -> None:
         self.name = name
         self.log = log  # writes one line about this printer, at a bounded rate
+        self.hints = hints  # what the user of this one should know about it
         # What it may ask of others: gcode, event, status, call (option 'allow'); None: everything
         self.allow: Optional[FrozenSet[str]] = None
         self.disconnect_grace = disconnect_grace  # seconds

@@ -10,14 +10,14 @@ from .errors import RouterError, UsageError
 from .host import Host
 from .methods import Methods, Request
 from .plain import plain, printable
-from .printer import Failure, Printer
+from .printer import Failure, Printer, PrinterListener
 from .reports import Reports
 
 # Types of the parameters of a call that holds nothing but text
 _TEXT_ONLY = frozenset([str])
 
 
-class RemoteMethods:
+class RemoteMethods(PrinterListener):
     """A remote call has no answer: results go to gcode_callback, errors to reports."""
 
     def __init__(self, methods: Methods, reports: Reports, echoes: Echoes) -> None:
@@ -55,3 +55,6 @@ class RemoteMethods:
             done(None, e)
         except ValueError as e:
             done(None, UsageError("Malformed parameters: %s" % (e,)))
+
+    def call_skipped(self, printer: Printer, method: str, error: RouterError) -> None:
+        self._reports.begin(printer, method)("", error)

@@ -6,7 +6,9 @@
 from collections import deque
 from typing import Any, Callable, Deque, Dict, List, Optional, Sequence
 
-from .errors import BadMessage, Busy, LinkLost, PeerError, RouterError, TimedOut
+from .errors import BadMessage, Busy, LinkLost, PeerError, RouterError, TimedOut, TooLong
+from .framing import Frame
+from .hints import Hints
 from .host import PARSER_PROBE, Host, guarded, parser_is_old
 from .link import Link, SocketFile
 from .peer_log import PeerLog
@@ -20,9 +22,11 @@ from .session import (
     Output,
     Ready,
     Session,
+    Skipped,
     StateSaid,
     Status,
 )
+from .skipped import SkippedMessages
 from .version import INCLUDE_PROBE, include_version
 
 # Requests, other than scripts, that a peer has not answered. Each may cost it a waiting greenlet,
@@ -88,7 +92,7 @@ class RemotePrinter(Printer):
         on_call: Receiver,
     ) -> None:
         log = PeerLog(name, host.reactor.monotonic)
-        super().__init__(name, disconnect_grace, log.write)
+        super().__init__(name, disconnect_grace, log.write, Hints(host.respond_info))
         self.sock = sock  # the path of its API socket
         self.methods = len(methods)  # that are registered there when it is ready
         self.software_version = ""
@@ -98,13 +102,14 @@ class RemotePrinter(Printer):
         self._on_call = on_call
         probe = dict(PARSER_PROBE, **INCLUDE_PROBE)
         self._session = Session(methods, probe, timeout, max_message)
+        self._skipped = SkippedMessages(host, self, max_message, self._subscribe_again)
         self._link = Link(host, sock, self)
         self._info: Dict[str, Any] = {}  # what the peer said about itself
         self._socket_file: Optional[SocketFile] = None
         self._klippy_session: Any = None
         self._was_connected = False
         self._running: Optional[_RunningScript] = None
-        self._frames: Deque[bytes] = deque()
+        self._frames: Deque[Frame] = deque()
         self._watchdog: Optional[List[Any]] = None
         self._catch_up: Optional[List[Any]] = None  # the rest of what was read is due then
         self._handlers: Dict[type, Callable[[Any], None]] = {
@@ -115,6 +120,7 @@ class RemotePrinter(Printer):
             Identified: self._identified,
             StateSaid: self._state_said,
             Ready: self._became_ready,
+            Skipped: self._skipped.handle,
         }
         self._corked = False  # what is to be sent is collected until the end of a callback
 
@@ -247,17 +253,22 @@ class RemotePrinter(Printer):
         self._watch_over(eventtime)
 
     def link_received(self, data: bytes, eventtime: float) -> None:
+        begin = self._host.reactor.monotonic()
         try:
             self._frames.extend(self._session.receive(data, eventtime))
         except BadMessage as e:
             self._link.fail(str(e))
             return
         self._handle_frames(eventtime)
+        if self._session.skipping and self._catch_up is None:
+            # What is thrown away is read with the same pauses as what is handled
+            self._pause_reading(begin)
 
     def link_closed(self, reason: str) -> None:
         self._stop_watchdog()
         self._host.timers.cancel(self._catch_up)
         self._catch_up = None
+        self._skipped.close()
         self._frames.clear()
         unanswered = self._session.closed()
         if self.connected:
@@ -298,8 +309,20 @@ class RemotePrinter(Printer):
             if is_reading != was_reading:
                 self._link.set_reading(is_reading)
 
+    def _pause_reading(self, begin: float) -> None:
+        now = self._host.reactor.monotonic()
+        when = now + CATCH_UP_PAUSE * (now - begin)
+        self._catch_up = self._host.timers.at(when, self._handle_frames)
+        self._link.set_reading(False)
+
+    def _subscribe_again(self) -> None:
+        self._session.subscribe_again()
+        self._flush()
+
     def _answered(self, event: Answer) -> None:
         error = event.error
+        if isinstance(error, TooLong):
+            error = self._skipped.answer_error(error)
         if error is not None:
             error = PeerError("%s: %s" % (self.name, printable(error)))
             self.last_error = plain_text(str(error))
@@ -337,6 +360,7 @@ class RemotePrinter(Printer):
             session = object()  # somebody else's socket, a tunnel's: cannot be recognised again
         if session != self._klippy_session:
             self._klippy_session = session
+            self.hints.new_session()
             for listener in self.listeners:
                 listener.new_session(self)
 

@@ -116,6 +116,7 @@ class Router:
             on_call=remote_methods.called,
         )
         printer.allow = peer.allow
+        printer.listeners.append(remote_methods)
         mirror = Mirror(peer.mirror, self._host.reactor.monotonic)
         mirror.follow(self._local, printer, self._subscriptions)
         self._peers[peer.name] = self._printers[peer.name] = printer
@@ -132,7 +133,8 @@ class Router:
             sensor.register(config)
             printer.listeners.append(sensor)
             objects: Objects = {setting.source_object: [setting.source_field]}
-            self._subscriptions.follow(self._local, printer, objects, sensor)
+            where = "option 'sensors' in section 'router %s'" % (peer.name,)
+            self._subscriptions.follow(self._local, printer, objects, sensor, where)
 
     def _register_commands(self, config: Any, settings: RouterSettings, methods: Methods) -> None:
         waiting = WaitCommands(

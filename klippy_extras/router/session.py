@@ -20,8 +20,8 @@
 # It is handed over as it comes and not kept here: its owner is the printer.
 from typing import Any, Dict, FrozenSet, List, NamedTuple, Optional, Sequence, Union
 
-from .errors import BadMessage, PeerError, RouterError, TimedOut
-from .framing import FrameReader, decode, encode, encode_script
+from .errors import BadMessage, PeerError, RouterError, TimedOut, TooLong
+from .framing import Frame, FrameReader, Oversized, decode, encode, encode_script
 from .plain import counted
 from .version import VERSION
 
@@ -90,7 +90,20 @@ class Called(NamedTuple):
     params: Dict[str, Any]
 
 
-Event = Union[Identified, StateSaid, Ready, Status, Answer, Output, Called]
+class Skipped(NamedTuple):
+    """A message that is longer than max_message was thrown away undecoded.
+
+    what: one of SNAPSHOT (of what is wanted: it must be less from now on), UPDATE (of status: what
+    is known is not true any more), OUTPUT, COMMANDS (Ready has none), CALL; method: of CALL.
+    """
+
+    what: str
+    method: str = ""
+
+
+SNAPSHOT, UPDATE, OUTPUT, COMMANDS, CALL = "snapshot", "update", "output", "commands", "call"
+
+Event = Union[Identified, StateSaid, Ready, Status, Answer, Output, Called, Skipped]
 
 
 class _Own:
@@ -176,6 +189,11 @@ class Session:
         self._stale = True
         self._subscribe()
 
+    def subscribe_again(self) -> None:
+        """Ask for a new Status snapshot of what is wanted."""
+        self._stale = True
+        self._subscribe()
+
     @property
     def pending(self) -> int:
         """The number of request()s that are not answered, without scripts."""
@@ -187,10 +205,15 @@ class Session:
         self.output.clear()
         return output
 
-    def receive(self, data: bytes, now: float) -> List[bytes]:
+    @property
+    def skipping(self) -> bool:
+        """Whether the bytes that come next are thrown away: their message is too long."""
+        return self._frames.skipping
+
+    def receive(self, data: bytes, now: float) -> List[Frame]:
         """Bytes arrived: returns the complete frames, to be handed to handle() one by one.
 
-        Raises BadMessage when they cannot be the start of a message.
+        Raises BadMessage when a message does not end.
         """
         self._received_at = now
         return self._frames.feed(data)
@@ -222,8 +245,10 @@ class Session:
 
     # -- what the peer says
 
-    def handle(self, frame: bytes, now: float) -> List[Event]:
+    def handle(self, frame: Frame, now: float) -> List[Event]:
         """One message of the peer. Raises BadMessage when it breaks the protocol."""
+        if isinstance(frame, Oversized):
+            return self._handle_oversized(frame)
         message = decode(frame)
         method = message.get("method")
         if method is None:
@@ -255,6 +280,40 @@ class Session:
         if "error" in message:
             return [Answer(token, None, PeerError(_error_text(message["error"])))]
         return [Answer(token, message.get("result"), None)]
+
+    def _handle_oversized(self, message: Oversized) -> List[Event]:
+        number, method = message.answer_to, message.method
+        if method == UPDATE_METHOD:
+            return [Skipped(UPDATE)]
+        if method == OUTPUT_METHOD:
+            return [Skipped(OUTPUT)]
+        if method in self._methods:
+            return [Skipped(CALL, method)]
+        if number is None:
+            raise BadMessage("sent a message of more than %d bytes" % (self._max_message,))
+        own = self._own.pop(number, None)
+        if own is not None:
+            return self._handle_oversized_own(own)
+        requests = self._pending if number in self._pending else self._scripts
+        if number not in requests:
+            return []
+        error = TooLong("its answer is longer than max_message (%d bytes)" % (self._max_message,))
+        return [Answer(requests.pop(number), None, error)]
+
+    def _handle_oversized_own(self, own: str) -> List[Event]:
+        if own == _Own.SUBSCRIBE and self._wanted:
+            self._subscribing = False
+            if not self._stale:
+                return [Skipped(SNAPSHOT)]
+            self._subscribe()
+            return []
+        if own == _Own.HELP:
+            self._commands = frozenset()
+            return [Skipped(COMMANDS), *self._check_prepared()]
+        if own == _Own.PING:
+            self._ping_at = None
+            return []
+        raise BadMessage("answered '%s' with more than %d bytes" % (own, self._max_message))
 
     def _handle_own(self, own: str, result: Any, now: float) -> List[Event]:
         if type(result) is not dict:

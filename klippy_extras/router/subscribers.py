@@ -9,6 +9,10 @@ from .errors import RouterError, UsageError
 from .gcode_params import StatusParameters, command_of
 from .printer import Done, Failure, Objects, Printer, Status
 
+# Where a subscription stands while its target's snapshot is too long, see trial.py: it takes part
+# and was in a snapshot, or not yet; is left out for the moment, or until the target is back
+PROVEN, SUSPECT, HELD, BARRED = "proven", "suspect", "held", "barred"
+
 # A callback could not even be written: (owner, target, error)
 Report = Callable[[Printer, Printer, RouterError], None]
 
@@ -27,6 +31,10 @@ class Subscription:
     """One subscriber's wish of one target. pending: what it has not been told yet."""
 
     callback = ""  # the macro that is run, if any
+    where = ""  # the option and section that made it, if it is one of the config
+    place = SUSPECT
+    held_at = 0  # which of the groups that are held back it is in; they are released last to first
+    accused = False  # it was left out once to see whether the others come through
 
     def __init__(self, owner: Printer, target: Printer, objects: Objects) -> None:
         self.owner, self.target, self.objects = owner, target, objects
@@ -34,6 +42,11 @@ class Subscription:
         self.pending: Status = {}
         self.waiting: List[Done] = []  # for the first snapshot
         self.closed = False
+
+    @property
+    def takes_part(self) -> bool:
+        """Whether it is part of what its target is asked for."""
+        return self.place in (PROVEN, SUSPECT)
 
     def begin(self, eventtime: float, status: Status) -> None:
         """The first snapshot: for who has subscribed."""

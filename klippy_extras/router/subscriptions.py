@@ -5,7 +5,7 @@
 # This file may be distributed under the terms of the GNU GPLv3 license.
 from typing import Callable, Dict, Optional, Tuple
 
-from .errors import UsageError
+from .errors import RouterError, UsageError
 from .feed import Feed
 from .gcode_params import ParameterNames
 from .printer import Done, Objects, Printer, PrinterListener, Status
@@ -86,9 +86,15 @@ class Subscriptions(PrinterListener):
         subscription.waiting.append(done)
         feed.add(subscription, _is_of(client))
 
-    def follow(self, owner: Printer, target: Printer, objects: Objects, client: Client) -> None:
-        """Tell the client all values whenever the target comes, and every change after that."""
+    def follow(
+        self, owner: Printer, target: Printer, objects: Objects, client: Client, where: str
+    ) -> None:
+        """Tell the client all values whenever the target comes, and every change after that.
+
+        where: the option and section that say so.
+        """
         subscription = ClientSubscription(owner, target, objects, client)
+        subscription.where = where
         self._feed(target).add(subscription, lambda s: False)
 
     def unsubscribe(self, owner: Printer, target: Printer, callback: Optional[str]) -> int:
@@ -125,6 +131,11 @@ class Subscriptions(PrinterListener):
         feed = self._feeds.get(printer)
         if feed is not None and not printer.connected:
             feed.lose()
+
+    def too_long(self, printer: Printer, error: RouterError) -> None:
+        feed = self._feeds.get(printer)
+        if feed is not None:
+            feed.too_long(error)
 
     def status(self, printer: Printer, eventtime: float, status: Status, snapshot: bool) -> None:
         """Told by every printer that is asked to watch objects; see printer.StatusListener."""
@@ -165,5 +176,11 @@ class Subscriptions(PrinterListener):
     def _feed(self, target: Printer) -> Feed:
         feed = self._feeds.get(target)
         if feed is None:
-            feed = self._feeds[target] = Feed(target, self._names)
+            feed = self._feeds[target] = Feed(target, self._names, self._barred)
         return feed
+
+    def _barred(self, subscription: Subscription, error: RouterError) -> None:
+        if subscription.where:
+            subscription.target.hints.say("%s: %s" % (subscription.where, error))
+        elif subscription.callback:
+            self._report(subscription.owner, subscription.target, error)

@@ -257,6 +257,19 @@ class TenMegabytes(FakePeer):
             self.send_bytes(connection, b'{"id":"' + b"x" * 10_000_000 + b'"}' + ETX)
 
 
+class TooLongMessages(FakePeer):
+    """Status, console messages and calls that are longer than allowed, as many as it can send."""
+
+    TEXT = "x" * 100_000
+
+    def beat(self, connection: Connection, now: float) -> None:
+        while len(connection.unsent) < 1_000_000 and not connection.closed:
+            self.update(connection, toolhead={"position": self.TEXT})
+            self.call(connection, "router/gcode/output", response=self.TEXT)
+            message = {"params": {"event": self.TEXT}, "method": "router/event/trigger"}
+            self.send(connection, message)
+
+
 class NeverEnding(FakePeer):
     """A message without an end."""
 

@@ -7,7 +7,8 @@
 # are there before it is ready. In file-output mode nothing pauses, and what a
 # printer prints as it becomes ready would reach nobody.
 #
-# The object lab_console has whatever fields LAB_STATUS says, and
+# The object lab_console has whatever fields LAB_STATUS says, and a field `large`
+# of so many characters, which is there until it was read LARGE_READS times.
 # LAB_STATE_MESSAGE changes Klippy's message while its state stays.
 import json
 
@@ -21,6 +22,7 @@ class LabConsole:
         self.reactor = self.printer.get_reactor()
         self.gcode = self.printer.lookup_object("gcode")
         self.status = {}
+        self.large = self.large_reads = 0
         self.printer.register_event_handler("klippy:mcu_identify", self._wait)
         self.gcode.register_command("LAB_STATUS", self.cmd_LAB_STATUS)
         self.gcode.register_command(
@@ -36,10 +38,15 @@ class LabConsole:
             now = self.reactor.pause(now + CHECK)
 
     def get_status(self, eventtime):
-        return self.status
+        if self.large_reads <= 0:
+            return self.status
+        self.large_reads -= 1
+        return dict(self.status, large="x" * self.large)
 
     def cmd_LAB_STATUS(self, gcmd):
         self.status = json.loads(gcmd.get("FIELDS"))
+        self.large = gcmd.get_int("LARGE", 0)
+        self.large_reads = gcmd.get_int("LARGE_READS", 1 << 30) if self.large else 0
 
     def cmd_LAB_STATE_MESSAGE(self, gcmd):
         self.printer.state_message = gcmd.get("MESSAGE")
