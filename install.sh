@@ -30,7 +30,8 @@ printer.cfg. Nothing is restarted, and no config is changed, unless asked for.
 
   -k PATH                  the folder of Klipper or Kalico (default:
                            \$KLIPPER_PATH, ~/klipper, then the running one)
-  --host NAME              the instance that gets [router] (default: printer_data)
+  --host NAME              the instance that gets [router]: a name that --status shows,
+                           or the folder, such as printer_data (the default)
   --write-config FILE      write the sections to a new file
   --update-manager [FILE]  add Klipper Router to this moonraker.conf
                            (default: that of the host instance)
@@ -68,28 +69,58 @@ act() { # WHAT COMMAND...
 
 is_klipper_tree() { [ -f "$1/klippy/klippy.py" ] && [ -d "$1/klippy/extras" ]; }
 
-# One line for each running Klippy: tree, interpreter, API socket, by tabs.
+# The words of a command, one per line, to where Klippy is, its API socket and
+# its config, by tabs, with - for what it does not have. -u is a vendor's.
+klippy_command() {
+    awk -v tab="$TAB" '
+        !source {
+            if (previous == "-m" && /^klippy/ || /\/kalico$/) source = "package"
+            if (/(^|\/)klippy\.py$/) source = $0
+            previous = $0
+            next
+        }
+        wanted == "-a" { socket = $0 }
+        wanted { wanted = ""; next }
+        /^(-i|--debuginput)/ { batch = 1 }
+        /^-[aIlodu]$/ { wanted = $0; next }
+        /^--api-server$/ { wanted = "-a"; next }
+        /^--(input-tty|logfile|debugoutput|dictionary|api-server-(user|group|file-mode))$/ {
+            wanted = "other"
+            next
+        }
+        sub(/^(-a|--api-server=)/, "") { socket = $0; next }
+        !/^-/ && !config { config = $0 }
+        END {
+            if (!source || batch) exit
+            print source tab (socket ? socket : "-") tab (config ? config : "-")
+        }'
+}
+
+absolute() { # FOLDER PATH
+    case $2 in - | /*) echo "$2" ;; *) echo "$1/$2" ;; esac
+}
+
+# One line for each running Klippy: tree, interpreter, API socket, config, process.
 running_klippys() {
     for process in "$SYSROOT"/proc/[0-9]*; do
         arguments=$(2>/dev/null <"$process/cmdline" tr '\0' '\n') || continue
         case $arguments in *klippy* | *kalico*) ;; *) continue ;; esac
-        fields=$(echo "$arguments" | awk -v tab="$TAB" '
-            NR == 1 { python = $0 }
-            previous == "-m" && /^klippy/ || /\/kalico$/ { source = "package" }
-            NR > 1 && /(^|\/)klippy\.py$/ { source = $0 }
-            previous == "-a" { socket = $0 }
-            { previous = $0 }
-            END { if (python ~ /python/ && source) print source tab python tab socket }')
-        [ -n "$fields" ] || continue
-        source=${fields%%"$TAB"*} rest=${fields#*"$TAB"}
+        python=${arguments%%"$NEWLINE"*}
+        case $python in *python*) ;; *) continue ;; esac
+        IFS=$TAB read -r source socket config <<COMMAND
+$(printf '%s\n' "$arguments" | klippy_command)
+COMMAND
+        [ -n "$source" ] || continue
+        folder=$(cd -P "$process/cwd" 2>/dev/null && pwd -P) || folder=/
         tree=$(
-            cd -P "$process/cwd" || cd /
+            cd "$folder"
             if [ "$source" = package ]; then
-                source=$("${rest%"$TAB"*}" -c 'import klippy; print(klippy.__path__[0] + "/.")')
+                source=$("$python" -c 'import klippy; print(klippy.__path__[0] + "/.")')
             fi
             cd "$(dirname -- "$source")/.." && pwd -P
         ) 2>/dev/null || continue
-        echo "$tree$TAB$rest"
+        socket=$(absolute "$folder" "$socket") config=$(absolute "$folder" "$config")
+        echo "$tree$TAB$python$TAB$socket$TAB$config$TAB${process##*/}"
     done
 }
 
@@ -349,11 +380,33 @@ exclude_link() {
         append_block "$EXCLUDE" "/klippy/extras/router$NEWLINE/klippy/plugins/router"
 }
 
-# ---- Instances and their config ---------------------------------------------
+# ---- Instances: the Klippys of this machine ---------------------------------
 
+# One line for each: name, API socket, config, and its process or how else it
+# was found. A config that is not known is -. The main one comes first.
 find_instances() {
-    for base in "$HOME" "$(dirname "$TREE")"; do
-        base=$(cd "$base" 2>/dev/null && pwd -P) || continue
+    {
+        echo "$RUNNING" | awk -F "$TAB" -v OFS="$TAB" '$3 != "-" && $4 ~ /^\// {
+            print ($4 !~ /\/printer_data\/config\/printer\.cfg$/), $5, $3, $4 }' | sort | cut -f 2-
+        service_klippys
+        data_folders | while IFS= read -r data; do
+            echo "folder$TAB$data/comms/klippy.sock$TAB$data/config/printer.cfg"
+        done
+        data_folders | while IFS= read -r data; do
+            for socket in "$data"/comms/klipp*.sock; do
+                [ ! -S "$socket" ] || echo "socket$TAB$socket$TAB-"
+            done
+        done
+    } | while IFS=$TAB read -r how socket config; do
+        echo "$how$TAB$socket$TAB$config$TAB$(real_path "$socket")$TAB$(real_path "$config")"
+    done | name_instances | sort | cut -f 2-
+}
+
+real_path() { readlink -f "$1" 2>/dev/null || echo "$1"; }
+
+data_folders() {
+    for base in "$HOME" "${TREE:+$(dirname "$TREE")}"; do
+        base=$([ -n "$base" ] && cd "$base" 2>/dev/null && pwd -P) || continue
         for data in "$base/printer_data" "$base"/printer_*_data; do
             if [ -f "$data/config/printer.cfg" ] || [ -S "$data/comms/klippy.sock" ]; then
                 echo "$data"
@@ -362,32 +415,153 @@ find_instances() {
     done | awk '!seen[$0]++'
 }
 
-instance_name() {
-    case ${1##*/} in
-    printer_data | '') echo main ;;
-    *) basename "$1" _data | sed 's/^printer_//; s/[^A-Za-z0-9_-]/_/g' ;;
-    esac
+# Klippys that need not run now, from what would start them.
+service_klippys() {
+    {
+        for file in "$SYSROOT"/etc/systemd/system/*.service "$SYSROOT"/etc/default/*klipp* \
+            "$SYSROOT"/etc/init.d/*klipp*; do
+            [ ! -f "$file" ] || echo "$file"
+            sed -n 's/^EnvironmentFile=-\{0,1\}//p' "$file" 2>/dev/null || true
+        done
+        data_folders | while IFS= read -r data; do
+            for file in "$data"/systemd/*.env; do echo "$file"; done
+        done
+    } | sort -u | while IFS= read -r file; do
+        grep -Eqs 'klippy|kalico' "$file" || continue
+        expand_variables <"$file" | while IFS= read -r line; do
+            fields=$(echo "$line" | tr -s ' \t' '\n' | klippy_command)
+            case $fields in *[\$%?]* | *"$TAB-$TAB"*) continue ;; esac
+            config=${fields##*"$TAB"}
+            [ ! -f "$config" ] || echo "service$TAB${fields#*"$TAB"}"
+        done
+    done
 }
 
+# The lines of a unit, an environment file or an init script, with what it sets
+# filled in and no quotes; ? for what it does not set.
+expand_variables() {
+    awk '
+        function expand(text, out, name) {
+            while (match(text, /\$[{]?[A-Za-z_][A-Za-z0-9_]*[}]?/)) {
+                name = substr(text, RSTART + 1, RLENGTH - 1)
+                gsub(/[{}]/, "", name)
+                out = out substr(text, 1, RSTART - 1) (name in value ? value[name] : "?")
+                text = substr(text, RSTART + RLENGTH)
+            }
+            return out text
+        }
+        {
+            while (sub(/\\$/, " ") && (getline more) > 0) $0 = $0 more
+            gsub(/["\047]/, "")
+            sub(/^[ \t]*(Environment=|export |local )?/, "")
+            line = expand($0)
+            if (match(line, /^[A-Za-z_][A-Za-z0-9_]*=/)) {
+                value[substr(line, 1, RLENGTH - 1)] = substr(line, RLENGTH + 1)
+                line = substr(line, RLENGTH + 1)
+            }
+            print line
+        }'
+}
+
+# Leaves out what is there already, gives each instance a name that no other
+# has (my-led and my_led are one to the router), and a key for sorting.
+name_instances() {
+    awk -F "$TAB" -v OFS="$TAB" -v home="$HOME" '
+        function last(path) { sub(/.*\//, "", path); return path }
+        function above(path) { sub(/\/[^\/]*$/, "", path); return path }
+        # klippy_led_uds, klippy-router-led.sock, printer_led_data, printer_led.cfg, led: led;
+        # klippy.sock, klippy_uds, printer_data, klipper_config, printer.cfg: nothing
+        function meaning(word) {
+            sub(/\.[a-z]+$/, "", word)
+            gsub(/[^A-Za-z0-9_-]/, "_", word)
+            sub(/^(klippy|klipper|kalico|printer)([_-]|$)/, "", word)
+            sub(/^(router|uds)[_-]/, "", word)
+            sub(/(^|[_-])(data|uds|config)$/, "", word)
+            return word ~ /^(api|api_?sock|sock|socket|api_server)$/ ? "" : word
+        }
+        function name_of(socket, config, word) {
+            if (word = meaning(last(socket))) return word
+            if (last(above(socket)) == "comms") return meaning(last(above(above(socket))))
+            if (config == "-") return ""
+            if (word = meaning(last(config))) return word
+            config = above(config)
+            if (last(config) == "config") config = above(config)
+            return config == home ? "" : meaning(last(config))
+        }
+        function key(name) { name = toupper(name); gsub(/[^A-Z0-9]+/, "_", name); return name }
+        seen[$4]++ || ($5 != "-" && seen[$5]++) { next }
+        {
+            if (!(name = name_of($2, $3))) name = "main"
+            if (key(name) in taken && $1 ~ /^(folder|socket)$/) next
+            unique = name
+            for (number = 2; key(unique) in taken; number++) unique = name "_" number
+            taken[key(unique)] = 1
+            print (unique != "main"), unique, $2, $3, $1
+        }'
+}
+
+# Sets HOST_NAME and HOST_CONFIG.
 find_host() {
     names=
-    while IFS= read -r HOST; do
-        [ -n "$HOST" ] || break
-        name=$(instance_name "$HOST")
-        case ${host_option:-$name} in "$name") return ;; esac
-        names="$names $name"
+    while IFS=$TAB read -r HOST_NAME _ HOST_CONFIG _; do
+        [ -n "$HOST_NAME" ] || break
+        folder=${HOST_CONFIG%/*}
+        folder=${folder%/config}
+        case ${host_option%/} in '' | "$HOST_NAME" | "$folder" | "${folder##*/}") return ;; esac
+        names="$names $HOST_NAME"
     done <<LIST
 $INSTANCES
 LIST
     [ -z "$host_option" ] || die "there is no instance called $host_option; found:${names:- none}"
+    HOST_NAME=main HOST_CONFIG=$HOME/printer_data/config/printer.cfg
 }
 
-peers() { echo "$INSTANCES" | grep -vxF "$HOST" || true; }
+peers() { echo "$INSTANCES" | awk -F "$TAB" -v host="$HOST_NAME" '$1 && $1 != host'; }
+
+# ---- The configs of the instances -------------------------------------------
+
+# The [router] sections and the [include]s of a config, in the order in which
+# Klipper reads them: file, line number and text, by tabs. An include of one
+# file that does not exist is followed by [missing FILE].
+router_config() ( # FILE [FILES ABOVE]
+    path=$(real_path "$1")
+    case ${2:-} in *"<$path>"*) exit ;; esac # Klipper refuses a circle
+    [ -f "$1" ] && [ -r "$1" ] || exit 0
+    awk -v tab="$TAB" '
+        { sub(/[ \t]*(#.*)?\r?$/, "") }
+        /^\[/ { wanted = /^\[(router|(router|include) .*)\]/ }
+        wanted && $0 != "" { print FILENAME tab FNR tab $0 }' "$1" | while IFS= read -r line; do
+        echo "$line"
+        text=${line#*"$TAB"*"$TAB"}
+        case $text in "[include "*) ;; *) continue ;; esac
+        included "$1" "$text" | while IFS= read -r file; do
+            if [ -e "$file" ]; then
+                router_config "$file" "${2:-}<$path>"
+            else
+                echo "${line%"$text"}[missing $file]"
+            fi
+        done
+    done
+)
+
+# The files of an [include] line; one that does not exist only where it is no pattern.
+included() ( # FILE TEXT
+    spec=$(echo "$2" | sed 's/^\[include *\(.*\)\].*/\1/; s/ *$//')
+    spec=$(absolute "$(dirname "$1")" "$spec")
+    IFS=$NEWLINE
+    for deep in '' '*/' '*/*/' '*/*/*/'; do # ** is Kalico's
+        # shellcheck disable=SC2086
+        for file in $(echo "$spec" | sed "s,\*\*/,$deep,"); do
+            case $file in *[*?[]*) [ ! -e "$file" ] || echo "$file" ;; *) echo "$file" ;; esac
+        done
+        case $spec in *'**/'*) ;; *) break ;; esac
+    done
+)
 
 host_sections() {
-    printf '[router]\nname: %s\n' "$(instance_name "$HOST")"
-    peers | while IFS= read -r peer; do
-        printf '\n[router %s]\nsock: %s/comms/klippy.sock\n' "$(instance_name "$peer")" "$peer"
+    printf '[router]\nname: %s\n' "$HOST_NAME"
+    peers | while IFS=$TAB read -r name socket _; do
+        printf '\n[router %s]\nsock: %s\n' "$name" "$socket"
     done
 }
 
@@ -403,31 +577,58 @@ check_config_file() {
 write_config() { (set -C && host_sections >"$config_file") && give_to_folder_owner "$config_file"; }
 
 print_sections() {
-    host_config=${HOST:-$HOME/printer_data}/config/printer.cfg
     if [ -n "$config_file" ]; then
-        printf '\nPut this line into %s:\n\n[include %s]\n' "$host_config" "$config_file"
+        printf '\nPut this line into %s:\n\n[include %s]\n' "$HOST_CONFIG" "$config_file"
     else
-        printf '\nPut this into %s:\n\n%s\n' "$host_config" "$(host_sections)"
+        printf '\nPut this into %s:\n\n%s\n' "$HOST_CONFIG" "$(host_sections)"
     fi
-    peers | while IFS= read -r peer; do
-        printf '\nPut this line into %s/config/printer.cfg:\n\n[include %s]\n' \
-            "$peer" "$HERE/includes/router_api.cfg"
+    include=$HERE/includes/router_api.cfg
+    peers | while IFS=$TAB read -r name socket config how; do
+        [ "$config" != - ] || config="the printer.cfg of $name"
+        printf '\nPut this line into %s:\n\n[include %s]\n' "$config" "$include"
+        [ "$how" != folder ] || [ -S "$socket" ] ||
+            note "$name does not run; if its Klippy has another -a than $socket, correct sock"
     done
     echo
 }
 
-# Every [router] and [router NAME] in the configs, but not in SAVE_CONFIG's backups.
+# ---- What the configs have of this ------------------------------------------
+
+all_router_config() {
+    echo "$INSTANCES" | while IFS=$TAB read -r _ _ config _; do
+        [ -z "$config" ] || router_config "$config"
+    done | awk '!seen[$0]++'
+}
+
+# Every [router] and [router NAME], as FILE:LINE:TEXT.
 remaining_sections() {
-    echo "$INSTANCES" | while IFS= read -r data; do
-        [ ! -d "$data/config" ] || find "$data/config/" -name '*.cfg' \
-            ! -name 'printer-[0-9]*_[0-9]*.cfg' -exec grep -Hn '^\[router[] ]' {} \; || true
+    all_router_config | awk -F "$TAB" '$3 ~ /^\[router/ { print $1 ":" $2 ":" $3 }'
+}
+
+# Every [include] of router_api.cfg or router_watchdog.cfg, as FILE:LINE:TEXT;
+# with "here" only those that need this copy.
+router_includes() { # [here]
+    all_router_config | while IFS=$TAB read -r file line text; do
+        case $text in "[include "*) ;; *) continue ;; esac
+        where=$(include_of_router "$file" "$text")
+        case ${1:-all},$where in *,no | here,elsewhere) ;; *) echo "$file:$line:$text" ;; esac
     done
+}
+
+# Whether an include is one of ours: here, elsewhere or no.
+include_of_router() { # FILE TEXT
+    found=$(included "$1" "$2" | grep -E '/router_(api|watchdog)\.cfg$') || { echo no && return; }
+    echo "$found" | while IFS= read -r each; do
+        # One that is missing may have been another copy's; Klipper does not start with it either
+        folder=$(cd "$(dirname "$each")" 2>/dev/null && pwd -P) || folder=$HERE/includes
+        [ "$folder" != "$HERE/includes" ] || echo here
+    done | grep -m 1 here || echo elsewhere
 }
 
 # ---- Moonraker --------------------------------------------------------------
 
 check_update_manager() {
-    [ -n "$moonraker_conf" ] || moonraker_conf=${HOST:-$HOME/printer_data}/config/moonraker.conf
+    [ -n "$moonraker_conf" ] || moonraker_conf=$(dirname "$HOST_CONFIG")/moonraker.conf
     [ -f "$moonraker_conf" ] || die "there is no $moonraker_conf: name it, --update-manager FILE"
     ORIGIN=$(git -C "$HERE" remote get-url origin 2>/dev/null) || die "$HERE is no git clone with" \
         "a remote called origin, so Moonraker cannot update it: install from a clone"
@@ -439,6 +640,10 @@ back_up() {
     copy=$1.$(date +%Y%m%d_%H%M%S).bak
     while [ -e "$copy" ]; do copy=$copy.bak; done
     cp -p "$1" "$copy" && give_to_folder_owner "$copy"
+}
+
+copies_of() { # FILE
+    for copy in "$1".[0-9]*_[0-9]*.bak*; do [ ! -f "$copy" ] || echo "$copy"; done
 }
 
 add_update_manager() {
@@ -472,8 +677,10 @@ update_manager_path() { # FILE
 
 # The moonraker.conf files that install.sh has added to.
 our_moonraker_confs() {
-    printf '%s\n' "$moonraker_conf" "$INSTANCES" | sed '2,$s,$,/config/moonraker.conf,' |
-        awk '!seen[$0]++' | while IFS= read -r conf; do
+    {
+        echo "$moonraker_conf"
+        echo "$INSTANCES" | cut -f 3 | sed 's,/[^/]*$,/moonraker.conf,'
+    } | awk '!seen[$0]++' | while IFS= read -r conf; do
         ! has_block "$conf" || echo "$conf"
     done
 }
@@ -550,8 +757,7 @@ check_restart() {
             "and restart it by hand; nothing was changed" ;;
         esac
     done <<SOCKETS
-$(echo "$INSTANCES" | sed 's,$,/comms/klippy.sock,')
-$(echo "$RUNNING" | cut -f 3)
+$(echo "$INSTANCES" | cut -f 2)
 SOCKETS
 }
 
@@ -613,6 +819,7 @@ install() {
 
 uninstall() {
     sections=$(remaining_sections)
+    includes=$(router_includes here)
     confs=$(our_moonraker_confs)
     check_tree_is_writable
     while IFS= read -r conf; do
@@ -637,8 +844,16 @@ CONFS
 $confs
 CONFS
     [ "$changed" = yes ] || echo "Klipper Router is not installed in $TREE ($KIND)."
+    echo "$confs" | while IFS= read -r conf; do
+        [ -z "$conf" ] || copies_of "$conf" |
+            sed 's/^/Left here, delete it when Moonraker works: /'
+    done
     if [ -n "$sections" ]; then
         note "Klipper will not start while these sections are in its config:$NEWLINE$sections"
+    fi
+    if [ -n "$includes" ]; then
+        note "remove these lines before you delete $HERE, or Klipper will not" \
+            "start:$NEWLINE$includes"
     fi
     [ "$restart" = no ] || restart_klipper
 }
@@ -655,12 +870,14 @@ status() {
         echo "Installed: $link -> $installed ($(commit_of "$installed"))"
     done
     [ "$installed" != no ] || echo "Installed: no"
-    echo "$INSTANCES" | while IFS= read -r data; do
-        [ -z "$data" ] || echo "Instance:  $(instance_name "$data") in $data"
+    echo "$INSTANCES" | while IFS=$TAB read -r name socket config how; do
+        case $how in '') continue ;; *[!0-9]*) how="not running" ;; *) how="process $how" ;; esac
+        echo "Instance:  $name ($how), $socket, $config"
     done
     our_moonraker_confs | sed 's/^/Updates:   /'
     daemon_notes | sed 's/^/Daemon:    /'
     remaining_sections | sed 's/^/Section:   /'
+    router_includes | sed 's/^/Include:   /'
 }
 
 action=install tree_option='' host_option='' config_file='' moonraker_conf=''

@@ -2,6 +2,7 @@
 
 # Copyright (C) 2026  Klipper Router contributors
 # This file may be distributed under the terms of the GNU GPLv3 license.
+import configparser
 import os
 import shutil
 import stat
@@ -247,6 +248,13 @@ def git(folder: Path, *arguments: str) -> str:
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+def sections(text: str) -> configparser.RawConfigParser:
+    """What a Klipper would read."""
+    parser = configparser.RawConfigParser(strict=True)
+    parser.read_string(text)
+    return parser
 
 
 def fingerprint(folder: Path) -> Dict[str, str]:

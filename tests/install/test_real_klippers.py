@@ -155,3 +155,62 @@ def test_restart_of_a_real_printer(bench: Bench, kind: str) -> None:
         shutil.rmtree(bench.tree)
         tree = printer.klipper.extras.parents[1]
         bench.install("--status").succeeded(f"Klipper:   {tree} (")
+
+
+def real_process(bench: Bench, printer: LabPrinter) -> None:
+    """Show this process to install.sh."""
+    assert printer.process
+    pid = printer.process.pid
+    (bench.root / f"proc/{pid}").symlink_to(f"/proc/{pid}")
+
+
+@pytest.mark.parametrize("shell", ["busybox"], indirect=True)
+def test_the_sections_that_are_printed_connect(bench: Bench, pair: Any) -> None:
+    main_kind, led_kind = pair
+    include = f"[include {bench.project}/includes/router_api.cfg]\n"
+    led_config = config.printing(include)
+    with LabPrinter(led_kind, "led", bench.folder, led_config) as led, LabPrinter(
+        main_kind, "main", bench.folder, config.printing()
+    ) as main:
+        led.sock = str(bench.folder / "klippy_led_uds")  # not where its name says
+        for printer in (led, main):
+            printer.start().wait_ready()
+            real_process(bench, printer)
+        out = bench.install().succeeded(f"Put this line into {led.folder}/printer.cfg:\n").out
+        assert include in out
+        printed = re.split(r"^Put this .*:$|^When no print", out, flags=re.MULTILINE)[1]
+        assert f"sock: {led.sock}\n" in printed
+        main.write_config(config.printing(printed))
+        main.restart()
+        main.wait_ready()
+        wait_until(
+            lambda: bool(main.query(["router led"])["router led"]["ready"]), 10, "led", [main, led]
+        )
+
+
+@pytest.mark.parametrize("shell", ["dash"], indirect=True)
+def test_includes_are_followed_as_klipper_does(bench: Bench, kind: str) -> None:
+    text = (
+        "[include parts/*.cfg]\n[include parts/../one[12].cfg]  # [router x]\n[include off*.cfg]\n"
+    )
+    with LabPrinter(kind, "p", bench.folder, config.printing(text + "[router]\n")) as printer:
+        (printer.folder / "parts").mkdir()
+        for name, part in {
+            "parts/b.cfg": "[router b]\n[include deep/c.cfg]\r\n[router d]\nsock: 1\n",
+            "parts/a.cfg": f"#[router no]\n[router a]\n[include {printer.folder}/deep.cfg]",
+            "parts/a.conf": "[router no]\n",
+            "deep.cfg": "[router deep]  # it is",
+            "one1.cfg": "[router one]\nsock:\n [router no]\n",
+            "one3.cfg": "[router no]\n",
+        }.items():
+            (printer.folder / name).write_text(part)
+        (printer.folder / "parts/deep").mkdir()
+        (printer.folder / "parts/deep/c.cfg").write_text("[router c]\nsock: 2")
+        printer.start().wait_ready()
+        real_process(bench, printer)
+        read = printer.query(["configfile"])["configfile"]["config"]
+        expected = sorted(name for name in read if name.split()[0] == "router")
+        assert len(expected) == 7
+        lines = bench.install("--status").succeeded().out.splitlines()
+        found = [line for line in lines if line.startswith("Section:")]
+        assert sorted(re.findall(r"\[(.*?)\]", line)[0] for line in found) == expected
