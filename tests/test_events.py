@@ -179,6 +179,21 @@ def test_a_handler_runs_for_events_that_its_owner_triggers_itself(trio, owner):
     wait_shown(owner, "SHOW_A", mark, K="1")
 
 
+def test_a_handler_is_the_same_in_lower_case(trio, owner):
+    """Klipper's commands have no case; what a template says has."""
+    for gcode in ("SHOW_A", "show_a", " Show_A "):
+        subscribe(owner, gcode)
+    # A template of its own
+    subscribe(owner, "show_a K={k}")
+    mark = owner.mark()
+    trigger(trio, {"k": 1})
+    trio.main.call("router/gcode/script", {"target": owner.name, "script": "SHOW END=1"})
+    wait_shown(owner, start=mark, END="1")
+    assert shown(owner, "SHOW_A", mark) == [{"K": "1"}] * 2
+    removed = remote_result(owner, "router/event/unsubscribe", event="e", gcode="show_A")
+    assert removed == {"REMOVED": "1"}
+
+
 def test_the_host_has_the_latest_event_of_each_name_in_its_status(trio):
     remote_call(trio.led, "router/event/trigger", event="seen", context={"lane": 3})
     mark = trio.main.mark()

@@ -124,13 +124,65 @@ def test_a_command_that_cannot_be_made_is_a_config_error(lab, kind, name):
             assert word in message
 
 
-def test_a_command_that_replaces_one_of_the_host_is_still_there_for_macros(lab, kind):
-    """A macro with rename_existing wraps a proxied command as any other."""
-    router = router_section(lab, "led", "proxy_commands: DISCO_PARTY")
-    macro = "[gcode_macro DISCO_PARTY]\nrename_existing: _DISCO_PARTY\n"
-    macro += "gcode:\n    M118 mine\n    _DISCO_PARTY {rawparams}\n"
-    main = lab.printer(kind, "main", config.printing(router + macro)).wait_ready()
-    mark = main.mark()
-    main.script("DISCO_PARTY")
-    main.wait_line("echo: mine", start=mark)
-    main.wait_line("led is not connected", start=mark)
+WRAPPERS = """
+[gcode_macro DISCO_PARTY]
+rename_existing: _DISCO_PARTY
+gcode:
+    M118 mine
+    _DISCO_PARTY {rawparams}
+[gcode_macro T7]
+rename_existing: T97
+gcode:
+    T97 {rawparams}
+[gcode_macro disco_stop]
+rename_existing: PEER_STOP
+gcode:
+    PEER_STOP
+"""
+QUOTED = """TEXT='two  words' B="it's = so" """.strip()
+# Its rest of the line is text, and no parameters
+PEER_TEXT = """
+[gcode_macro M117]
+gcode:
+    {action_respond_info("M117 " ~ rawparams)}
+"""
+
+
+@pytest.fixture(scope="module")
+def wrapped(kind):
+    """main wraps proxied commands in macros of the same name, as any other command."""
+    with Lab() as lab:
+        proxies = "proxy_commands: DISCO_PARTY, DISCO_STOP, T7, M117"
+        router = "[router]\n" + router_section(lab, "led", proxies)
+        main = lab.printer(kind, "main", config.minimal("[respond]\n" + router + WRAPPERS))
+        peer = says("DISCO_PARTY", "DISCO_STOP", "T7") + PEER_TEXT
+        led = lab.printer(kind, "led", config.minimal(peer))
+        lab.wait_ready()
+        wait_known(main, "led")
+        yield main, led
+
+
+@pytest.mark.parametrize(
+    "line, told",
+    [
+        ("DISCO_PARTY SPEED=1", "DISCO_PARTY SPEED=1"),
+        ("disco_party speed=2", "DISCO_PARTY speed=2"),
+        (f"DISCO_PARTY {QUOTED}", f"DISCO_PARTY {QUOTED}"),
+        ("DISCO_PARTY", "DISCO_PARTY "),
+        ("DISCO_STOP", "DISCO_STOP "),
+        ("PEER_STOP A=1", "DISCO_STOP A=1"),
+        ("T7", "T7 "),
+        ("T7 P1 S2", "T7 P1 S2"),
+        ("T97 P1", "T7 P1"),
+        ("M117 It's 20 % = done", "M117 It's 20 % = done"),
+    ],
+)  # fmt: skip
+def test_a_wrapped_command_is_sent_under_its_own_name(wrapped, line, told):
+    main, led = wrapped
+    mark, led_mark = main.mark(), led.mark()
+    main.script(line)
+    main.call("router/gcode/script", {"target": "led", "script": "DISCO_STOP END=1"})
+    led.wait_line("END=1", start=led_mark)
+    assert [said.strip() for said in led.console[led_mark:][:-1]] == [f"// {told}".strip()]
+    if line.upper().startswith("DISCO_PARTY"):
+        main.wait_line("echo: mine", start=mark)

@@ -177,6 +177,18 @@ def test_subscribing_again_replaces_what_was_asked_for(trio, target):
     assert all("GCODE_MACRO_STATE_X" not in p for p in shown(trio.led, "SHOW_A", mark))
 
 
+def test_a_callback_is_the_same_in_lower_case(trio, target):
+    mark = trio.led.mark()
+    subscribe(trio.led, target, {"gcode_macro STATE": ["x"]}, "SHOW_A")
+    subscribe(trio.led, target, {"gcode_macro STATE": ["x"]}, "show_a")
+    wait_shown(trio.led, "SHOW_A", mark)
+    count = trio.main.query({"router": ["subscriptions"]})["router"]["subscriptions"]
+    remote_call(trio.led, "router/objects/unsubscribe", target=target.name, gcode_callback="Show_A")
+    remote_result(trio.led, "router/printers/list")
+    left = trio.main.query({"router": ["subscriptions"]})["router"]["subscriptions"]
+    assert left == count - 1
+
+
 def test_the_same_subscription_twice_before_its_first_values_is_no_error(trio, target):
     marks = [trio.led.mark(), trio.main.mark()]
     for _again in range(2):

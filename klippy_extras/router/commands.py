@@ -172,14 +172,16 @@ class Commands:
         self._call(gcmd, "router/objects/unsubscribe", params)
 
     def proxy(self, name: str, target: str) -> None:
-        """Make a command that runs the same line on another printer, without waiting."""
-        self._host.gcode.register_command(
-            name,
-            lambda gcmd: self._call(
-                gcmd, "router/gcode/script", {"target": target, "script": gcmd.get_commandline()}
-            ),
-            desc="Run %s on %s" % (name, target),
-        )
+        """Make a command that runs the same line on another printer, without waiting.
+
+        Under its name there: here a macro that wraps it may have given it another one.
+        """
+
+        def run(gcmd: Any) -> None:
+            script = ("%s %s" % (name, gcmd.get_raw_command_parameters())).rstrip()
+            self._call(gcmd, "router/gcode/script", {"target": target, "script": script})
+
+        self._host.gcode.register_command(name, run, desc="Run %s on %s" % (name, target))
 
     # -- calling
 

@@ -6,6 +6,7 @@
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Protocol, Tuple
 
 from .errors import RouterError, UsageError
+from .gcode_params import same_command
 from .printer import Printer, PrinterListener, is_stream
 from .templates import Template
 
@@ -43,6 +44,10 @@ class Handler(NamedTuple):
     @property
     def key(self) -> HandlerKey:
         return self[:5]
+
+    def runs(self, gcode: str) -> bool:
+        """Whether this is what it runs, or the endpoint that it calls."""
+        return self.gcode == (gcode if self.template is None else same_command(gcode))
 
 
 class _ClientHandler(NamedTuple):
@@ -121,6 +126,8 @@ class Events(PrinterListener):
         Raises UsageError for a template that cannot be used, or too many handlers.
         """
         template = Template(gcode) if kind == "gcode" else None
+        if kind == "gcode":
+            gcode = same_command(gcode)
         handler = Handler(owner, event, gcode, target, kind, template)
         for i, known in enumerate(self._handlers):
             if known.key == handler.key:
@@ -165,7 +172,7 @@ class Events(PrinterListener):
     def unsubscribe(self, owner: Printer, event: str, gcode: Optional[str]) -> int:
         """Forget the owner's handlers of an event: all, or those with this gcode. How many?"""
         return self._remove(
-            lambda h: h.owner is owner and h.event == event and gcode in (None, h.gcode)
+            lambda h: h.owner is owner and h.event == event and (gcode is None or h.runs(gcode))
         )
 
     def trigger(

@@ -207,6 +207,11 @@ def is_bare_command(gcode: str) -> bool:
     return COMMAND_NAME.fullmatch(gcode.strip()) is not None
 
 
+def same_command(gcode: str) -> str:
+    """G-code in a form that is equal for equal bare commands: Klipper ignores their case."""
+    return gcode.strip().upper() if is_bare_command(gcode) else gcode
+
+
 # -- parameters of our own commands
 
 

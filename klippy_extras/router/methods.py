@@ -17,6 +17,7 @@ from .gcode_params import (
     is_bare_command,
     parameter_name,
     parse_objects,
+    same_command,
     status_params,
 )
 from .printer import Done, Follower, Objects, Printer, is_stream
@@ -129,7 +130,7 @@ class Methods:
         else:
             gcode = _text(params, "gcode")
             target = self.printer(_optional_text(params, "callback_target") or caller.name)
-            kind = _optional_text(params, "callback_type") or "gcode"
+            kind = _optional_text(params, "callback_type").lower() or "gcode"
             if kind not in ("gcode", "webhook"):
                 raise UsageError("Invalid callback_type '%s': write gcode or webhook" % (kind,))
             if target is not caller:
@@ -191,14 +192,16 @@ class Methods:
             if not callback:
                 raise UsageError("Missing parameter CALLBACK (gcode_callback)")
             _check_macro(callback)
-            self._subscriptions.subscribe(request.caller, target, objects, callback, request.done)
+            self._subscriptions.subscribe(
+                request.caller, target, objects, same_command(callback), request.done
+            )
 
     def _objects_unsubscribe(self, request: Request) -> None:
         target = self._target(request)
         if request.client is not None:
             removed = self._subscriptions.unsubscribe_client(target, request.client)
         else:
-            callback = _optional_text(request.params, "gcode_callback") or None
+            callback = same_command(_optional_text(request.params, "gcode_callback")) or None
             removed = self._subscriptions.unsubscribe(request.caller, target, callback)
         request.done({"removed": removed}, None)
 
