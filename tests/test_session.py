@@ -213,7 +213,7 @@ def test_an_answer_that_is_too_long_fails_the_request_that_asked_for_it_only():
     pair = Pair()
     pair.settle()
     pair.session.request("objects/query", {}, "large")
-    pair.session.run_script("G28", "begun", "script")
+    pair.session.run_script("G28", "script", "begun")
     large, begun, script = (r["id"] for r in pair.requests())
     (answer,) = pair.say({"id": large, "result": {"text": LONG}})
     assert (answer.token, answer.result) == ("large", None)
@@ -306,7 +306,7 @@ def test_calls_and_console_lines_come_out():
 def test_a_script_is_answered_twice_when_it_begins_and_when_it_has_finished():
     pair = Pair()
     pair.settle()
-    pair.session.run_script("M117 hello", "begun", "finished")
+    pair.session.run_script("M117 hello", "finished", "begun")
     opening, script = pair.requests()
     assert opening["params"]["script"] == ""
     assert script["params"]["script"] == "M117 hello"
@@ -320,7 +320,7 @@ def test_a_script_is_answered_twice_when_it_begins_and_when_it_has_finished():
 def test_scripts_are_unanswered_when_the_connection_ends_but_are_not_counted_as_requests():
     pair = Pair()
     pair.settle()
-    pair.session.run_script("M117", "begun", "finished")
+    pair.session.run_script("M117", "finished", "begun")
     assert pair.session.pending == 0
     assert pair.session.closed() == ["begun", "finished"]
 

@@ -12,10 +12,6 @@ from .errors import BadMessage
 from .plain import plain
 
 ETX = b"\x03"
-_SCRIPTS = (
-    '{"id":-%d,"method":"gcode/script","params":{"script":""}}\x03'
-    '{"id":%d,"method":"gcode/script","params":{"script":%s}}\x03'
-)
 # Bytes of one message that are thrown away, before its end is waited for no longer: far more than
 # all that a Klippy knows, and what a peer can send in a second
 MAX_SKIPPED = 16777216
@@ -39,8 +35,9 @@ def encode(message: Dict[str, Any]) -> bytes:
 
 
 def encode_script(number: int, script: str) -> bytes:
-    """encode() of a gcode/script, behind an empty one whose number is -number."""
-    text = _SCRIPTS % (number, number, encode_basestring_ascii(script))
+    """encode() of the one request that is made all the time, gcode/script."""
+    text = encode_basestring_ascii(script)
+    text = '{"id":%d,"method":"gcode/script","params":{"script":%s}}\x03' % (number, text)
     return text.encode("ascii")
 
 

@@ -59,11 +59,15 @@ class Follower:
 
 
 class Job(NamedTuple):
-    """A script in a printer's queue, rendered when its turn comes so that it has the latest."""
+    """A script in a printer's queue, rendered when its turn comes so that it has the latest.
+
+    is_judged: whether an unknown command in it counts as an error, which has a price.
+    """
 
     render: Callable[[], str]
     done: Done
     follower: Optional[Follower] = None
+    is_judged: bool = True
 
 
 class PrinterListener:
@@ -159,16 +163,17 @@ class Printer(ABC):
         """submit() for what may not wait for others, and makes no difference to them."""
         if not self.ready:
             raise self.not_ready()
-        self._queue.appendleft(Job(render, done))
+        self._queue.appendleft(Job(render, done, is_judged=False))
         self._pump()
 
     def submit_status(self, render: Callable[[], str], done: Done) -> None:
-        """submit() for a status callback: of these there is at most one a subscription, so the
-        queue's bound is not for them. Raises NotReady.
+        """submit() for a status callback: of these there is at most one for each subscription, so
+        the queue's bound is not for them, nor does anybody ask whether they succeed. Raises
+        NotReady.
         """
         if not self.ready:
             raise self.not_ready()
-        self._queue.append(Job(render, done))
+        self._queue.append(Job(render, done, is_judged=False))
         self._pump()
 
     def not_ready(self) -> NotReady:

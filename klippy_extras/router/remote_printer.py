@@ -197,7 +197,8 @@ class RemotePrinter(Printer):
                 job.done({}, None)
                 continue
             running = self._running = _RunningScript(self, job)
-            self._session.run_script(script, running.began, running.answered)
+            began = running.began if job.is_judged else None
+            self._session.run_script(script, running.answered, began)
             running.sent()
             self._flush()
 

@@ -171,7 +171,7 @@ class Session:
         self._pending[self._next_id] = token
         self.output.append(message)
 
-    def run_script(self, script: str, began: Any, token: Any) -> None:
+    def run_script(self, script: str, token: Any, began: Any = None) -> None:
         """request() of gcode/script; Answer(began, ...) comes when the peer begins to run it.
 
         Klippy runs the G-code of all its clients one script at a time, in the order in which they
@@ -179,7 +179,9 @@ class Session:
         its turn comes: what the console says between the two answers is said by our script.
         """
         self._next_id += 1
-        self._scripts[-self._next_id] = began
+        if began is not None:
+            self._scripts[-self._next_id] = began
+            self.output.append(encode_script(-self._next_id, ""))
         self._scripts[self._next_id] = token
         self.output.append(encode_script(self._next_id, script))
 
