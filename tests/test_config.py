@@ -63,9 +63,9 @@ WRONG = {
     **{
         f"{option} of {value}": (f"[router]\n{section}{option}: {value}\n", [f"'{option}'", name])
         for section, name, option, values in (
-            ("", "'router'", "status_interval", ("0.04", "10.1", "often")),
-            (LED, "'router led'", "timeout", ("0.9", "61", "long")),
-            (LED, "'router led'", "disconnect_grace", ("-1", "long")),
+            ("", "'router'", "status_interval", ("0.04", "10.1", "often", "nan")),
+            (LED, "'router led'", "timeout", ("0.9", "61", "long", "nan")),
+            (LED, "'router led'", "disconnect_grace", ("-1", "long", "nan")),
             (LED, "'router led'", "max_message", ("100", "big")),
         )
         for value in values

@@ -3,6 +3,7 @@
 # Copyright (C) 2026  Klipper Router contributors
 #
 # This file may be distributed under the terms of the GNU GPLv3 license.
+import math
 import os
 import re
 from dataclasses import dataclass
@@ -76,7 +77,7 @@ def read_settings(config: Any, own_sock: Optional[str]) -> RouterSettings:
     name = _checked_name(config, config.get("name", "main"), "option 'name' in section 'router'")
     settings = RouterSettings(
         name=name,
-        status_interval=config.getfloat("status_interval", 0.25, minval=0.05, maxval=10.0),
+        status_interval=_read_seconds(config, "status_interval", 0.25, 0.05, 10.0),
         on_connect=config.get("on_connect", "").strip(),
         peers=tuple(_read_peer(section) for section in config.get_prefix_sections("router ")),
     )
@@ -105,13 +106,24 @@ def _read_peer(config: Any) -> PeerSettings:
         allow=_read_allow(config),
         on_disconnect=_read_on_disconnect(config),
         required=config.getboolean("required", False),
-        timeout=config.getfloat("timeout", 5.0, minval=1.0, maxval=60.0),
-        disconnect_grace=config.getfloat("disconnect_grace", 0.0, minval=0.0, maxval=3600.0),
+        timeout=_read_seconds(config, "timeout", 5.0, 1.0, 60.0),
+        disconnect_grace=_read_seconds(config, "disconnect_grace", 0.0, 0.0, 3600.0),
         emergency_stop=config.getboolean("emergency_stop", False),
         max_message=config.getint(
             "max_message", DEFAULT_MAX_MESSAGE, minval=16384, maxval=16777216
         ),
     )
+
+
+def _read_seconds(
+    config: Any, option: str, default: float, minimum: float, maximum: float
+) -> float:
+    seconds: float = config.getfloat(option, default, minval=minimum, maxval=maximum)
+    if math.isnan(seconds):  # neither below nor above any bound
+        raise config.error(
+            "Option '%s' in section '%s' must be a number of seconds" % (option, config.get_name())
+        )
+    return seconds
 
 
 def _read_lines(config: Any, option: str) -> List[str]:
