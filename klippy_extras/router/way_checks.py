@@ -79,10 +79,11 @@ class EchoTest:
         try:
             self._echo = self._echoes.start(peer, self._on_news)
         except RouterError as e:
-            self._give_up(FAIL, str(e))
+            self._fail(str(e))
             return
         if self._echo is None:
-            self._give_up(*BUSY)
+            self._way.found(*BUSY)
+            self._others.found(*BUSY)
             return
         self._host.timers.at(self._began + seconds, self._end)
 
@@ -90,15 +91,15 @@ class EchoTest:
         echo = self._echo
         assert echo is not None
         if echo.error is not None:
-            self._give_up(FAIL, "%s did not run: %s" % (ECHO_MACRO, printable(echo.error)))
+            self._fail("%s did not run: %s" % (ECHO_MACRO, printable(echo.error)))
         elif echo.is_back and not self._is_listening:
             self._is_listening = True
             now = self._host.reactor.monotonic()
             self._way.found(OK, "there and back in %.1f ms" % ((now - self._began) * 1000.0,))
             self._host.timers.at(now + LISTEN, self._listened)
 
-    def _give_up(self, result: str, text: str) -> None:
-        self._way.found(result, text)
+    def _fail(self, text: str) -> None:
+        self._way.found(FAIL, text)
         self._others.found(WARN, "not known: the echo was not heard")
 
     def _listened(self, eventtime: float) -> None:
