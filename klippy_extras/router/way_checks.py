@@ -85,7 +85,7 @@ class EchoTest:
             self._way.found(*BUSY)
             self._others.found(*BUSY)
             return
-        self._host.timers.at(self._began + seconds, self._end)
+        self._host.timers.at(self._began + seconds, lambda eventtime: self._stop())
 
     def _on_news(self) -> None:
         echo = self._echo
@@ -101,9 +101,10 @@ class EchoTest:
     def _fail(self, text: str) -> None:
         self._way.found(FAIL, text)
         self._others.found(WARN, "not known: the echo was not heard")
+        self._stop()
 
     def _listened(self, eventtime: float) -> None:
-        self._end(eventtime)
+        self._stop()
         assert self._echo is not None
         answers = list(self._echo.answers)
         is_ours_there = self._own_printers in answers
@@ -116,7 +117,7 @@ class EchoTest:
         else:
             self._others.found(*BUSY)
 
-    def _end(self, eventtime: float) -> None:
+    def _stop(self) -> None:
         if self._echo is not None:
             self._echoes.end(self._echo)
 
