@@ -43,6 +43,23 @@ class Reports:
 
         return report
 
+    def in_place(self, printer: Printer, command_name: str, target: str, message: str) -> None:
+        """A command of this printer's own G-code has failed, and the G-code goes on.
+
+        ROUTER_ON_ERROR runs before its next command, not behind all of it. May pause.
+        """
+        if ERROR_MACRO not in printer.commands or printer in self._in_macro:
+            self._host.report(message)
+            return
+        params = {"METHOD": command_name, "TARGET": target, "MESSAGE": message}
+        self._in_macro.add(printer)
+        try:
+            self._host.run_script_here(command(ERROR_MACRO, params, printer.old_parser))
+        except RouterError as e:
+            printer.log("was not notified: %s (%s)" % (message, e))
+        finally:
+            self._in_macro.discard(printer)
+
     @staticmethod
     def undelivered(report: Report, failed: Mapping[str, str]) -> None:
         """Report to who triggered an event which printers did not get it: {name: reason}."""

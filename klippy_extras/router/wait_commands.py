@@ -120,11 +120,12 @@ class WaitCommands:
             message = self._reports.last_error = str(e)
             if on_error == "raise" or (on_error == "pause" and not self._host.can_pause):
                 raise gcmd.error(message) from None
-            self._host.report(message)
+            target = gcmd.get("TARGET", "")
+            self._reports.in_place(self._printer, gcmd.get_command(), target, message)
             if on_error == "pause":
                 try:
                     self._host.pause_print()
                 except RouterError as pause_error:
                     raise gcmd.error("%s (%s)" % (message, pause_error)) from None
-                # A PAUSE macro may have waited for something, too
-                self._reports.last_error = message
+            # ROUTER_ON_ERROR or PAUSE may have waited for something, too
+            self._reports.last_error = message
