@@ -2,6 +2,7 @@
 
 # Copyright (C) 2026  Klipper Router contributors
 # This file may be distributed under the terms of the GNU GPLv3 license.
+import re
 import time
 from typing import Iterator, List
 
@@ -11,10 +12,11 @@ from klippy_extras.router.endpoints import MAX_WAITING
 from klippy_extras.router.printer import MAX_QUEUE
 from klippy_extras.router.remote_printer import MAX_REQUESTS
 from tests.lab import config
-from tests.lab.api import ApiError
+from tests.lab.api import Api, ApiError
 from tests.lab.lab import Lab
 from tests.lab.printer import LabPrinter
 from tests.lab.waiting import wait_until
+from tests.macros import check_log
 
 CALLERS = 300  # about 97 paused greenlets end a Kalico or a Klipper of 2023
 
@@ -63,6 +65,64 @@ def test_callers_beyond_the_bound_are_told_at_once_and_the_others_are_served(sha
     led.restart(firmware=True)
 
 
+# What is known on this printer, whatever the others do
+AT_ONCE = [
+    ("router/printers/list", {}),
+    ("router/event/subscribe", {"event": "e", "gcode": "SHOW"}),
+    ("router/event/trigger", {"event": "nobody"}),
+    ("router/event/unsubscribe", {"event": "e"}),
+    ("router/objects/list", {"target": "main"}),
+    ("router/objects/query", {"target": "main", "objects": {"toolhead": None}}),
+    ("router/objects/unsubscribe", {"target": "led"}),
+]
+
+
+@pytest.fixture
+def frozen(shared_lab: Lab) -> Iterator[LabPrinter]:
+    """The peer, which answers nothing until the end of the test."""
+    led = shared_lab.printers["led"]
+    until_led_ready(shared_lab)
+    led.freeze()
+    yield led
+    led.thaw()
+
+
+def fill(api: Api) -> List[int]:
+    """As many requests as may wait, and one that is refused; their numbers."""
+    params = {"target": "led", "script": "M400"}
+    numbers = [api.request("router/gcode/script", params) for _ in range(MAX_WAITING)]
+    with pytest.raises(ApiError, match="API requests are waiting"):
+        api.call("router/gcode/script", params)
+    return numbers
+
+
+def test_what_is_known_at_once_is_never_refused(shared_lab: Lab, frozen: LabPrinter):
+    host = shared_lab.printers["main"]
+    with host.api() as waiting:
+        numbers = fill(waiting)
+        for method, params in AT_ONCE:
+            host.call(method, params)
+        frozen.thaw()
+        for number in numbers:
+            waiting.answer(number)
+
+
+def test_clients_that_are_gone_need_no_place(shared_lab: Lab, frozen: LabPrinter):
+    host = shared_lab.printers["main"]
+    for _again in range(4):
+        with host.api() as gone:
+            fill(gone)
+    with host.api() as api:
+        script = {"target": "led", "script": "M400"}
+        numbers = [api.request("router/gcode/script", script) for _ in range(MAX_WAITING)]
+        assert api.call("router/printers/list")
+        frozen.thaw()
+        for number in numbers:
+            assert api.answer(number) == {}
+    assert host.state() == "ready"
+    check_log(host)
+
+
 def test_a_busy_peer_gets_every_script_that_was_accepted_and_no_other(shared_lab: Lab):
     host, led = shared_lab.printers["main"], shared_lab.printers["led"]
     until_led_ready(shared_lab)
@@ -73,9 +133,11 @@ def test_a_busy_peer_gets_every_script_that_was_accepted_and_no_other(shared_lab
 
     def refused() -> bool:
         busy = [line for line in host.console[mark:] if "led is busy" in line]
-        return len(busy) == CALLERS - MAX_QUEUE
+        left_out = [re.search(r"\((\d+) more like this left out\)", line) for line in busy]
+        count = sum(1 if found is None else int(found[1]) for found in left_out)
+        return count == CALLERS - MAX_QUEUE
 
-    wait_until(refused, 10.0, "the others are refused", [host])
+    wait_until(refused, 20.0, "the others are refused", [host])
     host.script("ROUTER_GCODE_SCRIPT TARGET=led SCRIPT=M400 WAIT=1 ON_ERROR=warn TIMEOUT=30")
     wait_until(lambda: counted(led) == MAX_QUEUE, 20.0, "all counted", [led])
     host.script("ROUTER_GCODE_SCRIPT TARGET=led SCRIPT=M400 WAIT=1 TIMEOUT=30")

@@ -4,13 +4,13 @@
 #
 # This file may be distributed under the terms of the GNU GPLv3 license.
 import logging
-from typing import Any, Dict, Optional, Tuple
+from typing import Any, Dict, List, Optional, Tuple
 
 from .errors import Busy, RouterError
-from .host import Host
+from .host import Host, Reactor
 from .methods import Methods, Request
 from .plain import plain, plain_text
-from .printer import Printer, Status
+from .printer import Failure, Printer, Status
 
 # Each waiting request is a paused greenlet, and about 97 of them end a Kalico or a 2023 Klippy
 MAX_WAITING = 32
@@ -54,12 +54,42 @@ class _ApiClient:
             self._connection.send(dict(self._template, params=plain(params, ANSWER_DEPTH)))
 
 
+class _Answer:
+    """The answer to one request, for which a greenlet waits unless it is there at once."""
+
+    def __init__(self, reactor: Reactor, web_request: Any) -> None:
+        self._completion = reactor.completion()
+        self._connection = web_request.get_client_connection()
+        self._answer: Optional[Tuple[Any, Failure]] = None
+
+    @property
+    def is_here(self) -> bool:
+        return self._answer is not None
+
+    def done(self, result: Any, error: Failure) -> None:
+        if self._answer is None:
+            self._answer = (result, error)
+            self._completion.complete(self._answer)
+
+    def end_if_unwanted(self) -> None:
+        """Nobody need wait any more when the client has gone."""
+        if self._connection.is_closed():
+            self.done(None, RouterError("the API client has disconnected"))
+
+    def wait(self) -> Any:
+        """The result. Raises RouterError."""
+        result, error = self._answer or self._completion.wait()
+        if error is not None:
+            raise error
+        return result
+
+
 class Endpoints:
     """The caller of a webhooks request is this printer."""
 
     def __init__(self, host: Host, methods: Methods, printer: Printer) -> None:
         self._host, self._methods, self._printer = host, methods, printer
-        self._waiting = 0
+        self._waiting: List[_Answer] = []
 
     def register(self) -> None:
         """Offer every method under its own name."""
@@ -81,27 +111,28 @@ class Endpoints:
             raise web_request.error("internal error of the router: %s" % (e,)) from None
 
     def _call(self, web_request: Any) -> Any:
-        # Results of most methods are there at once; for the others this greenlet waits
-        completion = self._host.reactor.completion()
-
-        def done(result: Any, error: Optional[RouterError]) -> None:
-            completion.complete((result, error))
-
-        request = Request(
-            self._printer, plain(dict(web_request.params)), done, self._client(web_request)
-        )
-        if self._waiting >= MAX_WAITING:
-            raise Busy("The router is busy: %d API requests are waiting" % (MAX_WAITING,))
-        self._methods.call(web_request.get_method(), request)
-        self._waiting += 1
+        answer = _Answer(self._host.reactor, web_request)
+        method, params = web_request.get_method(), plain(dict(web_request.params))
+        request = Request(self._printer, params, answer.done, self._client(web_request))
+        if not self._methods.answers_at_once(method, params):
+            self._check_places()
+        self._methods.call(method, request)
+        if answer.is_here:
+            return answer.wait()
+        self._waiting.append(answer)
         try:
-            answer: Tuple[Any, Optional[RouterError]] = completion.wait()
+            return answer.wait()
         finally:
-            self._waiting -= 1
-        result, error = answer
-        if error is not None:
-            raise error
-        return result
+            self._waiting.remove(answer)
+
+    def _check_places(self) -> None:
+        """Raises Busy when too many requests wait already."""
+        if len(self._waiting) >= MAX_WAITING:
+            # Their places are free as soon as their greenlets have run
+            for answer in self._waiting:
+                answer.end_if_unwanted()
+            if sum(not answer.is_here for answer in self._waiting) >= MAX_WAITING:
+                raise Busy("The router is busy: %d API requests are waiting" % (MAX_WAITING,))
 
     @staticmethod
     def _client(web_request: Any) -> Optional[_ApiClient]:

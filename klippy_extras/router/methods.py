@@ -27,6 +27,16 @@ from .subscriptions import Subscriptions
 # Characters: the latest events stay in printer.router.events, which others read at 4 Hz
 MAX_EVENT_NAME = 100
 
+# Methods whose result is there when call() returns, and those of which it is for this printer
+_AT_ONCE = (
+    "router/event/subscribe",
+    "router/event/unsubscribe",
+    "router/event/trigger",
+    "router/printers/list",
+    "router/objects/unsubscribe",
+)
+_AT_ONCE_HERE = ("router/objects/list", "router/objects/query")
+
 # Endpoints that run G-code
 _GCODE_ENDPOINTS = ("gcode/script", "gcode/restart", "gcode/firmware_restart")
 
@@ -103,6 +113,13 @@ class Methods:
         if "gcode_callback" in request.params and method.result_params is not None:
             request = _with_callback(request, method.result_params)
         method.run(request)
+
+    def answers_at_once(self, name: str, params: Mapping[str, Any]) -> bool:
+        """Whether request.done is called before call() returns, if call() does not raise."""
+        if name in _AT_ONCE_HERE:
+            printer = self._printers.get(str(params.get("target")))
+            return printer is not None and printer.is_local
+        return name in _AT_ONCE
 
     def printer(self, name: str) -> Printer:
         """The printer of this name. Raises UsageError."""
