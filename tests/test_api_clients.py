@@ -269,13 +269,13 @@ def test_registrations_of_a_client_end_with_its_connection(trio):
         assert subscriptions() == 2
         mark = trio.main.mark()
         trio.main.script("ROUTER_STATUS")
-        trio.main.wait_line("subscriptions: 2, event handlers: 1", start=mark)
+        trio.main.wait_line("2 subscriptions, 1 event handler", start=mark)
     # Updates and events that come before it is found out harm nobody
     set_state(trio.led, x=fresh())
     assert trio.main.call("router/event/trigger", {"event": "e"})["failed"] == {}
     wait_until(lambda: subscriptions() == 0, 10.0, "they end", [trio.main])
     mark = trio.main.mark()
     trio.main.script("ROUTER_STATUS")
-    trio.main.wait_line("subscriptions: 0, event handlers: 0", start=mark)
+    trio.main.wait_line("0 subscriptions, 0 event handlers", start=mark)
     assert trio.main.state() == "ready"
     assert shown(trio.main, start=mark) == []
