@@ -14,6 +14,7 @@ from tests.findings import INCLUDES, console_after, findings, not_ok, rows
 from tests.lab import config
 from tests.lab.api import ApiClosed, ApiError
 from tests.lab.lab import Lab
+from tests.lab.moonraker import LabMoonraker
 from tests.lab.printer import LabPrinter
 from tests.lab.waiting import wait_until
 from tests.macros import (
@@ -111,6 +112,18 @@ def test_the_command_of_a_peer(main, led):
     mark = led.mark()
     led.script("ROUTER_DIAGNOSE TARGET=led")
     led.wait_line("LED_ECHO = ok: there and back", start=mark)
+
+
+def test_through_moonraker(main):
+    with LabMoonraker(main) as moonraker:
+        moonraker.start()
+        found = moonraker.get("/printer/router/diagnose", target="led")["checks"]
+        assert [row["check"] for row in found] == OF_PEER
+        assert {row["result"] for row in found} == {"ok"}
+        with moonraker.rpc() as rpc:
+            assert rpc.call("printer.router.diagnose", {"target": "main"})["checks"]
+        # Moonraker is connected to the host, and answers no call of the router
+        assert not_ok(main, "main") == {}
 
 
 def test_subscriptions_and_handlers_are_counted(main, led):

@@ -229,7 +229,7 @@ def test_code_that_is_not_what_is_installed():
         found = check_code((3, 10), on_disk)
         assert found.result == "warn"
         assert "restart Klipper's service" in found.text
-    assert check_code((3, 10), None).result == "fail"
+    assert check_code((3, 10), (0, 0)).result == "fail"
 
 
 def test_hundreds_of_diagnoses_leave_nothing(lab, kind, main):

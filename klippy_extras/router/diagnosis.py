@@ -1,14 +1,13 @@
-# router/diagnose: all checks of some printers, started one printer at a time, ended in time
+# router/diagnose: all checks of some printers, a step at a time, ended in time
 #
 # Copyright (C) 2026  Klipper Router contributors
 #
 # This file may be distributed under the terms of the GNU GPLv3 license.
-from collections import deque
-from typing import Collection, Deque, Mapping
+from typing import Collection, Iterator, Mapping
 
 from .checks import CheckList
 from .errors import Busy
-from .host import Host, guarded
+from .host import Host
 from .host_checks import HostChecks
 from .peer_checks import PeerChecks
 from .printer import Done, Printer
@@ -18,6 +17,8 @@ from .remote_printer import RemotePrinter
 DEADLINE = 5.0
 # Diagnoses at a time: each of them asks every peer some things
 MAX_RUNNING = 4
+
+_END = object()
 
 
 class Diagnosis:
@@ -47,23 +48,24 @@ class Diagnosis:
             self._running -= 1
             done({"checks": checks.rows()}, None)
 
-        waiting = deque(printers)
         checks = CheckList(complete)
-        self._timers.soon(lambda eventtime: self._next(waiting, checks))
+        steps = self._steps(list(printers), checks)
+        self._timers.soon(lambda eventtime: self._next(steps, checks))
 
-    def _next(self, waiting: Deque[Printer], checks: CheckList) -> None:
-        """The checks of the next printer; looking at files and sockets takes some time each."""
-        if waiting:
-            guarded(self._check, waiting.popleft(), checks)
-            self._timers.soon(lambda eventtime: self._next(waiting, checks))
-        else:
+    def _steps(self, printers: Collection[Printer], checks: CheckList) -> Iterator[None]:
+        for printer in printers:
+            peer = self._peers.get(printer.name)
+            if peer is None:
+                yield from self._host_checks.add(checks)
+            else:
+                yield from self._peer_checks.add(peer, checks)
+
+    def _next(self, steps: Iterator[None], checks: CheckList) -> None:
+        """One step in each turn of the reactor: files and processes are looked at in them."""
+        # Before the step: an error in it ends the steps, not the diagnosis
+        turn = self._timers.soon(lambda eventtime: self._next(steps, checks))
+        if next(steps, _END) is _END:
+            self._timers.cancel(turn)
             checks.close()
             when = self._monotonic() + DEADLINE
             self._timers.at(when, lambda eventtime: checks.time_is_up())
-
-    def _check(self, printer: Printer, checks: CheckList) -> None:
-        peer = self._peers.get(printer.name)
-        if peer is None:
-            self._host_checks.add(checks)
-        else:
-            self._peer_checks.add(peer, checks)

@@ -5,7 +5,7 @@
 # This file may be distributed under the terms of the GNU GPLv3 license.
 import os
 import sys
-from typing import Collection, Optional, Tuple
+from typing import Collection, Iterator, Tuple
 
 from .checks import FAIL, OK, WARN, CheckList, Finding
 from .events import Events
@@ -23,18 +23,31 @@ from .version import VERSION
 MAX_OTHERS = 3
 
 
-def _code_on_disk() -> Optional[Tuple[int, int]]:
-    """The number of this package's files and the time of the latest; None without any."""
+# Files of this package that are looked at in one go
+FILES_A_STEP = 8
+_FOLDER = os.path.dirname(os.path.abspath(__file__))
+
+# The number of files, and the time of the latest
+Code = Tuple[int, int]
+
+
+def _code_on_disk() -> Iterator[Code]:
+    """The code of this package, by and by: the last value counts. Nothing of it: (0, 0)."""
+    count = latest = 0
     try:
-        with os.scandir(os.path.dirname(os.path.abspath(__file__))) as entries:
-            times = [e.stat().st_mtime_ns for e in entries if e.name.endswith(".py")]
+        for name in os.listdir(_FOLDER):
+            if name.endswith(".py"):
+                count += 1
+                latest = max(latest, os.stat(os.path.join(_FOLDER, name)).st_mtime_ns)
+                if count % FILES_A_STEP == 0:
+                    yield count, latest
     except OSError:
-        return None
-    return (len(times), max(times)) if times else None
+        pass
+    yield count, latest
 
 
 # When this process loaded it: a RESTART does not load it again
-_LOADED = _code_on_disk()
+*_, _LOADED = _code_on_disk()
 
 
 class HostChecks:
@@ -52,21 +65,24 @@ class HostChecks:
         self._subscriptions, self._events = subscriptions, events
         self.shadowed: Collection[str] = ()
 
-    def add(self, checks: CheckList) -> None:
-        """All of them."""
-        printer = self._printer
-        subscriptions = check_subscriptions(printer, self._subscriptions, self._events)
-        for name, finding in (
-            ("router", check_code(_LOADED, _code_on_disk())),
-            ("klippy", self._check_klippy()),
-            ("socket", check_own_socket(self._host.own_sock)),
-            ("commands", self._check_commands()),
-            ("other routers", self._check_others()),
-            ("subscriptions", subscriptions),
-            ("queue", check_queue(printer, 0)),
-            ("last error", Finding(OK, printable(self._reports.last_error) or "none")),
+    def add(self, checks: CheckList) -> Iterator[None]:
+        """All of them, a step at a time."""
+        code = _LOADED
+        for so_far in _code_on_disk():
+            code = so_far
+            yield
+        checks.note(self._printer.name, "router", check_code(_LOADED, code))
+        for name, find in (
+            ("klippy", self._check_klippy),
+            ("socket", self._check_socket),
+            ("commands", self._check_commands),
+            ("other routers", self._check_others),
+            ("subscriptions", self._check_subscriptions),
+            ("queue", lambda: check_queue(self._printer, 0)),
+            ("last error", self._check_last_error),
         ):
-            checks.note(printer.name, name, finding)
+            checks.note(self._printer.name, name, find())
+            yield
 
     def _check_klippy(self) -> Finding:
         state, message = self._host.state()
@@ -84,6 +100,12 @@ class HostChecks:
         way_out = "FIRMWARE_RESTART" if state == "shutdown" else "RESTART"
         line = printable(message.strip().split("\n")[0])
         return Finding(FAIL, "%s: %s. Mend the cause, then %s" % (text, line, way_out))
+
+    def _check_socket(self) -> Finding:
+        path = self._host.own_sock
+        if path is None:
+            return Finding(WARN, "this Klipper runs without -a: no Moonraker, no API clients")
+        return check_file(path)
 
     def _check_commands(self) -> Finding:
         if not self.shadowed:
@@ -107,21 +129,20 @@ class HostChecks:
             " take this printer out of the other host's config" % (who,),
         )
 
+    def _check_subscriptions(self) -> Finding:
+        return check_subscriptions(self._printer, self._subscriptions, self._events)
 
-def check_code(loaded: Optional[Tuple[int, int]], on_disk: Optional[Tuple[int, int]]) -> Finding:
+    def _check_last_error(self) -> Finding:
+        return Finding(OK, printable(self._reports.last_error) or "none")
+
+
+def check_code(loaded: Code, on_disk: Code) -> Finding:
     """Whether what runs is what is installed."""
     text = "version %s" % (VERSION,)
-    if on_disk is None:
+    if on_disk == (0, 0):
         text += ", but its files are gone: Klipper will not start again. Run install.sh"
         return Finding(FAIL, text)
     if on_disk != loaded:
         text += ", but its files have changed since: restart Klipper's service, not only RESTART"
         return Finding(WARN, text)
     return Finding(OK, text)
-
-
-def check_own_socket(path: Optional[str]) -> Finding:
-    """The API socket of this Klippy."""
-    if path is None:
-        return Finding(WARN, "this Klipper runs without -a: no Moonraker, no API clients")
-    return check_file(path)

@@ -4,7 +4,7 @@
 #
 # This file may be distributed under the terms of the GNU GPLv3 license.
 import os
-from typing import Any, Mapping
+from typing import Any, Iterator, Mapping
 
 from .checks import FAIL, OK, WARN, Check, CheckList, Finding
 from .echo import ECHO_MACRO, Echoes
@@ -42,18 +42,20 @@ class PeerChecks:
         self._subscriptions, self._events = subscriptions, events
         self._printers = printers
 
-    def add(self, peer: RemotePrinter, checks: CheckList) -> None:
-        """All checks that make sense with the peer as it is."""
+    def add(self, peer: RemotePrinter, checks: CheckList) -> Iterator[None]:
+        """All checks that make sense with the peer as it is, a step at a time."""
         if not self._add_socket(peer, checks):
             return
+        yield
         checks.note(peer.name, "klippy", check_klippy(peer))
         if not peer.connected:
             return
         queue = check_queue(peer, peer.unanswered)  # before our own requests are in it
         trips = checks.add(peer.name, "round trip", NO_ANSWER)
         RoundTrips(self._host, peer, trips).start()
+        yield
         if peer.ready:
-            self._add_macros(peer, checks)
+            yield from self._add_macros(peer, checks)
         found = check_subscriptions(peer, self._subscriptions, self._events)
         checks.note(peer.name, "subscriptions", found)
         checks.note(peer.name, "queue", queue)
@@ -75,14 +77,16 @@ class PeerChecks:
         checks.note(peer.name, "listener", failure or check_listener(pid, peer.klippy_pid))
         return failure is None
 
-    def _add_macros(self, peer: RemotePrinter, checks: CheckList) -> None:
+    def _add_macros(self, peer: RemotePrinter, checks: CheckList) -> Iterator[None]:
         methods = Finding(OK, "%d registered there" % (peer.methods,))
         checks.note(peer.name, "methods", methods)
         checks.note(peer.name, "include", check_include(peer))
         checks.note(peer.name, "watchdog", check_watchdog(peer))
+        yield
         way = checks.add(peer.name, "echo", BUSY)
         others = checks.add(peer.name, "other routers", BUSY)
         look_for_router(peer, others)
+        yield
         if ECHO_MACRO in peer.commands:
             # As router/printers/list gives them to a macro
             answer = printable(",".join(self._printers))
@@ -92,6 +96,7 @@ class PeerChecks:
             why = "needs router_api.cfg of this version there"
             way.found(WARN, "not tested: " + why)
             others.found(WARN, "not known: " + why)
+        yield
 
 
 def check_klippy(peer: RemotePrinter) -> Finding:

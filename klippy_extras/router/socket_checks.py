@@ -115,6 +115,9 @@ def _other_sockets(path: str) -> str:
     try:
         with os.scandir(folder) as entries:
             for _number, entry in zip(range(MAX_FILES), entries):
+                # Klippers' have names like klippy.sock and klippy_led_uds
+                if not ("sock" in entry.name or "uds" in entry.name):
+                    continue
                 if stat.S_ISSOCK(entry.stat(follow_symlinks=False).st_mode):
                     names.append(printable(entry.name))
     except OSError:
