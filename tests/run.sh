@@ -15,6 +15,7 @@ Usage: tests/run.sh [arguments of pytest], such as
 or, instead of the tests:
   tests/run.sh --chaos [ROUNDS [SEED [HOST_KIND [PEER_KIND]]]]    accidents during a print
   tests/run.sh --soak MINUTES [HOST_KIND]    memory and open files, with 8 peers
+  tests/run.sh --print [MINUTES [HOST_KIND [PEER_KIND]]]    a print that waits, while others disturb
   tests/run.sh --hostile [--help] [WAY ...]  what misbehaving peers do to the host
 Needs python3 (3.9 or later, with venv), gcc and a Python package index; sets up
 .cache/ first. Four tests run at a time (they wait more than they work); -n says
@@ -48,6 +49,9 @@ python=.cache/venv-dev/bin/python
 case ${1:-} in
     --chaos | --soak)
         exec $python -m "tests.hostile.${1#--}" "${@:2}"
+        ;;
+    --print)
+        exec $python -m tests.hostile.long_print "${@:2}"
         ;;
     --hostile)
         exec $python -m tests.hostile.bench "${@:2}"
