@@ -18,7 +18,8 @@ MAY_KNOW: Dict[str, str] = {
     "gcode_params": "errors",
     "templates": "errors gcode_params",
     "contexts": "errors gcode_params plain",
-    "session": "errors framing plain version",
+    "session_events": "errors",
+    "session": "errors framing plain session_events version",
     "host": "errors plain",
     "rates": "",
     "peer_log": "plain rates",
@@ -26,9 +27,10 @@ MAY_KNOW: Dict[str, str] = {
     "hints": "plain",
     "printer": "errors hints plain",
     "script_output": "errors plain printer",
-    "skipped": "errors host printer session",
-    "remote_printer": "errors framing hints host link peer_log plain printer script_output session"
-    " skipped version",
+    "running_script": "errors printer script_output",
+    "skipped": "errors host printer session_events",
+    "remote_printer": "errors framing hints host link peer_log plain printer running_script"
+    " session session_events skipped version",
     "local_printer": "errors hints host peer_log printer script_output",
     "subscribers": "errors printer gcode_params",
     "trial": "subscribers",
@@ -66,7 +68,7 @@ MAY_KNOW: Dict[str, str] = {
 }
 PURE = (
     "errors", "plain", "settings", "version", "framing", "gcode_params", "templates",
-    "contexts", "session", "rates",
+    "contexts", "session", "session_events", "rates",
 )  # fmt: skip
 IO_MODULES = {"socket", "select", "threading", "asyncio", "logging", "subprocess", "time"}
 

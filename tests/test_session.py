@@ -14,19 +14,14 @@ from hypothesis import strategies as st
 
 from klippy_extras.router.errors import BadMessage, TimedOut, TooLong
 from klippy_extras.router.framing import ETX
-from klippy_extras.router.session import (
-    CLOSED,
-    CONNECTED,
-    IDENTIFYING,
-    PREPARING,
-    READY,
+from klippy_extras.router.session import CLOSED, CONNECTED, IDENTIFYING, PREPARING, READY, Session
+from klippy_extras.router.session_events import (
     Answer,
     Called,
     Event,
     Identified,
     Output,
     Ready,
-    Session,
     Skipped,
     StateSaid,
     Status,

@@ -13,15 +13,15 @@ from .host import PARSER_PROBE, Host, guarded, parser_is_old
 from .link import Link, SocketFile
 from .peer_log import PeerLog
 from .plain import counted, plain_text, printable
-from .printer import Done, Failure, Job, Objects, Printer
-from .script_output import ScriptOutput
-from .session import (
+from .printer import Done, Failure, Objects, Printer
+from .running_script import RunningScript
+from .session import Session
+from .session_events import (
     Answer,
     Called,
     Identified,
     Output,
     Ready,
-    Session,
     Skipped,
     StateSaid,
     Status,
@@ -42,39 +42,6 @@ CATCH_UP_PAUSE = 4.0
 MAX_STATE_MESSAGE = 2000
 
 Receiver = Callable[[Printer, str, Dict[str, Any]], None]
-
-
-class _RunningScript:
-    """The script that a peer runs for us. One at a time: each that waits there costs a greenlet."""
-
-    def __init__(self, printer: "RemotePrinter", job: Job) -> None:
-        self.job, self.output = job, ScriptOutput(job.follower)
-        self._printer = printer
-        self._has_begun = False
-
-    def sent(self) -> None:
-        if self.job.follower is not None:
-            self.job.follower.sent()
-
-    def began(self, _result: Any, error: Failure) -> None:
-        if error is None:
-            self._has_begun = True
-            if self.job.follower is not None:
-                self.job.follower.began()
-
-    def printed(self, text: str) -> None:
-        """The peer has printed something, our script or another one before it."""
-        if self._has_begun:
-            self.output.add(text)
-
-    def answered(self, _result: Any, error: Failure) -> None:
-        if error is None and self.output.has_shut_down:
-            # A script that shuts Klippy down may be a success for Klippy
-            self._printer.expect_shutdown(self)
-            return
-        if error is None and self.output.unknown:
-            error = PeerError("%s: %s" % (self._printer.name, self.output.unknown))
-        self._printer.end_script(self, error)
 
 
 class RemotePrinter(Printer):
@@ -108,7 +75,7 @@ class RemotePrinter(Printer):
         self._socket_file: Optional[SocketFile] = None
         self._klippy_session: Any = None
         self._was_connected = False
-        self._running: Optional[_RunningScript] = None
+        self._running: Optional[RunningScript] = None
         self._frames: Deque[Frame] = deque()
         self._watchdog: Optional[List[Any]] = None
         self._catch_up: Optional[List[Any]] = None  # the rest of what was read is due then
@@ -196,13 +163,13 @@ class RemotePrinter(Printer):
             if not script:
                 job.done({}, None)
                 continue
-            running = self._running = _RunningScript(self, job)
+            running = self._running = RunningScript(self, job)
             began = running.began if job.is_judged else None
             self._session.run_script(script, running.answered, began)
             running.sent()
             self._flush()
 
-    def end_script(self, script: _RunningScript, error: Failure) -> None:
+    def end_script(self, script: RunningScript, error: Failure) -> None:
         """The script is over, and the next has its turn. Harmless when it was over already."""
         if script is not self._running:
             return
@@ -213,7 +180,7 @@ class RemotePrinter(Printer):
         finally:
             self._pump()
 
-    def expect_shutdown(self, script: _RunningScript) -> None:
+    def expect_shutdown(self, script: RunningScript) -> None:
         """The peer has said that it shuts down; its state follows soon, and is the error then."""
         if self.ready:
             when = self._host.reactor.monotonic() + SHUTDOWN_DELAY

@@ -8,7 +8,7 @@ from typing import Any, Callable, List, Optional
 from .errors import RouterError, TooLong
 from .host import Host
 from .printer import Printer
-from .session import CALL, COMMANDS, OUTPUT, SNAPSHOT, UPDATE, Skipped
+from .session_events import CALL, COMMANDS, OUTPUT, SNAPSHOT, UPDATE, Skipped
 
 # Seconds between two subscriptions that are made because an update of status was skipped
 RESUBSCRIBE_INTERVAL = 1.0
