@@ -20,12 +20,13 @@ LIMIT = 100
 class Target:
     """A printer whose snapshots have a size; an object `n` of size s is called n and s long."""
 
-    name, state = "led", "ready"
+    name, state, is_local = "led", "ready", False
 
     def __init__(self) -> None:
         self.sizes: Dict[str, int] = {}
         self.wanted: Objects = {}
         self.asked = 0
+        self.missing: List[str] = []
 
     def watch(self, objects: Objects) -> None:
         self.wanted = objects

@@ -74,6 +74,7 @@ class Feed:
                 subscription.refuse(why)
             else:
                 subscription.end(self.eventtime)
+        self.note_missing()
         self._rebuild()
         return len(gone)
 
@@ -108,6 +109,34 @@ class Feed:
                 more[name] = sorted(fields.union(known))
         return more
 
+    def take_doubtful(self) -> Objects:
+        """What the target may not have, of those subscriptions that were not checked yet: objects
+        (None: no field is known) and fields without a value.
+        """
+        doubtful: Objects = {}
+        for subscription in self.subscriptions:
+            is_idle = subscription.waiting or not subscription.takes_part
+            if subscription.checked or is_idle or not subscription.title:
+                continue
+            subscription.checked = True
+            for name, fields in subscription.objects.items():
+                known = without_none(self._values.get(name, {}))
+                if fields is None and not known:
+                    doubtful.setdefault(name, None)
+                unknown = [f for f in fields or () if f not in known]
+                if unknown:
+                    doubtful[name] = sorted({*unknown, *(doubtful.get(name) or ())})
+        return doubtful
+
+    def note_missing(self) -> None:
+        """Keep what the target does not have, and has not got since, where others read it."""
+        self.target.missing = [
+            "%s: %s" % (subscription.title, one.sentence)
+            for subscription in self.subscriptions
+            for one in subscription.missing
+            if one.field is None or self._values.get(one.name, {}).get(one.field) is None
+        ]
+
     # -- what the target tells
 
     def lose(self) -> None:
@@ -115,6 +144,9 @@ class Feed:
         self._complete, self._lost = False, True
         self.remove(lambda s: bool(s.waiting), self.target.not_ready())
         reset(self.subscriptions)
+        for subscription in self.subscriptions:
+            subscription.checked, subscription.missing = False, []
+        self.note_missing()
         self._rebuild()
 
     def too_long(self, error: RouterError) -> None:
@@ -164,6 +196,8 @@ class Feed:
             self._complete = not passed(self.subscriptions)
             if not self._complete:
                 self._rebuild(watch_again=True)
+        if self.target.missing:
+            self.note_missing()
         self.parameters.share(len(told) > 1)
         for subscription in told:
             subscription.deliver(eventtime)

@@ -20,9 +20,15 @@ class Hints:
 
     def say(self, sentence: str) -> None:
         """Show it, unless it was shown in this session of the printer's Klippy."""
-        if sentence not in self._said and len(self._said) < MAX_HINTS:
-            self._said.add(sentence)
+        if self.is_new(sentence):
             self._show("Router: %s" % (printable(sentence),))
+
+    def is_new(self, sentence: str) -> bool:
+        """Whether it was not said yet; from now on it was."""
+        if sentence in self._said or len(self._said) >= MAX_HINTS:
+            return False
+        self._said.add(sentence)
+        return True
 
     def new_session(self) -> None:
         """The printer's Klippy was started again: all may be said again."""

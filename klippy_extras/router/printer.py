@@ -105,6 +105,7 @@ class Printer(ABC):
         self.name = name
         self.log = log  # writes one line about this printer, at a bounded rate
         self.hints = hints  # what the user of this one should know about it
+        self.missing: List[str] = []  # what others want of it and it does not have, a sentence each
         # What it may ask of others: gcode, event, status, call (option 'allow'); None: everything
         self.allow: Optional[FrozenSet[str]] = None
         self.disconnect_grace = disconnect_grace  # seconds

@@ -291,8 +291,9 @@ class RemotePrinter(Printer):
         error = event.error
         if isinstance(error, TooLong):
             error = self._skipped.answer_error(error)
-        if error is not None:
+        elif error is not None:
             error = PeerError("%s: %s" % (self.name, printable(error)))
+        if error is not None:
             self.last_error = plain_text(str(error))
         # What goes wrong with an answer is no fault of the peer that gave it
         guarded(event.token, event.result, error)

@@ -60,6 +60,10 @@ class Reports:
         finally:
             self._in_macro.discard(printer)
 
+    def warn(self, caller: Printer, message: str) -> None:
+        """One line on its console: nothing has failed."""
+        self._print(caller, printable(message))
+
     @staticmethod
     def undelivered(report: Report, failed: Mapping[str, str]) -> None:
         """Report to who triggered an event which printers did not get it: {name: reason}."""

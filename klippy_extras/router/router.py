@@ -20,6 +20,7 @@ from .local_printer import LocalPrinter
 from .methods import Methods
 from .mirror import Mirror
 from .motion import Motion
+from .name_check import NameCheck
 from .notices import Notices
 from .peer_checks import PeerChecks
 from .plain import counted
@@ -70,7 +71,9 @@ class Router:
         logging.info("router: version %s, peers: %s", VERSION, names or "none")
         self._local = LocalPrinter(host, settings.name, settings.status_interval)
         self._reports = Reports(host)
-        self._subscriptions = Subscriptions(self._callback_failed)
+        self._subscriptions = Subscriptions(
+            self._callback_failed, NameCheck(host.timers.soon, self._reports.warn)
+        )
         self._events = Events(self._report_event, host.reactor.monotonic)
         self._waits = Waits(host, self._subscriptions, self._events)
         self._motion = Motion(host)

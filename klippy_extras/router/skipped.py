@@ -57,7 +57,8 @@ class SkippedMessages:
 
     def answer_error(self, error: RouterError) -> RouterError:
         """The error of a request whose answer was skipped, with the way out."""
-        return TooLong("%s: ask for less, or %s" % (error, self._words["raise_it"]))
+        words = (self._printer.name, error, self._words["raise_it"])
+        return TooLong("%s: %s: ask for less, or %s" % words)
 
     def close(self) -> None:
         """The connection is gone."""

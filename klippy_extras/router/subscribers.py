@@ -7,6 +7,7 @@ from typing import Any, Callable, Dict, List, Optional, Protocol
 
 from .errors import RouterError, UsageError
 from .gcode_params import StatusParameters, command_of
+from .missing import Missing
 from .printer import Done, Failure, Objects, Printer, Status
 
 # Where a subscription stands while its target's snapshot is too long, see trial.py: it takes part
@@ -33,6 +34,7 @@ class Subscription:
     callback = ""  # the macro that is run, if any
     where = ""  # the option and section that made it, if it is one of the config
     place = SUSPECT
+    checked = False  # whether its target has what it wants: or that is being found out
     held_at = 0  # which of the groups that are held back it is in; they are released last to first
     accused = False  # it was left out once to see whether the others come through
 
@@ -41,7 +43,15 @@ class Subscription:
         self.fields = number_of_fields(objects)
         self.pending: Status = {}
         self.waiting: List[Done] = []  # for the first snapshot
+        self.missing: List[Missing] = []  # what its target does not have
         self.closed = False
+
+    @property
+    def title(self) -> str:
+        """Who wants it, for its user; "" for API clients and waits."""
+        if self.callback:
+            return "subscription of %s with callback %s" % (self.owner.name, self.callback)
+        return self.where
 
     @property
     def takes_part(self) -> bool:

@@ -8,6 +8,7 @@ from typing import Callable, Dict, Optional, Tuple
 from .errors import RouterError, UsageError
 from .feed import Feed
 from .gcode_params import ParameterNames
+from .name_check import NameCheck
 from .printer import Done, Objects, Printer, PrinterListener, Status
 from .subscribers import (
     Client,
@@ -37,8 +38,8 @@ def _is_of(client: Client) -> Callable[[Subscription], bool]:
 class Subscriptions(PrinterListener):
     """All status subscriptions, of all printers. report: told of callbacks that cannot be run."""
 
-    def __init__(self, report: Report) -> None:
-        self._report = report
+    def __init__(self, report: Report, names: NameCheck) -> None:
+        self._report, self._name_check = report, names
         self._names = ParameterNames()
         self._feeds: Dict[Printer, Feed] = {}
 
@@ -70,6 +71,7 @@ class Subscriptions(PrinterListener):
         )
         subscription.waiting.append(done)
         feed.add(subscription, lambda s: s.owner is owner and s.callback == callback)
+        self._name_check.check(feed)
 
     def subscribe_client(
         self, owner: Printer, target: Printer, objects: Objects, client: Client, done: Done
@@ -126,6 +128,8 @@ class Subscriptions(PrinterListener):
             for subscription in feed.subscriptions:
                 if subscription.owner is printer:
                     subscription.deliver(feed.eventtime)
+            if feed.target is printer:
+                self._name_check.check(feed)
 
     def state_changed(self, printer: Printer, was_ready: bool) -> None:
         feed = self._feeds.get(printer)
@@ -142,6 +146,8 @@ class Subscriptions(PrinterListener):
         feed = self._feeds.get(printer)
         if feed is not None:
             feed.tell(eventtime, status, snapshot)
+            if snapshot:
+                self._name_check.check(feed)
 
     # -- inside
 
