@@ -23,7 +23,7 @@ NEWLINE='
 
 usage() {
     cat <<USAGE
-Usage: install.sh [--uninstall | --status | --help] [options]
+Usage: install.sh [--uninstall | --status | --doctor | --help] [options]
 
 Links Klipper Router into the extras of Klipper, and prints the sections for
 printer.cfg. Nothing is restarted, and no config is changed, unless asked for.
@@ -39,7 +39,8 @@ printer.cfg. Nothing is restarted, and no config is changed, unless asked for.
   --allow-root             as root, also work on files of an ordinary user
   --dry-run                only say what would be done
   --uninstall              remove what install.sh has added
-  --status                 say what is installed where and from which commit
+  --status                 say what is installed where, and which version
+  --doctor                 check everything and say what to do; changes nothing
 USAGE
 }
 
@@ -260,9 +261,13 @@ check_copy() {
     [ -f "$SOURCE/__init__.py" ] || die "there is no $SOURCE: run install.sh in a whole clone"
 }
 
+python_version() {
+    "$PYTHON" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null
+}
+
 check_python() {
     [ -n "$PYTHON" ] || return 0
-    version=$("$PYTHON" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null) ||
+    version=$(python_version) ||
         die "$PYTHON, the Python of this Klipper, does not run; nothing was changed"
     case $version in
     [012].* | 3.[0-7]) die "$PYTHON is Python $version and Klipper Router needs 3.8 or later:" \
@@ -720,25 +725,34 @@ klippy_init_scripts() {
     done
 }
 
-# Prints print_stats.state, none, off, or nothing at all where no answer came.
-print_state() {
-    "${PYTHON:-python3}" - "$1" <<'PROGRAM'
-import json, socket, sys
+# Asks a Klippy and prints these values of its answer, one per line, none for what is
+# not in it; only "off" where nobody listens, and nothing where no answer came.
+ask() { # SOCKET METHOD PARAMS NAME.NAME...
+    "${PYTHON:-python3}" - "$@" <<'PROGRAM'
+import functools, json, socket, sys
+path, method, params, *wanted = sys.argv[1:]
 connection = socket.socket(socket.AF_UNIX)
 connection.settimeout(5.)
 try:
-    connection.connect(sys.argv[1])
+    connection.connect(path)
 except (FileNotFoundError, ConnectionRefusedError):
     print("off")
     sys.exit()
-connection.sendall(json.dumps({"id": 1, "method": "objects/query", "params": {
-    "objects": {"print_stats": ["state"]}}}).encode() + b"\x03")
+request = {"id": 1, "method": method, "params": json.loads(params)}
+connection.sendall(json.dumps(request).encode() + b"\x03")
 data = b""
 while b"\x03" not in data:
     data += connection.recv(4096) or sys.exit(1)
-status = json.loads(data.split(b"\x03")[0]).get("result", {}).get("status", {})
-print(status.get("print_stats", {}).get("state", "none"))
+result = json.loads(data.split(b"\x03")[0]).get("result", {})
+for names in wanted:
+    value = functools.reduce(lambda found, name: (found or {}).get(name), names.split("."), result)
+    text = "none" if value is None else str(value)
+    print(text.encode("ascii", "replace").decode().split("\n")[0])
 PROGRAM
+}
+
+print_state() {
+    ask "$1" objects/query '{"objects": {"print_stats": ["state"]}}' status.print_stats.state
 }
 
 check_restart() {
@@ -858,16 +872,22 @@ CONFS
     [ "$restart" = no ] || restart_klipper
 }
 
+version_of() { sed -n 's/^VERSION = "\(.*\)"/\1/p' "$1/version.py" 2>/dev/null || true; }
+
+this_copy() { echo "$HERE, version ${VERSION:-unknown} ($(commit_of "$HERE"))"; }
+
 commit_of() { git -C "$1" describe --always --tags --dirty 2>/dev/null || echo "unknown commit"; }
 
 status() {
-    echo "This copy: $HERE ($(commit_of "$HERE"))"
+    echo "This copy: $(this_copy)"
     echo "Klipper:   $TREE ($KIND, $(commit_of "$TREE"), Python: ${PYTHON:-not found})"
     installed=no
     for link in "$PLACE" "$OTHER"; do
         [ -L "$link" ] || continue
         installed=$(readlink "$link")
-        echo "Installed: $link -> $installed ($(commit_of "$installed"))"
+        version=$(version_of "$link")
+        echo "Installed: $link -> $installed, version ${version:-unknown}" \
+            "($(commit_of "$installed"))"
     done
     [ "$installed" != no ] || echo "Installed: no"
     echo "$INSTANCES" | while IFS=$TAB read -r name socket config how; do
@@ -878,6 +898,298 @@ status() {
     daemon_notes | sed 's/^/Daemon:    /'
     remaining_sections | sed 's/^/Section:   /'
     router_includes | sed 's/^/Include:   /'
+}
+
+# ---- The diagnosis, also where no Klippy runs -------------------------------
+
+# Lines as ROUTER_DIAGNOSE prints them; nothing is changed.
+ok() { oks=$((oks + 1)) && printf 'ok   %s\n' "$*"; }
+warn() { warns=$((warns + 1)) && printf 'WARN %s\n' "$*"; }
+fail() { fails=$((fails + 1)) && printf 'FAIL %s\n' "$*"; }
+
+doctor() {
+    oks=0 warns=0 fails=0
+    doctor_copy
+    if [ -n "$TREE" ]; then
+        ok "install klipper: $TREE ($KIND, $(commit_of "$TREE"))"
+        doctor_python
+        doctor_link
+    else
+        fail "install klipper: $tree_problem"
+    fi
+    doctor_daemon
+    doctor_hosts
+    echo "Checks: $oks ok, $warns WARN, $fails FAIL"
+    [ "$fails" = 0 ]
+}
+
+# What one of the checks above dies of.
+problem_of() { ("$@") 2>&1 | sed 's/^install\.sh: //; s/; nothing was changed$//'; }
+
+doctor_copy() {
+    problem=$(problem_of check_copy)
+    if [ -n "$problem" ]; then
+        fail "install copy: $problem"
+    else
+        ok "install copy: $(this_copy)"
+    fi
+}
+
+doctor_python() {
+    problem=$(problem_of check_python)
+    if [ -z "$PYTHON" ]; then
+        warn "install python: found no klippy-env; Klipper Router needs Python 3.8 or later"
+    elif [ -n "$problem" ]; then
+        fail "install python: $problem"
+    else
+        ok "install python: $PYTHON, $(python_version)"
+        doctor_import
+    fi
+}
+
+doctor_import() {
+    if problem=$("$PYTHON" -B -c 'import sys; sys.path.insert(0, sys.argv[1]); import router
+router.load_config, router.load_config_prefix' "$HERE/klippy_extras" 2>&1); then
+        ok "install import: $SOURCE can be imported"
+    else
+        fail "install import: $(echo "$problem" | tail -n 1): look at git -C $HERE status, and pull"
+    fi
+}
+
+doctor_link() {
+    leads_to=$(readlink "$PLACE" || true)
+    if is_our_link "$PLACE" && [ -e "$PLACE" ]; then
+        ok "install link: $PLACE"
+        doctor_exclude
+    elif is_our_link "$PLACE"; then
+        fail "install link: $PLACE leads to $leads_to, which does not exist: run install.sh"
+    elif [ -n "$leads_to" ]; then
+        fail "install link: $PLACE leads to $leads_to, not to this copy: use that one, or run its" \
+            "install.sh --uninstall and then $HERE/install.sh"
+    elif [ -e "$PLACE" ]; then
+        fail "install link: $PLACE is not a link to this copy: move it away and run install.sh"
+    else
+        fail "install link: there is no $PLACE: run install.sh"
+    fi
+    for found in "$PLACE.py" "$OTHER" "$OTHER.py"; do
+        [ -e "$found" ] || [ -L "$found" ] || continue
+        problem="install link: $found is there, too: remove it (install.sh does if it is its own)"
+        case $KIND,$found in Klipper,*/plugins/*) warn "$problem" ;; *) fail "$problem" ;; esac
+    done
+}
+
+doctor_exclude() {
+    [ -n "$EXCLUDE" ] || return 0
+    grep -qsx "/*${PLACE#"$TREE/"}" "$EXCLUDE" || warn "install git: $EXCLUDE does not have the" \
+        "link, so Moonraker sees a changed Klipper: run $HERE/install.sh"
+}
+
+doctor_daemon() {
+    running=$(daemon_processes)
+    notes=$(daemon_notes)
+    [ -n "$notes" ] || ok "install daemon: the old router daemon is not running and not enabled"
+    while IFS= read -r text; do
+        case $text,$running in
+        ,*) ;;
+        "the old router daemon is running"*) fail "install daemon: $text" ;;
+        *) warn "install daemon: $text" ;;
+        esac
+    done <<NOTES
+$notes
+NOTES
+}
+
+doctor_hosts() {
+    hosts=0
+    while IFS=$TAB read -r name socket config how <&3; do
+        [ -n "$name" ] || continue
+        if [ -e "$config" ] && [ ! -r "$config" ]; then
+            warn "$name config: $(user) cannot read $config: run this as the user of Klipper"
+        fi
+        lines=$(router_config "$config")
+        doctor_includes
+        case $lines in *"${TAB}[router]"*) hosts=$((hosts + 1)) && doctor_host ;; esac
+    done 3<<LIST
+$INSTANCES
+LIST
+    [ "$hosts" != 0 ] || fail "$HOST_NAME config: no [router] in $HOST_CONFIG: put there what" \
+        "$HERE/install.sh prints"
+}
+
+doctor_includes() {
+    missing=$(echo "$lines" | sed -n "s/^\(.*\)$TAB\([0-9]*\)$TAB\[missing \(.*\)\]\$/\1:\2: \3/p")
+    [ -z "$missing" ] || fail "$name config: these files do not exist, correct or remove the" \
+        "[include]: $(one_line "$missing")"
+}
+
+# Of the instance that is in name, socket, config, how and lines.
+doctor_host() {
+    ok "$name config: $config has [router]"
+    case $how in
+    *[!0-9]*) who=$config home=$(home_of "$(owner_of "$config")") ;;
+    *)
+        who=$SYSROOT/proc/$how/.
+        home=$(2>/dev/null <"$SYSROOT/proc/$how/environ" tr '\0' '\n' | sed -n 's/^HOME=//p')
+        ;;
+    esac
+    runs_as=$(owner_of "$who")
+    home=${home:-$(home_of "$runs_as")}
+    if barrier=$(barrier "$runs_as" r "$SOURCE/__init__.py"); then
+        fail "$name user: $runs_as, who runs this Klipper, cannot read $barrier: chmod a+rX it"
+    else
+        ok "$name user: $runs_as, who can read this copy"
+    fi
+    case $how in
+    *[!0-9]*) warn "$name klippy: does not run: start its service" ;;
+    *) doctor_running_host ;;
+    esac
+    sections=$(echo "$lines" | sed -n "s/^.*$TAB\[router \(.*\)\]\$/\1/p" | awk '!seen[$0]++')
+    while IFS= read -r peer <&4; do
+        [ -z "$peer" ] || doctor_peer
+    done 4<<SECTIONS
+$sections
+SECTIONS
+}
+
+home_of() { # USER
+    home=$(awk -F : -v user="$1" '$1 == user || $3 == user { print $6; exit }' /etc/passwd)
+    echo "${home:-$HOME}"
+}
+
+doctor_running_host() {
+    doctor_klippy "$name" "$socket" || return 0
+    loaded=$(loaded_version "$socket" router)
+    case $loaded in
+    "$VERSION") ok "$name router: version $loaded is loaded" ;;
+    none) fail "$name router: is in the config, but not loaded: restart Klipper's service" ;;
+    *) warn "$name router: version ${loaded:-unknown} is loaded, this copy is $VERSION: restart" \
+        "Klipper's service" ;;
+    esac
+}
+
+loaded_version() { # SOCKET OBJECT
+    objects="{\"objects\": {\"$2\": [\"version\"]}}"
+    ask "$1" objects/query "$objects" "status.$2.version" 2>/dev/null || true
+}
+
+# Whether a Klippy answers, and what it says of itself.
+doctor_klippy() { # NAME SOCKET
+    answer=$(ask "$2" info '{}' state state_message 2>/dev/null) || answer=
+    case $answer in
+    ready*) ok "$1 klippy: ready" ;;
+    off) fail "$1 klippy: nobody listens at $2: start its service" && return 1 ;;
+    '')
+        if is_listening "$2"; then
+            warn "$1 klippy: listens at $2, but $(user) gets no answer: run this as the user of" \
+                "Klipper; if that is so, it hangs: restart its service"
+        else
+            fail "$1 klippy: nobody listens at $2: start its service"
+        fi
+        return 1
+        ;;
+    *) warn "$1 klippy: ${answer%%"$NEWLINE"*}: ${answer#*"$NEWLINE"}" ;;
+    esac
+}
+
+# One that listens has the flag 00010000; its path comes after seven fields.
+is_listening() {
+    awk -v wanted="$(real_path "$1")" -v given="$1" '$4 == "00010000" {
+        for (field = 1; field <= 7; field++) sub(/^ *[^ ]+ +/, "")
+        if ($0 == wanted || $0 == given) found = 1 }
+        END { exit !found }' "$SYSROOT/proc/net/unix" 2>/dev/null
+}
+
+# Of the section [router PEER] in the lines of a host.
+doctor_peer() {
+    path=$(router_option "router $peer" sock)
+    path=${path:-$home/printer_${peer}_data/comms/klippy.sock}
+    case $path in \~/*) path=$home/${path#??} ;; esac
+    doctor_socket && doctor_klippy "$peer" "$path" || return 0
+    doctor_include
+}
+
+router_option() { # SECTION OPTION
+    echo "$lines" | cut -f 3- | awk -v section="[$1]" -v option="$2" '
+        /^\[/ { inside = $0 == section; next }
+        inside && match($0, "^" option "[ \t]*[:=]") { value = substr($0, RLENGTH + 1) }
+        END { sub(/^[ \t]+/, "", value); print value }'
+}
+
+doctor_socket() {
+    if [ ! -e "$path" ] && barrier=$(barrier "$(user)" x "$(dirname "$path")") &&
+        [ -e "$barrier" ]; then
+        warn "$peer socket: $(user) cannot look into $barrier: run this as $runs_as"
+    elif [ ! -e "$path" ]; then
+        fail "$peer socket: there is no $path: its Klipper does not run, or its option -a names" \
+            "another file. Start it, or correct sock$(other_socket)"
+    elif [ ! -S "$path" ]; then
+        fail "$peer socket: $path is not a socket: write what option -a of its Klipper says"
+    elif [ "$(real_path "$path")" = "$(real_path "$socket")" ]; then
+        fail "$peer socket: $path is that of $name itself: write that of the other printer"
+    elif barrier=$(barrier "$runs_as" w "$(real_path "$path")"); then
+        fail "$peer socket: $runs_as, who runs $name, cannot use $barrier, which belongs to" \
+            "$(owner_of "$barrier"): run both Klippers as one user"
+    else
+        # shellcheck disable=SC2012
+        mode=$(ls -ldL -- "$path" | cut -c 1-10)
+        ok "$peer socket: $path, owner $(owner_of "$path"), mode $mode"
+        return
+    fi
+    return 1
+}
+
+# Where the instance of this name listens.
+other_socket() {
+    echo "$INSTANCES" | awk -F "$TAB" -v name="$peer" -v path="$path" '
+        $1 == name && $2 != path { print ": the one that is called " name " has " $2 }'
+}
+
+doctor_include() {
+    peer_config=$(echo "$INSTANCES" | awk -F "$TAB" -v path="$(real_path "$path")" '
+        $2 == path && $3 != "-" { print $3; exit }')
+    [ -n "$peer_config" ] || peer_config=$(ask "$path" info '{}' config_file) || true
+    include=$(api_include "$peer_config")
+    has=$(sed -n 's/^variable_version: *"\(.*\)".*/\1/p' "${include:-/dev/null}" | head -n 1)
+    if [ ! -r "$peer_config" ]; then
+        warn "$peer include: cannot read its config $peer_config"
+    elif router_config "$peer_config" | grep -q "$TAB\[router]"; then
+        ok "$peer include: needs none, it has a router of its own"
+    elif [ -z "$include" ]; then
+        warn "$peer include: its macros cannot use the router: put [include" \
+            "$HERE/includes/router_api.cfg] into $peer_config"
+    elif [ "$has" != "$VERSION" ]; then
+        warn "$peer include: $include is of version ${has:-unknown}, this copy of $VERSION:" \
+            "include $HERE/includes/router_api.cfg"
+    elif [ "$(loaded_version "$path" "gcode_macro _ROUTER")" != "$VERSION" ]; then
+        warn "$peer include: $include is not loaded in this version: RESTART on $peer"
+    else
+        ok "$peer include: $include, version $has"
+    fi
+}
+
+# The file of an [include] of router_api.cfg.
+api_include() { # CONFIG
+    router_config "$1" | while IFS=$TAB read -r file _ text; do
+        case $text in "[include "*) included "$file" "$text" ;; esac
+    done | grep '/router_api\.cfg$' | head -n 1
+}
+
+# What keeps a user from reading (r), writing (w) or entering (x) a path; fails where nothing does.
+barrier() { # USER r|w|x PATH
+    [ "$1" != root ] || return 1
+    [ "$3" = / ] || ! barrier "$1" x "$(dirname "$3")" || return 0
+    ! may "$@" || return 1
+    echo "$3"
+}
+
+may() { # USER r|w|x PATH
+    # shellcheck disable=SC2012
+    ls -ldL -- "$3" 2>/dev/null | awk -v user="$1" -v bit="$2" \
+        -v groups=" $(id -Gn "$1" 2>/dev/null) " '{
+            from = $3 == user ? 2 : index(groups, " " $4 " ") ? 5 : 8
+            found = index(substr($1, from, 3), bit) || bit == "x" && substr($1, from, 3) ~ /[st]/
+        }
+        END { exit !found }'
 }
 
 action=install tree_option='' host_option='' config_file='' moonraker_conf=''
@@ -894,6 +1206,7 @@ while [ $# -gt 0 ]; do
         ;;
     --uninstall) action=uninstall ;;
     --status) action=status ;;
+    --doctor) action=doctor ;;
     --restart) restart=yes ;;
     --allow-root) allow_root=yes ;;
     --dry-run) dry_run=yes ;;
@@ -905,11 +1218,16 @@ done
 
 SUDO=
 [ "$(id -u)" = 0 ] || SUDO='sudo '
+TREE='' PYTHON=''
+VERSION=$(version_of "$SOURCE")
 RUNNING=$(running_klippys)
-find_tree
-find_place
-find_exclude
-find_python
+tree_problem=$([ "$action" != doctor ] || problem_of find_tree)
+if [ -z "$tree_problem" ]; then
+    find_tree
+    find_place
+    find_exclude
+    find_python
+fi
 INSTANCES=$(find_instances)
 find_host
 "$action"

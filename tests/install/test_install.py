@@ -15,6 +15,8 @@ from typing import Iterator, List
 
 import pytest
 
+from klippy_extras.router.version import VERSION
+
 from .bench import AS_ROOT, NOBODY, ROOT, Bench, fingerprint, git, make_tree, sections
 
 needs_root = pytest.mark.skipif(not AS_ROOT, reason="only root can become another user")
@@ -37,7 +39,7 @@ def test_shellcheck_has_nothing_to_say() -> None:
 def test_readme_says_it_all(bench: Bench) -> None:
     text = (ROOT / "README.md").read_text()
     options = re.findall(r"^  (-\S+)", bench.install("--help").out, re.MULTILINE)
-    assert len(options) == 9
+    assert len(options) == 10
     # Klipper's own words: test_real_klippers has them from the real ones
     for needed in [*options, "Section 'router' is not a valid config section", "-dirty"]:
         assert needed in text, f"README.md does not have {needed}"
@@ -180,7 +182,8 @@ def test_status(bench: Bench) -> None:
     assert fingerprint(bench.folder) == before
     bench.install().succeeded()
     bench.install("--status").succeeded(
-        f"Installed: {bench.link} -> {bench.source} (v0.1.0)",
+        f"Installed: {bench.link} -> {bench.source}, version {VERSION} (v0.1.0)",
+        f"This copy: {bench.project}, version {VERSION} (v0.1.0)",
         f"Instance:  led (not running), {bench.home}/printer_led_data/comms/klippy.sock, ",
         f"{bench.home}/printer_led_data/config/printer.cfg:1:[router main]",
         str(bench.home / "klippy-env/bin/python"),
