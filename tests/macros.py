@@ -170,7 +170,8 @@ def is_ready(api: Api, peer: str) -> bool:
 
 
 def check_log(main: LabPrinter) -> None:
-    """No bug of the router is in the host's log."""
+    """No bug of the router is in the host's log, and no line with its name twice."""
     log = main.log_text()
-    for trace in ("router: internal error", "extras/router/", "plugins/router/"):
+    traces = ("router: internal error", "router: Router:", "extras/router/", "plugins/router/")
+    for trace in traces:
         assert trace not in log, main.tail(100)

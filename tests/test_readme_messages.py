@@ -39,6 +39,7 @@ PRINTED = {
     "Remote method 'router/...' not registered": "the log of a peer",
     "led is busy: 256 scripts are waiting for it": "the host",
     "led: its status is longer than max_message (65536 bytes)": "the host",
+    "led has no object 'print_stat': did you mean 'print_stats'?": "the host",
     "led: not ready (shutdown: ...)": "the host",
     "led: not connected, No such file or directory": "the host",
     "Router: led has router_api.cfg of version 0.1.0, the router is version 0.2.0": "the host",
@@ -112,6 +113,8 @@ def said(shared_lab, kind):
     remote_call(afc, "router/nothing")
     main.script("ROUTER_OBJECTS_SUBSCRIBE TARGET=led OBJECTS=configfile CALLBACK=SHOW")
     main.wait_line("longer than max_message")
+    main.script("ROUTER_OBJECTS_SUBSCRIBE TARGET=led OBJECTS=print_stat:state CALLBACK=SHOW")
+    main.wait_line("print_stat'")
     led.freeze()
     main.script("ROUTER_GCODE_SCRIPT TARGET=led SCRIPT=SHOW\n" * 300)
     led.thaw()

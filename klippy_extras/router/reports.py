@@ -8,7 +8,7 @@ from typing import Any, Callable, Dict, Mapping, Optional, Set
 from .errors import RouterError
 from .gcode_params import command
 from .host import Host
-from .plain import printable
+from .plain import counted, printable
 from .printer import Printer
 from .rates import Repeats
 
@@ -131,6 +131,6 @@ class Reports:
         for caller, repeats in self._repeats.items():
             for kind, count in repeats.take_left_out():
                 if kind is None:
-                    self._print(caller, "%d more errors left out" % (count,))
+                    self._print(caller, counted(count, "more error") + " left out")
                 else:
                     self._print(caller, "%s (%d more like this left out)" % (kind[2], count))
