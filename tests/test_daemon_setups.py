@@ -178,7 +178,7 @@ gcode:
     for color in COLORS
 )
 
-# A handler gives the names of its parameters
+# The host registers in its on_connect, too; a handler gives the names of its parameters
 HOST_OF_ACE = """
 [gcode_macro ROUTER_ON_READY]
 gcode:
@@ -297,7 +297,7 @@ def shared_lab(pair):
 @pytest.fixture(scope="module")
 def printers(shared_lab, pair):
     lab = shared_lab
-    sections = "[router]\nname: main\n"
+    sections = "[router]\nname: main\non_connect:\n    ROUTER_ON_READY\n    M118 Connected to main\n"
     for name in ("led", "ace"):
         sections += router_section(lab, name, f"on_connect: M118 Connected to {name}")
     host = config.heating(sections + WRAPPERS + HOST_OF_LED + HOST_OF_ACE)
@@ -344,7 +344,7 @@ def print_file(main, gcode):
 
 
 def test_on_connect_runs_everywhere(main, led, ace):
-    for printer in led, ace:
+    for printer in main, led, ace:
         printer.wait_line(f"echo: Connected to {printer.name}")
 
 
@@ -392,6 +392,8 @@ def test_events_there_and_back(main, ace):
     main.wait_line("echo: Loading 3", start=marks[0])
     main.script("BRIDGE_DRY_STOP")
     ace.wait_line("echo: Drying stopped", start=marks[1])
+    # Subscribed twice, by on_connect and by ROUTER_ON_READY itself: run once
+    assert len([line for line in main.console if "Registering" in line]) == 2
     assert len([line for line in main.console[marks[0] :] if "Loading" in line]) == 1
 
 
