@@ -297,7 +297,7 @@ def shared_lab(pair):
 @pytest.fixture(scope="module")
 def printers(shared_lab, pair):
     lab = shared_lab
-    sections = "[router]\nname: main\non_connect:\n    ROUTER_ON_READY\n    M118 Connected to main\n"
+    sections = "[router]\non_connect:\n    ROUTER_ON_READY\n    M118 Connected to main\n"
     for name in ("led", "ace"):
         sections += router_section(lab, name, f"on_connect: M118 Connected to {name}")
     host = config.heating(sections + WRAPPERS + HOST_OF_LED + HOST_OF_ACE)

@@ -34,6 +34,7 @@ MAY_KNOW: Dict[str, str] = {
     "local_printer": "errors hints host peer_log printer script_output",
     "missing": "errors printer",
     "subscribers": "errors missing printer gcode_params",
+    "target_lists": "errors printer",
     "trial": "subscribers",
     "feed": "errors gcode_params printer subscribers trial",
     "name_check": "feed missing printer subscribers",
@@ -59,12 +60,13 @@ MAY_KNOW: Dict[str, str] = {
     "host_checks": "checks events host link local_printer peer_checks plain reports socket_checks"
     " subscriptions version",
     "diagnosis": "checks errors host host_checks peer_checks printer remote_printer",
-    "methods": "checks contexts errors events gcode_params printer subscribers subscriptions",
+    "methods": "checks contexts errors events gcode_params printer subscribers subscriptions"
+    " target_lists",
     "wait_commands": "errors events host methods printer reports status_waits subscriptions waits",
     "commands": "checks contexts errors gcode_params host methods motion printer reports"
-    " wait_commands",
+    " target_lists wait_commands",
     "endpoints": "errors host methods plain printer",
-    "remote_methods": "echo errors host methods plain printer reports",
+    "remote_methods": "echo errors host methods plain printer reports target_lists",
     "router": "*",
     "__init__": "router",
 }

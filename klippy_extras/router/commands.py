@@ -14,6 +14,7 @@ from .methods import Methods, Request
 from .motion import Motion
 from .printer import Done, Failure, Printer
 from .reports import Reports
+from .target_lists import failures
 from .wait_commands import WaitCommands
 
 # Parameters of ROUTER_EVENT_TRIGGER that are not context
@@ -124,14 +125,8 @@ class Commands:
             if name not in _TRIGGER_PARAMS:
                 context[name.lower()] = value
 
-        report = self._reports.begin(self._printer, "router/event/trigger")
-
-        def show_failures(result: Any) -> str:
-            self._reports.undelivered(report, result["failed"])
-            return ""
-
         params = {"event": event, "context": context, "retain": retain}
-        self._call_in_step(gcmd, "router/event/trigger", params, show_failures)
+        self._call_in_step(gcmd, "router/event/trigger", params)
 
     cmd_ROUTER_OBJECTS_LIST_help = "List the objects of a printer that have a status"
 
@@ -185,17 +180,16 @@ class Commands:
 
     # -- calling
 
-    def _call_in_step(
-        self, gcmd: Any, method: str, params: Mapping[str, Any], show: Show = _nothing
-    ) -> None:
+    def _call_in_step(self, gcmd: Any, method: str, params: Mapping[str, Any]) -> None:
         """Call a method now, or with SYNC=1 when the toolhead gets here."""
         if not gcmd.get_int("SYNC", 0, minval=0, maxval=1):
-            self._call(gcmd, method, params, show)
+            self._call(gcmd, method, params)
             return
         if "target" in params:
-            self._checked(gcmd, lambda: self._methods.printer(params["target"]))
+            targets = params["target"]
+            self._checked(gcmd, lambda: self._methods.script_targets(self._printer, targets))
 
-        done = self._finisher(method, params, show)
+        done = self._finisher(method, params, _nothing)
 
         def act() -> None:
             try:
@@ -239,6 +233,7 @@ class Commands:
             if error is not None:
                 report(params.get("target", ""), error)
                 return
+            self._reports.undelivered(report, failures(method, result))
             text = show(result)
             if text:
                 self._host.respond_info(text)

@@ -3,7 +3,7 @@
 # Copyright (C) 2026  Klipper Router contributors
 #
 # This file may be distributed under the terms of the GNU GPLv3 license.
-from typing import Any, Callable, Collection, Dict, Mapping, NamedTuple, Optional, Protocol
+from typing import Any, Callable, Collection, Dict, List, Mapping, NamedTuple, Optional, Protocol
 
 from .checks import worst
 from .contexts import context_of
@@ -23,6 +23,7 @@ from .gcode_params import (
 from .printer import Done, Follower, Objects, Printer, is_stream
 from .subscribers import Client as StatusClient
 from .subscriptions import Subscriptions
+from .target_lists import EVERYBODY, Answers, is_list, names_of
 
 # Characters: the latest events stay in printer.router.events, which others read at 4 Hz
 MAX_EVENT_NAME = 100
@@ -127,16 +128,42 @@ class Methods:
             raise UsageError("Unknown printer '%s'. Known: %s" % (name, ", ".join(self._printers)))
         return self._printers[name]
 
+    def script_targets(self, caller: Printer, target: object) -> List[Printer]:
+        """The printers that a target of router/gcode/script names, each once.
+
+        `*` is every other printer that is ready. Raises UsageError.
+        """
+        printers: Dict[Printer, None] = {}
+        for name in names_of(target):
+            if name == EVERYBODY:
+                others = (p for p in self._printers.values() if p.ready and p is not caller)
+                printers.update(dict.fromkeys(others))
+            else:
+                printers[self.printer(name)] = None
+        return list(printers)
+
     # -- the methods
 
     def _gcode_script(self, request: Request) -> None:
-        target = self._target(request)
+        target = request.params.get("target") or ""
+        printers = self.script_targets(request.caller, target)
         script = _text(request.params, "script")
         if len(script) > MAX_LENGTH:
             for line in script.split("\n"):
                 bounded(line)
-        follower = None if request.follow is None else request.follow(target)
-        target.run_script(script, request.done, follower)
+        if not is_list(target):
+            follower = _follower(request, printers[0])
+            printers[0].run_script(script, request.done, follower)
+            return
+        answers = Answers(printers, request.done)
+        # This one last: where its own macro waits, its script runs in place
+        for printer in sorted(printers, key=lambda p: p.is_local):
+            follower = _follower(request, printer)
+            done = answers.of(printer, follower)
+            try:
+                printer.run_script(script, done, follower)
+            except RouterError as e:
+                done(None, e)
 
     def _event_subscribe(self, request: Request) -> None:
         caller, params = request.caller, request.params
@@ -240,6 +267,10 @@ class Methods:
 
     def _target(self, request: Request) -> Printer:
         return self.printer(_text(request.params, "target"))
+
+
+def _follower(request: Request, printer: Printer) -> Optional[Follower]:
+    return None if request.follow is None else request.follow(printer)
 
 
 # -- parameters

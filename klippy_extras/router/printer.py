@@ -57,6 +57,9 @@ class Follower:
     def ended(self) -> None:
         """It is over, whether it has failed or not."""
 
+    def failed(self, error: RouterError) -> None:
+        """One of several scripts that are waited for together has failed, or was not sent."""
+
 
 class Job(NamedTuple):
     """A script in a printer's queue, rendered when its turn comes so that it has the latest.

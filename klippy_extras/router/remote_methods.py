@@ -12,6 +12,7 @@ from .methods import Methods, Request
 from .plain import plain, printable
 from .printer import Failure, Printer, PrinterListener
 from .reports import Reports
+from .target_lists import failures
 
 # Types of the parameters of a call that holds nothing but text
 _TEXT_ONLY = frozenset([str])
@@ -42,8 +43,8 @@ class RemoteMethods(PrinterListener):
         def done(result: Any, error: Failure) -> None:
             if error is not None:
                 report(printable(params.get("target", "")), error)
-            elif method == "router/event/trigger":
-                self._reports.undelivered(report, result["failed"])
+            else:
+                self._reports.undelivered(report, failures(method, result))
 
         try:
             # A macro can pass whatever Jinja knows, and go on changing it, and a peer what is too

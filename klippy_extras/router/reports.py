@@ -66,7 +66,7 @@ class Reports:
 
     @staticmethod
     def undelivered(report: Report, failed: Mapping[str, str]) -> None:
-        """Report to who triggered an event which printers did not get it: {name: reason}."""
+        """Report which printers did not get an event, or failed at a script: {name: reason}."""
         for target, reason in failed.items():
             report(target, RouterError(reason))
 

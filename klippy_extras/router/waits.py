@@ -97,6 +97,7 @@ class _ScriptFollower(Follower):
     def __init__(self, wait: Wait, printer: Printer, show: Callable[[str], None]) -> None:
         self._wait, self._name, self._show = wait, printer.name, show
         self.stage = self.QUEUED
+        self._failure = ""
 
     @property
     def given_up(self) -> bool:
@@ -115,9 +116,17 @@ class _ScriptFollower(Follower):
     def ended(self) -> None:
         self.stage = self.ENDED
 
+    def failed(self, error: RouterError) -> None:
+        self._failure = str(error)
+
+    @property
+    def has_succeeded(self) -> bool:
+        """Whether it is over, and no failure is known."""
+        return self.stage == self.ENDED and not self._failure
+
     def late(self, timeout: str) -> str:
         """How far it is after that time."""
-        return self.stage % (self._name, timeout)
+        return self._failure or self.stage % (self._name, timeout)
 
 
 class ScriptWait(Wait):
@@ -151,6 +160,9 @@ class ScriptWait(Wait):
 
     def answered(self, result: Any, error: Failure) -> None:
         """The scripts have finished, or failed."""
+        failed = result.get("failed") if error is None else None
+        if failed:
+            error = RouterError("; ".join(failed.values()))
         if error is not None or not self._name:
             self.done(result, error)
 
@@ -159,7 +171,7 @@ class ScriptWait(Wait):
         self.done(context, None)
 
     def late(self, timeout: str) -> str:
-        unfinished = [f for f in self._followers if f.stage != f.ENDED]
+        unfinished = [f for f in self._followers if not f.has_succeeded]
         what = [f.late(timeout) for f in unfinished]
         if self._name:
             what.insert(0, "event '%s' was not triggered after %s" % (self._name, timeout))
