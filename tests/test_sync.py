@@ -7,9 +7,10 @@ from types import SimpleNamespace
 import pytest
 
 from tests.bench import sync
+from tests.lab import config
 from tests.lab.api import ApiError
 from tests.lab.lab import Lab
-from tests.macros import wait_known
+from tests.macros import router_section, wait_known
 
 SCRIPT = "ROUTER_GCODE_SCRIPT SYNC=1 TARGET="
 
@@ -85,6 +86,23 @@ def test_without_moves_it_is_sent_soon(duo):
     duo.main.script(f"{SCRIPT}led SCRIPT='M118 idle'\n{SCRIPT}main SCRIPT='M118 myself'")
     duo.led.wait_line("idle", start=mark)
     duo.main.wait_line("myself", start=own)
+
+
+def test_a_printer_that_stands_still_stays_idle(lab, kind):
+    """Whatever an LED or idle_timeout's own G-code makes of Printing."""
+
+    def state():
+        return main.query({"idle_timeout": ["state"]})["idle_timeout"]["state"]
+
+    sections = "[router]\n" + router_section(lab, "led")
+    main = lab.printer(kind, "main", config.whole(sections), mcu="fake")
+    led = lab.printer(kind, "led", config.printing())
+    lab.wait_ready()
+    wait_known(main, "led")
+    assert state() == "Idle"
+    main.script(f"{SCRIPT}led SCRIPT='M118 in step'")
+    led.wait_line("in step")
+    assert state() == "Idle"
 
 
 def test_a_typo_is_an_error_at_once(duo):

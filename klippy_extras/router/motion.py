@@ -25,12 +25,19 @@ class Motion:
         """Call act when the moves that were queued so far have been made.
 
         In order among themselves. dropped: called instead when this printer shuts down before.
-        Sources: klippy/toolhead.py, register_lookahead_callback (when is that, in print time);
-        klippy/mcu.py, estimated_print_time (which print time is now).
+        Sources: klippy/toolhead.py, register_lookahead_callback (when is that, in print time),
+        check_busy (the end of what is planned); klippy/mcu.py, estimated_print_time (which print
+        time is now).
         """
         step = _Step(act, dropped)
         self._steps.append(step)
-        toolhead = self._host.printer.lookup_object("toolhead")
+        toolhead: Any = self._host.printer.lookup_object("toolhead")
+        end, _now, is_planned = toolhead.check_busy(self._host.reactor.monotonic())
+        if is_planned:
+            # Not register_lookahead_callback: it would wake a toolhead that stands still, and
+            # idle_timeout would say Printing
+            self._planned(step, end)
+            return
         toolhead.register_lookahead_callback(
             lambda print_time: guarded(self._planned, step, print_time)
         )
