@@ -189,3 +189,29 @@ def test_no_call_of_the_host_waits_for_itself(lab, kind):
             nested = {"target": "main", "endpoint": "router/call", "params": nested}
         assert api.call("router/call", info, timeout=5.0)["state"] == "ready"
     check_log(main)
+
+
+def test_quick_endpoints_of_the_host_do_not_wait_for_scripts(trio, client):
+    """Nor for other endpoints that pause, as long as there are not too many of them."""
+    mark = trio.main.mark()
+    scripts = [
+        request(client, "gcode/script", script=f"SHOW N={n}\nROUTER_EVENT_WAIT EVENT=go TIMEOUT=30")
+        for n in range(8)
+    ]
+    wait_shown(trio.main, start=mark, N="0")
+    queries = [request(client, "objects/query", objects={"toolhead": None}) for _ in range(3)]
+    assert call(client, trio.main, "info")["state"] == "ready"
+    for number in queries:
+        assert "toolhead" in client.answer(number)["status"]
+    # They run one after another, in order
+    for n, number in enumerate(scripts):
+        wait_shown(trio.main, start=mark, N=str(n))
+        trio.main.call("router/event/trigger", {"event": "go"})
+        client.answer(number)
+    said = [call["N"] for call in shown(trio.main, start=mark)]
+    assert said == [str(n) for n in range(8)]
+
+
+def request(client, endpoint, **params):
+    """Ask an endpoint of the host; the number of the request."""
+    return client.request("router/call", {"target": "main", "endpoint": endpoint, "params": params})

@@ -31,7 +31,8 @@ MAY_KNOW: Dict[str, str] = {
     "skipped": "errors host printer session_events",
     "remote_printer": "errors framing hints host link peer_log plain printer running_script"
     " session session_events skipped version",
-    "local_printer": "errors hints host peer_log printer script_output",
+    "runners": "host",
+    "local_printer": "errors hints host peer_log printer runners script_output",
     "missing": "errors printer",
     "subscribers": "errors missing printer gcode_params",
     "target_lists": "errors printer",

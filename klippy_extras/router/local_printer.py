@@ -5,31 +5,26 @@
 # This file may be distributed under the terms of the GNU GPLv3 license.
 import logging
 from collections import deque
-from typing import Any, Callable, Deque, Dict, List, NamedTuple, Optional
+from typing import Any, Callable, Deque, Dict, List, Optional
 
 from .errors import Busy, RouterError, UsageError
 from .hints import Hints
 from .host import Host, guarded
 from .peer_log import PeerLog
 from .printer import Done, Follower, Job, Objects, Printer, Status
+from .runners import MAX_RUN_TIME, RUN_PAUSE, Runners
 from .script_output import ScriptOutput
 
-# Scripts, and calls of endpoints, run for this long in one go (seconds), then everything else has
-# its turn for at least the second time: a long queue of short ones may not hold the reactor up
-MAX_RUN_TIME = 0.0005
-RUN_PAUSE = 0.002
 # Seconds between two reads of the watched objects, however often the wishes change
 MIN_READ_INTERVAL = 0.05
 # Seconds between two looks at Klippy's state while it starts
 STARTUP_INTERVAL = 1.0
 # Calls of this printer's own endpoints that wait for their turn
 MAX_CALLS = 32
-
-
-class _Call(NamedTuple):
-    endpoint: str
-    params: Dict[str, Any]
-    done: Done
+# Those of them that pause at a time: about 97 paused greenlets end a Kalico or a 2023 Klippy
+MAX_RUNNERS = 4
+# Endpoints that wait for the G-code mutex, for minutes in a print: one at a time, in order
+GCODE_ENDPOINTS = ("gcode/script", "gcode/restart", "gcode/firmware_restart", "pause_resume/")
 
 
 class LocalPrinter(Printer):
@@ -46,8 +41,8 @@ class LocalPrinter(Printer):
         self._running = False
         # Not register_callback(): a script may pause in a timer, too, and this one is there already
         self._runner = host.reactor.register_timer(self._run_queue)
-        self._calls: Deque[_Call] = deque()
-        self._calling = False
+        self._gcode_calls = Runners(host.reactor, 1)
+        self._calls = Runners(host.reactor, MAX_RUNNERS)
         self._status_jobs: Deque[Job] = deque()
         self._status_timer: Optional[List[Any]] = None
         self._status_at = 0.0
@@ -169,38 +164,21 @@ class LocalPrinter(Printer):
     # -- endpoints and objects
 
     def call_endpoint(self, endpoint: str, params: Dict[str, Any], done: Done) -> None:
-        call = _Call(endpoint, params, done)
+        def run() -> None:
+            try:
+                result = self._host.call_endpoint(endpoint, params)
+            except RouterError as e:
+                guarded(done, None, self._named(e))
+            else:
+                guarded(done, result, None)
+
         if endpoint == "emergency_stop":  # pauses nowhere, and waits for nobody
-            self._host.reactor.register_callback(lambda eventtime: self._run_call(call))
+            self._host.reactor.register_callback(lambda eventtime: run())
             return
-        if len(self._calls) >= MAX_CALLS:
+        if self._gcode_calls.length + self._calls.length >= MAX_CALLS:
             raise Busy("%s is busy: %d calls are waiting for it" % (self.name, MAX_CALLS))
-        self._calls.append(call)
-        if not self._calling:
-            self._calling = True
-            # One greenlet for all of them: an endpoint may pause, and about 97 paused greenlets
-            # end a Kalico or a 2023 Klippy
-            self._host.reactor.register_callback(self._run_calls)
-
-    def _run_calls(self, eventtime: float) -> None:
-        reactor = self._host.reactor
-        try:
-            pause_at = reactor.monotonic() + MAX_RUN_TIME
-            while self._calls:
-                self._run_call(self._calls.popleft())
-                if reactor.monotonic() >= pause_at:
-                    now = reactor.pause(reactor.monotonic() + RUN_PAUSE)
-                    pause_at = now + MAX_RUN_TIME
-        finally:
-            self._calling = False
-
-    def _run_call(self, call: _Call) -> None:
-        try:
-            result = self._host.call_endpoint(call.endpoint, call.params)
-        except RouterError as e:
-            guarded(call.done, None, self._named(e))
-        else:
-            guarded(call.done, result, None)
+        runs_gcode = endpoint.startswith(GCODE_ENDPOINTS)
+        (self._gcode_calls if runs_gcode else self._calls).add(run)
 
     def list_objects(self, done: Done) -> None:
         done({"objects": self._host.object_names()}, None)
