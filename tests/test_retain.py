@@ -3,18 +3,37 @@
 # Copyright (C) 2026  Klipper Router contributors
 # This file may be distributed under the terms of the GNU GPLv3 license.
 import shlex
+from types import SimpleNamespace
 
 import pytest
 
+from tests.lab import config
 from tests.lab.api import ApiError
 from tests.lab.lab import Lab
-from tests.macros import check_log, fresh, remote_call, shown, start_trio, wait_known, wait_shown
+from tests.macros import (
+    check_log,
+    fresh,
+    recorder,
+    remote_call,
+    router_section,
+    shown,
+    start_trio,
+    wait_known,
+    wait_shown,
+)
 
 WITH_STAR = """
 [gcode_macro WITH_STAR]
 variable_args: {}
 gcode:
     {action_call_remote_method(params.METHOD, event=params.EVENT ~ "*", **args)}
+"""
+ONCE = """
+[gcode_macro ONCE]
+variable_event: ""
+gcode:
+    {action_call_remote_method("router/event/unsubscribe", event=event, gcode="ONCE")}
+    SHOW_A N={params.N}
 """
 ON_READY = """
 [gcode_macro ROUTER_ON_READY]
@@ -32,7 +51,11 @@ def shared_lab(kind):
 @pytest.fixture(scope="module")
 def trio(shared_lab, kind):
     return start_trio(
-        shared_lab, (kind, kind), main=WITH_STAR, led=WITH_STAR + ON_READY, afc=WITH_STAR
+        shared_lab,
+        (kind, kind),
+        main=WITH_STAR + ONCE,
+        led=WITH_STAR + ONCE + ON_READY,
+        afc=WITH_STAR,
     )
 
 
@@ -151,6 +174,70 @@ def test_an_owner_that_restarted_gets_it_again(trio):
     trigger(trio, "kept/restart", n=2)
     wait_shown(trio.led, "SHOW_A", mark, N="2")
     assert shown(trio.led, "SHOW_A", mark) == [{"N": "1"}, {"N": "2"}]
+
+
+def test_an_owner_whose_link_merely_broke_gets_what_it_has_missed(lab, kind):
+    """Its handlers live on, and its ROUTER_ON_READY subscribes once more."""
+    sections = "[router]\n" + router_section(lab, "led", "timeout: 1")
+    main = lab.printer(kind, "main", config.printing(sections + recorder()))
+    led = lab.printer(kind, "led", config.printing(recorder() + ON_READY))
+    lab.wait_ready()
+    wait_known(main, "led")
+    duo = SimpleNamespace(main=main, led=led)
+    settle(duo)
+    mark = led.mark()
+    trigger(duo, "kept/restart", retain=True, n=1)
+    settle(duo)
+    for missed in (None, 2):
+        led.freeze()
+        wait_known(main, "led", ready=False)
+        if missed:
+            assert "led" in trigger(duo, "kept/restart", retain=True, n=missed)["failed"]
+        led.thaw()
+        wait_known(main, "led")
+        settle(duo)
+    assert shown(led, "SHOW_A", mark) == [{"N": "1"}, {"N": "2"}]
+
+
+def settle(trio):
+    """Return when led has done what was on its way to it, and what that has caused."""
+    for i in range(3):
+        mark = trio.led.mark()
+        script = {"target": "led", "script": f"SHOW END={i}"}
+        trio.main.call("router/gcode/script", script)
+        wait_shown(trio.led, start=mark, END=str(i))
+
+
+def test_a_target_that_restarted_gets_it_again_when_the_owner_subscribes(trio, name):
+    trigger(trio, name, retain=True, n=1)
+    command = f"ROUTER_EVENT_SUBSCRIBE EVENT={name} GCODE=SHOW_A CALLBACK_TARGET=led"
+    mark = trio.led.mark()
+    for _again in range(2):
+        trio.main.script(command)
+    settle(trio)
+    assert shown(trio.led, "SHOW_A", mark) == [{"N": "1"}]
+    trio.led.restart()
+    wait_known(trio.main, "led")
+    mark = trio.led.mark()
+    trio.main.script(command)
+    wait_shown(trio.led, "SHOW_A", mark, N="1")
+
+
+def test_a_handler_that_ended_runs_for_no_event_before(trio, owner, name):
+    """It takes itself out at its first event, when others are queued already."""
+    value = shlex.quote(repr(name))
+    owner.script(f"SET_GCODE_VARIABLE MACRO=ONCE VARIABLE=event VALUE={value}")
+    subscribe(owner, name, "ONCE")
+    mark = owner.mark()
+    trio.main.script("".join(f"ROUTER_EVENT_TRIGGER EVENT={name} N={n}\n" for n in range(5)))
+    for i in range(2):
+        trio.main.call("router/gcode/script", {"target": owner.name, "script": f"SHOW END={i}"})
+        wait_shown(owner, start=mark, END=str(i))
+    assert shown(owner, "SHOW_A", mark) == [{"N": "0"}]
+    # As a new handler it runs again
+    subscribe(owner, name, "ONCE")
+    trigger(trio, name, n=9)
+    wait_shown(owner, "SHOW_A", mark, N="9")
 
 
 def test_an_api_client_gets_it_pushed(trio, name):

@@ -3,9 +3,9 @@
 # Copyright (C) 2026  Klipper Router contributors
 #
 # This file may be distributed under the terms of the GNU GPLv3 license.
-from typing import Any, Callable, Dict, List, NamedTuple, Optional, Protocol, Tuple
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Protocol, Set, Tuple
 
-from .errors import RouterError, UsageError
+from .errors import LinkLost, NotReady, RouterError, UsageError
 from .gcode_params import same_command
 from .printer import Printer, PrinterListener, is_stream
 from .templates import Template
@@ -31,6 +31,14 @@ class Client(Protocol):
         """An event was triggered."""
 
 
+class _State:
+    """What becomes of a handler, also when an equal one takes its place."""
+
+    def __init__(self) -> None:
+        self.removed = False
+        self.has: Set[str] = set()  # names of retained events of which it has got the latest
+
+
 class Handler(NamedTuple):
     """What happens on an event. Equal key: the newer one takes the place of the older."""
 
@@ -40,6 +48,7 @@ class Handler(NamedTuple):
     target: Printer
     kind: str  # gcode, webhook
     template: Optional[Template]
+    state: _State
 
     @property
     def key(self) -> HandlerKey:
@@ -58,25 +67,30 @@ class _ClientHandler(NamedTuple):
 class _Delivery:
     """One run of a handler for one event.
 
-    running: the deliveries that run now, by the key of their handler. cause: the one that has
-    triggered this one, if a handler triggers itself. Should it fail, it would go on doing so.
+    retained: the name of the event, if it is retained. running: the deliveries that run now, by the
+    key of their handler. cause: the one that has triggered this one, if a handler triggers itself.
+    Should it fail, it would go on doing so.
     """
 
     def __init__(
         self,
         handler: Handler,
         context: Context,
+        retained: Optional[str],
         report: Report,
         running: "Dict[HandlerKey, _Delivery]",
         cause: "Optional[_Delivery]",
     ) -> None:
         self._handler, self._context, self._report = handler, context, report
+        self._retained = retained
         self._running, self._cause = running, cause
         self._failed = False
 
     def render(self) -> str:
         handler = self._handler
         assert handler.template is not None
+        if handler.state.removed:
+            return ""
         if self._cause is not None and self._cause._failed:
             raise RouterError(
                 "%s: handler '%s' of event '%s' triggered itself and failed: not run again"
@@ -91,6 +105,8 @@ class _Delivery:
             del self._running[self._handler.key]
         if error is not None:
             self._failed = True
+            if isinstance(error, (NotReady, LinkLost)):
+                self._handler.state.has.discard(self._retained)
             self._report(self._handler.target.name, error)
 
 
@@ -128,10 +144,10 @@ class Events(PrinterListener):
         template = Template(gcode) if kind == "gcode" else None
         if kind == "gcode":
             gcode = same_command(gcode)
-        handler = Handler(owner, event, gcode, target, kind, template)
+        handler = Handler(owner, event, gcode, target, kind, template, _State())
         for i, known in enumerate(self._handlers):
             if known.key == handler.key:
-                self._handlers[i] = handler
+                handler = self._handlers[i] = handler._replace(state=known.state)
                 break
         else:
             if sum(h.owner is owner for h in self._handlers) >= MAX_HANDLERS:
@@ -141,10 +157,11 @@ class Events(PrinterListener):
                 )
             self._handlers.append(handler)
         for name, (context, _source) in self._retained.items():
-            if _matches(event, name):
+            if _matches(event, name) and name not in handler.state.has:
                 try:
-                    self._deliver(handler, name, context, owner)
+                    self._deliver(handler, name, context, owner, True)
                 except RouterError as e:
+                    handler.state.has.discard(name)
                     self._begin(owner)(target.name, e)
 
     def subscribe_client(self, event: str, client: Client, retained: bool) -> None:
@@ -190,9 +207,11 @@ class Events(PrinterListener):
         failed: Dict[str, str] = {}
         for handler in [h for h in self._handlers if _matches(h.event, event)]:
             try:
-                self._deliver(handler, event, context, caller)
+                self._deliver(handler, event, context, caller, retain)
                 delivered[handler.target.name] = None
             except RouterError as e:
+                if retain:
+                    handler.state.has.discard(event)
                 failed[handler.target.name] = str(e)
         for pattern, client in self._clients:
             if _matches(pattern, event):
@@ -205,6 +224,9 @@ class Events(PrinterListener):
 
     def new_session(self, printer: Printer) -> None:
         self._remove(lambda h: h.owner is printer)
+        for handler in self._handlers:
+            if handler.target is printer:
+                handler.state.has.clear()
 
     def _remember(self, event: str, context: Context, source: str) -> None:
         recent = {name: told for name, told in self.recent.items() if name != event}
@@ -221,12 +243,23 @@ class Events(PrinterListener):
             )
         self._retained[event] = (context, source)
 
-    def _deliver(self, handler: Handler, event: str, context: Context, caller: Printer) -> None:
+    def _deliver(
+        self, handler: Handler, event: str, context: Context, caller: Printer, retained: bool
+    ) -> None:
+        if retained:
+            handler.state.has.add(event)
         if handler.event.endswith("*"):
             context = dict(context, event=event)
         target = handler.target
         cause = self._running.get(handler.key) if caller is target else None
-        delivery = _Delivery(handler, context, self._begin(caller), self._running, cause)
+        delivery = _Delivery(
+            handler,
+            context,
+            event if retained else None,
+            self._begin(caller),
+            self._running,
+            cause,
+        )
         if handler.template is not None:
             handler.template.check(context)
             # Written when its turn comes: a hundred handlers of one event are no work now
@@ -240,5 +273,7 @@ class Events(PrinterListener):
 
     def _remove(self, goes: Callable[[Handler], bool]) -> int:
         before = len(self._handlers)
-        self._handlers = [h for h in self._handlers if not goes(h)]
+        for handler in filter(goes, self._handlers):
+            handler.state.removed = True
+        self._handlers = [h for h in self._handlers if not h.state.removed]
         return before - len(self._handlers)
