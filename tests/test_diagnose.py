@@ -3,6 +3,8 @@
 # Copyright (C) 2026  Klipper Router contributors
 # This file may be distributed under the terms of the GNU GPLv3 license.
 import os
+import subprocess
+import sys
 import threading
 from contextlib import contextmanager
 from typing import Iterator
@@ -11,8 +13,9 @@ import pytest
 
 from klippy_extras.router.version import VERSION
 from tests.findings import INCLUDES, console_after, findings, not_ok, rows
-from tests.lab import config
+from tests.lab import config, processes
 from tests.lab.api import ApiClosed, ApiError
+from tests.lab.klippers import ROOT
 from tests.lab.lab import Lab
 from tests.lab.moonraker import LabMoonraker
 from tests.lab.printer import LabPrinter
@@ -28,12 +31,12 @@ from tests.macros import (
 )
 
 OF_HOST = [
-    "router", "klippy", "socket", "commands", "other routers", "subscriptions", "queue",
+    "router", "klippy", "socket", "commands", "other routers", "objects", "subscriptions", "queue",
     "last error",
 ]  # fmt: skip
 OF_PEER = [
     "socket", "listener", "klippy", "round trip", "methods", "include", "watchdog", "echo",
-    "other routers", "subscriptions", "queue", "last error",
+    "other routers", "objects", "subscriptions", "queue", "last error",
 ]  # fmt: skip
 
 
@@ -221,6 +224,36 @@ def test_another_router(shared_lab, main, pair):
                 assert found["echo"] == "ok"
     del shared_lab.printers["voron"]
     wait_until(lambda: not_ok(main, "led") == {}, 10.0, "led is ours alone", [main])
+
+
+def test_a_daemon_that_still_runs(shared_lab, main):
+    settings = shared_lab.folder / "daemon.cfg"
+    settings.write_text(
+        "".join(f"[klippy {p.name}]\nsock: {p.sock}\n" for p in shared_lab.printers.values())
+    )
+    program = str(ROOT / "tests" / "bench" / "reference_daemon.py")
+    daemon = processes.spawn(
+        [sys.executable, program, "-c", str(settings)],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+
+        def found(name: str) -> str:
+            return not_ok(main, name).get("other routers", "")
+
+        wait_until(lambda: "reference_daemon.py" in found("main"), 20.0, "main has it", [main])
+        assert f"also go to pid {daemon.pid}, " in found("main")
+        wait_until(
+            lambda: all("main,led,afc" in found(name) for name in ("led", "afc")),
+            20.0,
+            "the peers have it",
+            [main],
+        )
+    finally:
+        processes.end(daemon)
+    wait_until(lambda: not_ok(main, "led") == {}, 20.0, "it has ended", [main])
 
 
 def test_another_program_that_answers_the_calls_of_the_host(main):

@@ -172,6 +172,22 @@ def test_a_peer_whose_socket_file_is_deleted(lab, kind, main):
     assert found["socket"].startswith("warn: still connected, but not a second time")
 
 
+def test_objects_that_a_peer_does_not_have(lab, kind):
+    options = "mirror:\n    print_stat: state\n    toolhead: positin\n"
+    text = "[router]\n" + router_section(lab, "led", options)
+    main = lab.printer(kind, "main", config.printing(text + recorder()))
+    start_led(lab, kind)
+
+    def found():
+        return not_ok(main, "led").get("objects", "")
+
+    wait_until(lambda: "print_stats" in found(), 10.0, "the typo is found", [main])
+    assert list(not_ok(main, "led")) == ["objects"]
+    assert found().startswith("warn: option 'mirror' in section 'router led': led has no ")
+    main.script("ROUTER_OBJECTS_SUBSCRIBE TARGET=main OBJECTS=print_stat CALLBACK=SHOW")
+    wait_until(lambda: "print_stats" in str(not_ok(main, "main")), 10.0, "its own, too", [main])
+
+
 def test_a_peer_behind_a_tunnel(lab, kind):
     sock = str(lab.folder / "tunnel")
     text = f"[router]\n[router led]\nsock: {sock}\n"

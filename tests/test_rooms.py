@@ -60,7 +60,7 @@ MAY_KNOW: Dict[str, str] = {
     " subscriptions version watchdog way_checks",
     "host_checks": "checks events host link local_printer peer_checks plain reports socket_checks"
     " subscriptions version",
-    "diagnosis": "checks errors host host_checks peer_checks printer remote_printer",
+    "diagnosis": "checks errors host host_checks link peer_checks printer remote_printer",
     "methods": "checks contexts errors events gcode_params printer subscribers subscriptions"
     " target_lists",
     "wait_commands": "errors events host methods printer reports status_waits subscriptions waits",

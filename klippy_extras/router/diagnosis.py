@@ -3,12 +3,14 @@
 # Copyright (C) 2026  Klipper Router contributors
 #
 # This file may be distributed under the terms of the GNU GPLv3 license.
+import logging
 from typing import Collection, Iterator, Mapping
 
-from .checks import CheckList
+from .checks import FAIL, CheckList, Finding
 from .errors import Busy
 from .host import Host
 from .host_checks import HostChecks
+from .link import INTERNAL_ERROR
 from .peer_checks import PeerChecks
 from .printer import Done, Printer
 from .remote_printer import RemotePrinter
@@ -55,17 +57,20 @@ class Diagnosis:
     def _steps(self, printers: Collection[Printer], checks: CheckList) -> Iterator[None]:
         for printer in printers:
             peer = self._peers.get(printer.name)
-            if peer is None:
-                yield from self._host_checks.add(checks)
-            else:
-                yield from self._peer_checks.add(peer, checks)
+            try:
+                if peer is None:
+                    yield from self._host_checks.add(checks)
+                else:
+                    yield from self._peer_checks.add(peer, checks)
+            except Exception:
+                logging.exception("router: internal error (please report it)")
+                checks.note(printer.name, "diagnosis", Finding(FAIL, INTERNAL_ERROR))
 
     def _next(self, steps: Iterator[None], checks: CheckList) -> None:
         """One step in each turn of the reactor: files and processes are looked at in them."""
-        # Before the step: an error in it ends the steps, not the diagnosis
-        turn = self._timers.soon(lambda eventtime: self._next(steps, checks))
-        if next(steps, _END) is _END:
-            self._timers.cancel(turn)
+        if next(steps, _END) is not _END:
+            self._timers.soon(lambda eventtime: self._next(steps, checks))
+        else:
             checks.close()
             when = self._monotonic() + DEADLINE
             self._timers.at(when, lambda eventtime: checks.time_is_up())

@@ -12,7 +12,7 @@ from .events import Events
 from .host import Host
 from .link import peer_pid
 from .local_printer import LocalPrinter
-from .peer_checks import check_queue, check_subscriptions
+from .peer_checks import check_objects, check_queue, check_subscriptions
 from .plain import printable
 from .reports import Reports
 from .socket_checks import check_file, command_line
@@ -77,6 +77,7 @@ class HostChecks:
             ("socket", self._check_socket),
             ("commands", self._check_commands),
             ("other routers", self._check_others),
+            ("objects", lambda: check_objects(self._printer)),
             ("subscriptions", self._check_subscriptions),
             ("queue", lambda: check_queue(self._printer, 0)),
             ("last error", self._check_last_error),

@@ -20,6 +20,9 @@ from .version import VERSION
 from .watchdog import HEARTBEAT_MACRO
 from .way_checks import BUSY, NO_ANSWER, EchoTest, RoundTrips
 
+# Things that a printer does not have which are named
+MAX_MISSING = 5
+
 _ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
 
 
@@ -56,6 +59,7 @@ class PeerChecks:
         yield
         if peer.ready:
             yield from self._add_macros(peer, checks)
+            checks.note(peer.name, "objects", check_objects(peer))
         found = check_subscriptions(peer, self._subscriptions, self._events)
         checks.note(peer.name, "subscriptions", found)
         checks.note(peer.name, "queue", queue)
@@ -157,6 +161,17 @@ def look_for_router(peer: RemotePrinter, others: Check) -> None:
         peer.list_objects(listed)
     except RouterError as e:
         others.found(WARN, "not known: %s" % (e,))
+
+
+def check_objects(printer: Printer) -> Finding:
+    """What mirrors, sensors and subscriptions want of it and it does not have."""
+    missing = printer.missing
+    if not missing:
+        return Finding(OK, "it has all that is mirrored and subscribed to")
+    text = ", and ".join(map(printable, missing[:MAX_MISSING]))
+    if len(missing) > MAX_MISSING:
+        text += ", and %d more" % (len(missing) - MAX_MISSING,)
+    return Finding(WARN, text)
 
 
 def check_subscriptions(printer: Printer, subscriptions: Subscriptions, events: Events) -> Finding:
