@@ -248,6 +248,12 @@ class Host:
         """Klippy runs G-code from a file to a file (-i): no other printer is to be disturbed."""
         return self.printer.get_start_args().get("debuginput") is not None
 
+    @property
+    def end_reason(self) -> str:
+        """Why this Klippy ends, at klippy:disconnect: restart or exit (klippy/klippy.py, run)."""
+        result = getattr(self.printer, "run_result", None)
+        return "restart" if result in ("restart", "firmware_restart") else "exit"
+
     def state(self) -> Tuple[str, str]:
         """This Klippy's state (startup, ready, error, shutdown) and message."""
         message, state = self.printer.get_state_message()

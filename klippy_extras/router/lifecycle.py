@@ -21,11 +21,13 @@ class Lifecycle(PrinterListener):
         self._on_connect = on_connect
         # Who has been told (or need not be told) of which ready printers
         self._knows: Dict[Printer, Set[Printer]] = {}
+        # ... and of which ones that they cannot be used any more
+        self._misses: Dict[Printer, Set[Printer]] = {}
 
     def add(self, printer: Printer) -> None:
         """Another printer takes part."""
         self._printers.append(printer)
-        self._knows[printer] = set()
+        self._knows[printer], self._misses[printer] = set(), set()
         printer.listeners.append(self)
 
     def became_ready(self, printer: Printer) -> None:
@@ -33,7 +35,7 @@ class Lifecycle(PrinterListener):
         if script:
             self._run(printer, script)
         self._tell(printer, "ROUTER_ON_READY", {})
-        self._knows[printer] = set()
+        self._knows[printer], self._misses[printer] = set(), set()
         for other in self._others(printer):
             self._introduce(printer, other)
         for other in self._others(printer):
@@ -49,16 +51,30 @@ class Lifecycle(PrinterListener):
 
     def lost(self, printer: Printer, reason: str) -> None:
         """It was ready, and has not been for its disconnect_grace."""
-        for other, known in self._knows.items():
-            if printer in known:
-                known.discard(printer)
-                if other.ready:
-                    params = {"PRINTER": printer.name, "REASON": reason}
-                    self._tell(other, "ROUTER_ON_DISCONNECTED", params)
+        for other in self._printers:
+            script = self.farewell(other, printer, reason)
+            if script:
+                self._run(other, script)
+
+    def farewell(self, printer: Printer, lost: Printer, reason: str) -> str:
+        """The G-code that notifies a printer of a loss; empty where it needs none, or no more."""
+        if lost not in self._knows[printer]:
+            return ""
+        self._knows[printer].discard(lost)
+        self._misses[printer].add(lost)
+        if not printer.ready or "ROUTER_ON_DISCONNECTED" not in printer.commands:
+            return ""
+        params = {"PRINTER": lost.name, "REASON": reason}
+        return command("ROUTER_ON_DISCONNECTED", params, printer.old_parser)
+
+    def misses(self, printer: Printer, lost: Printer) -> bool:
+        """Whether it was notified that the other one cannot be used."""
+        return lost in self._misses[printer]
 
     def _introduce(self, printer: Printer, other: Printer) -> None:
         if other not in self._knows[printer]:
             self._knows[printer].add(other)
+            self._misses[printer].discard(other)
             self._tell(printer, "ROUTER_ON_CONNECTED", {"PRINTER": other.name})
 
     def _others(self, printer: Printer) -> List[Printer]:

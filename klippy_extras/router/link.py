@@ -69,6 +69,8 @@ class Link:
         """Close the connection for good. Not from within an fd callback."""
         self._host.timers.cancel(self._retry)
         self._retry = None
+        if self._unsent and self._broken is None:
+            self._send_some(b"".join(self._unsent))  # what fits; nobody calls us again for the rest
         self._close_socket()
 
     def fail(self, reason: str) -> None:

@@ -148,6 +148,11 @@ class RemotePrinter(Printer):
         if self.connected:
             self._ask("emergency_stop", {}, lambda _result, _error: None)
 
+    def send_last(self, script: str) -> None:
+        """Run a script there of which nothing is to be known any more, before stop()."""
+        if script:
+            self._ask("gcode/script", {"script": script}, lambda _result, _error: None)
+
     def watch(self, objects: Objects) -> None:
         self._session.want(objects)
         self._flush()

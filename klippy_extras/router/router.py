@@ -93,7 +93,6 @@ class Router:
         remote_methods = RemoteMethods(methods, self._reports, echoes)
         for peer in settings.peers:
             self._add_peer(peer, remote_methods)
-        self._watchdog = Watchdog(host.timers, self._local, self._peers.values())
         self._listen(settings)
         remote_methods.register_on(host, self._local)
         Endpoints(host, methods, self._local).register()
@@ -182,7 +181,7 @@ class Router:
         host = self._host
         on_connect = {self._printers[peer.name]: peer.on_connect for peer in settings.peers}
         on_connect[self._local] = settings.on_connect
-        lifecycle = Lifecycle(on_connect)
+        self._lifecycle = lifecycle = Lifecycle(on_connect)
         absences = Absences(host.timers.after, host.timers.cancel)
         absences.lost.append(lifecycle.lost)
         for printer in self._printers.values():
@@ -191,8 +190,14 @@ class Router:
             printer.listeners += [self._subscriptions, self._events, self._waits]
             printer.status_listener = self._subscriptions.status
         self._guard_prints(settings, absences)
-        for peer in self._peers.values():
-            peer.listeners.append(self._watchdog)
+        self._watchdog = Watchdog(
+            host.timers,
+            self._local,
+            self._peers.values(),
+            lambda peer: lifecycle.misses(peer, self._local),
+        )
+        for printer in self._printers.values():
+            printer.listeners.append(self._watchdog)
 
     def _guard_prints(self, settings: RouterSettings, absences: Absences) -> None:
         host = self._host
@@ -269,11 +274,19 @@ class Router:
 
     def _handle_disconnect(self) -> None:
         for peer in self._peers.values():
+            guarded(self._say_goodbye, peer)
             peer.stop()
         self._local.stop()
         self._host.timers.close()
 
     # -- inside
+
+    def _say_goodbye(self, peer: RemotePrinter) -> None:
+        if peer.ready:
+            farewell = self._lifecycle.farewell(peer, self._local, self._host.end_reason)
+            # No more heartbeats follow: the last one says that the peer knows why
+            heartbeat = self._watchdog.heartbeat(peer)
+            peer.send_last("\n".join(filter(None, [heartbeat, farewell])))
 
     def _callback_failed(self, owner: Printer, target: Printer, error: RouterError) -> None:
         self._reports.begin(owner, "router/objects/subscribe")(target.name, error)

@@ -9,7 +9,8 @@
 #
 # The object lab_console has whatever fields LAB_STATUS says, and a field `large`
 # of so many characters, which is there until it was read LARGE_READS times.
-# LAB_STATE_MESSAGE changes Klippy's message while its state stays.
+# LAB_STATE_MESSAGE changes Klippy's message while its state stays. LAB_EXIT ends
+# Klippy as its own errors do.
 import json
 
 PATIENCE = 1.0  # seconds
@@ -28,6 +29,8 @@ class LabConsole:
         self.gcode.register_command(
             "LAB_STATE_MESSAGE", self.cmd_LAB_STATE_MESSAGE, when_not_ready=True
         )
+
+        self.gcode.register_command("LAB_EXIT", self.cmd_LAB_EXIT)
 
     def _wait(self):
         handlers = self.gcode.output_callbacks
@@ -50,6 +53,9 @@ class LabConsole:
 
     def cmd_LAB_STATE_MESSAGE(self, gcmd):
         self.printer.state_message = gcmd.get("MESSAGE")
+
+    def cmd_LAB_EXIT(self, gcmd):
+        self.printer.request_exit("exit")
 
 
 def load_config(config):
