@@ -101,7 +101,8 @@ absolute() { # FOLDER PATH
     case $2 in - | /*) echo "$2" ;; *) echo "$1/$2" ;; esac
 }
 
-# One line for each running Klippy: tree, interpreter, API socket, config, process.
+# One line for each running Klippy: tree (- where it cannot be known),
+# interpreter, API socket, config, process.
 running_klippys() {
     for process in "$SYSROOT"/proc/[0-9]*; do
         arguments=$(2>/dev/null <"$process/cmdline" tr '\0' '\n') || continue
@@ -114,18 +115,18 @@ COMMAND
         [ -n "$source" ] || continue
         folder=$(cd -P "$process/cwd" 2>/dev/null && pwd -P) || folder=/
         tree=$(
-            cd "$folder"
-            if [ "$source" = package ]; then
+            cd "$folder" && if [ "$source" = package ]; then
                 source=$("$python" -c 'import klippy; print(klippy.__path__[0] + "/.")')
-            fi
-            cd "$(dirname -- "$source")/.." && pwd -P
-        ) 2>/dev/null || continue
+            fi && cd "$(dirname -- "$source")/.." && pwd -P
+        ) 2>/dev/null || tree=-
         socket=$(absolute "$folder" "$socket") config=$(absolute "$folder" "$config")
+        # Its paths may be those of a container
+        [ "$tree" != - ] || [ -f "$config" ] || continue
         echo "$tree$TAB$python$TAB$socket$TAB$config$TAB${process##*/}"
     done
 }
 
-running_trees() { echo "$RUNNING" | cut -f 1 | sort -u; }
+running_trees() { echo "$RUNNING" | cut -f 1 | grep -vx -e - | sort -u; }
 
 find_tree() {
     TREE=${tree_option:-${KLIPPER_PATH:-}}
@@ -876,11 +877,16 @@ version_of() { sed -n 's/^VERSION = "\(.*\)"/\1/p' "$1/version.py" 2>/dev/null |
 
 this_copy() { echo "$HERE, version ${VERSION:-unknown} ($(commit_of "$HERE"))"; }
 
+# Of a tree, not of a repository around it.
+commit_of_tree() {
+    if [ -e "$TREE/.git" ]; then commit_of "$TREE"; else echo "no git checkout"; fi
+}
+
 commit_of() { git -C "$1" describe --always --tags --dirty 2>/dev/null || echo "unknown commit"; }
 
 status() {
     echo "This copy: $(this_copy)"
-    echo "Klipper:   $TREE ($KIND, $(commit_of "$TREE"), Python: ${PYTHON:-not found})"
+    echo "Klipper:   $TREE ($KIND, $(commit_of_tree), Python: ${PYTHON:-not found})"
     installed=no
     for link in "$PLACE" "$OTHER"; do
         [ -L "$link" ] || continue
@@ -911,7 +917,7 @@ doctor() {
     oks=0 warns=0 fails=0
     doctor_copy
     if [ -n "$TREE" ]; then
-        ok "install klipper: $TREE ($KIND, $(commit_of "$TREE"))"
+        ok "install klipper: $TREE ($KIND, $(commit_of_tree))"
         doctor_python
         doctor_link
     else

@@ -372,6 +372,7 @@ def test_a_tree_without_git_inside_another_checkout(bench: Bench) -> None:
     tree = make_tree(bench.tree / "env/site-packages", kalico=True, checkout=False)
     before = bench.exclude.read_bytes()
     bench.install("-k", str(tree)).succeeded()
+    bench.install("-k", str(tree), "--status").succeeded("(Kalico, no git checkout, ")
     assert (tree / "klippy/plugins/router/__init__.py").is_file()
     assert bench.exclude.read_bytes() == before
 

@@ -125,6 +125,18 @@ def test_the_forms_of_the_option_of_klippy(bench: Bench, option: List[str]) -> N
     assert host_sections(bench)["router lamp"]["sock"] == f"{cwd}/klippy.sock"
 
 
+def test_a_kalico_that_was_installed_as_a_package(bench: Bench) -> None:
+    bench.instance("printer_data")
+    config = bench.instance("elsewhere") / "config/printer.cfg"
+    python = str(bench.home / "klippy-env/bin/python")  # that cannot be asked where its klippy is
+    sock = f"{bench.home}/kalico_led.sock"
+    bench.process(9, python, "/klippy-env/bin/kalico", str(config), "-a", sock)
+    bench.process(10, python, "-m", "klippy", "/in/a/container.cfg", "-a", "/tmp/container_uds")
+    host = host_sections(bench)
+    assert host.sections() == ["router", "router led"]
+    assert host["router led"]["sock"] == sock
+
+
 def test_names_are_unique(bench: Bench) -> None:
     bench.instance("printer_data")
     klippy = f"{bench.tree}/klippy/klippy.py"
