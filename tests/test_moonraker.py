@@ -130,6 +130,12 @@ def test_call(call, led):
     assert call("router/call", target="led", endpoint="info")["process_id"] == led.process.pid
 
 
+def test_diagnose(call):
+    assert {finding["printer"] for finding in call("router/diagnose", target="led")["checks"]} == {
+        "led"
+    }
+
+
 def test_no_endpoint_is_forgotten(main):
     """Those of the router, and whether the tests above use them."""
     endpoints = main.call("list_endpoints")["endpoints"]
@@ -144,6 +150,7 @@ def test_no_endpoint_is_forgotten(main):
         "router/objects/subscribe",
         "router/objects/unsubscribe",
         "router/call",
+        "router/diagnose",
     }
 
 
