@@ -95,6 +95,13 @@ def test_the_command_prints_the_same(main):
     )
 
 
+def test_the_command_holds_nobody_up(main):
+    mark = main.mark()
+    main.script("ROUTER_DIAGNOSE\nSHOW AFTER=1")
+    main.wait_line("// Checks: ", start=mark)
+    assert main.console[mark].startswith("// SHOW ")
+
+
 def test_a_target(main):
     lines = console_after(main, "ROUTER_DIAGNOSE TARGET=afc")
     assert [line.split()[2] for line in lines[:-1]] == ["afc"] * len(OF_PEER)
