@@ -9,6 +9,7 @@ import pytest
 from klippy_extras.router.missing import COMPARED_AT_ONCE, Missing, Search
 from klippy_extras.router.printer import Objects
 from tests.lab import config
+from tests.lab.api import ApiError
 from tests.lab.lab import Lab
 from tests.macros import (
     Trio,
@@ -115,6 +116,23 @@ def test_a_subscription_of_the_host_itself_is_warned_on_its_console(trio):
     text = "subscription of main with callback SHOW: led has no object 'toolhed': did you mean"
     wait_warned(trio.main, mark, text + " 'toolhead'?")
     trio.main.script("ROUTER_OBJECTS_UNSUBSCRIBE TARGET=led")
+
+
+def test_a_wait_for_what_is_not_there_says_so_at_once_and_in_its_error(trio):
+    mark = trio.main.mark()
+    found = "led has no field 'print_stats.stat': did you mean 'print_stats.state'?"
+    wait = "ROUTER_OBJECTS_WAIT TARGET=led OBJECT=print_stats FIELD=stat EQUALS=x TIMEOUT=1"
+    with trio.main.api() as api:
+        number = api.request("gcode/script", {"script": wait})
+        wait_warned(trio.main, mark, "ROUTER_OBJECTS_WAIT: " + found)
+        with pytest.raises(ApiError) as error:
+            api.answer(number)
+    assert str(error.value) == f"led: print_stats.stat is not known after 1 second: {found}"
+    # What has no value is there
+    with pytest.raises(ApiError) as error:
+        script = "ROUTER_OBJECTS_WAIT TARGET=led OBJECT='gcode_macro STATE' FIELD=text EQUALS=x"
+        trio.main.script(script + " TIMEOUT=1")
+    assert "has no" not in str(error.value)
 
 
 def test_nothing_is_said_of_a_subscription_to_what_is_there(trio):

@@ -8,6 +8,7 @@ from typing import Any, Callable, Dict, List, Mapping
 
 from .gcode_params import parameter_text
 from .host import Host
+from .missing import Missing, Search
 from .plain import printable
 from .printer import Failure, Printer, Status
 from .subscriptions import Subscriptions
@@ -39,7 +40,9 @@ class StatusWait(Wait):
         self.targets = [target]
         self._subscriptions, self._target = subscriptions, target
         self._name, self._field, self._condition = name, field, condition
+        self._soon = host.timers.soon
         self._value: Any = None
+        self._missing = ""  # what the target does not have of it
 
     def start(self) -> None:
         self._target.query_objects({self._name: [self._field]}, self._queried)
@@ -50,6 +53,16 @@ class StatusWait(Wait):
             self._subscriptions.subscribe_client(
                 self._target, self._target, {self._name: [self._field]}, self, self._check
             )
+            if self._value is None:
+                Search(
+                    self._target, {self._name: [self._field]}, self._soon, self._searched
+                ).start()
+
+    def _searched(self, missing: List[Missing]) -> None:
+        # The target may get it later, so that the wait goes on
+        if missing and not self.closed:
+            self._missing = missing[0].sentence
+            self._target.hints.say("ROUTER_OBJECTS_WAIT: %s" % (self._missing,))
 
     def _check(self, result: Any, error: Failure) -> None:
         if error is not None:
@@ -68,7 +81,8 @@ class StatusWait(Wait):
     def late(self, timeout: str) -> str:
         what = "%s: %s.%s is " % (self._target.name, self._name, self._field)
         if self._value is None:
-            return "%snot known after %s" % (what, timeout)
+            why = self._missing and ": %s" % (self._missing,)
+            return "%snot known after %s%s" % (what, timeout, why)
         return "%sstill '%s' after %s" % (what, printable(parameter_text(self._value)), timeout)
 
 
