@@ -615,7 +615,11 @@ remaining_sections() {
 # with "here" only those that need this copy.
 router_includes() { # [here]
     all_router_config | while IFS=$TAB read -r file line text; do
-        case $text in "[include "*) ;; *) continue ;; esac
+        case $(real_path "$file"),$text in
+        "$HERE/includes/"*) continue ;; # router_api.cfg includes the watchdog
+        *",[include "*) ;;
+        *) continue ;;
+        esac
         where=$(include_of_router "$file" "$text")
         case ${1:-all},$where in *,no | here,elsewhere) ;; *) echo "$file:$line:$text" ;; esac
     done
