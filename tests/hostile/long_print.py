@@ -25,7 +25,7 @@ from tests.lab.waiting import wait_until
 from tests.macros import check_log, router_section, wait_known
 
 MOVES = 60  # of each round: 6 seconds of 100 ms
-ROUND_SECONDS = 9.0  # what a round takes at least, with its waits
+ROUND_SECONDS = 8.5  # what a round takes at least, with its waits
 JAM_EVERY = 4  # rounds between two that the print is paused in
 SLOWER = 4.0  # times as long as that: then it hangs
 
