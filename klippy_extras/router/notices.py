@@ -26,20 +26,21 @@ class _Presence:
 
 
 class Notices(PrinterListener):
-    """A listener of peers. report: prints a line on this printer's console.
+    """A listener of peers. show: prints a line on this printer's console, report: and in its log.
 
-    quiet: peers whose losses are not reported.
+    quiet: peers whose losses are not shown. (The log has a line for each change of each peer.)
     """
 
     def __init__(
         self,
+        show: Callable[[str], None],
         report: Callable[[str], None],
         monotonic: Callable[[], float],
         after: After,
         quiet: Collection[Printer],
     ) -> None:
-        self._report, self._monotonic, self._after = report, monotonic, after
-        self._quiet = quiet
+        self._show, self._report, self._quiet = show, report, quiet
+        self._monotonic, self._after = monotonic, after
         self._presences: Dict[Printer, _Presence] = {}
         # The latest version of each peer's include file, so that a mismatch is said once
         self._include_versions: Dict[Printer, Optional[str]] = {}
@@ -67,7 +68,8 @@ class Notices(PrinterListener):
             self._after(INTERVAL, lambda: self._say_late(printer, presence))
             return
         presence.said_lost = presence.lost
-        self._report(absence(printer) if presence.lost else printer.name + " is ready again")
+        text = absence(printer) if presence.lost else printer.name + " is ready again"
+        self._show("Router: %s" % (text,))
 
     def _say_late(self, printer: Printer, presence: _Presence) -> None:
         presence.is_waiting = False

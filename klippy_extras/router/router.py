@@ -206,7 +206,9 @@ class Router:
             for word in ("ignore", "pause")
         }
         required = [self._peers[peer.name] for peer in settings.peers if peer.required]
-        notices = Notices(host.report, host.reactor.monotonic, host.timers.after, chosen["ignore"])
+        notices = Notices(
+            host.show, host.report, host.reactor.monotonic, host.timers.after, chosen["ignore"]
+        )
         for peer in self._peers.values():
             peer.listeners.append(notices)
         guard = PrintGuard(host, self._local, absences, chosen["pause"], required)
