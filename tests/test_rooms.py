@@ -51,7 +51,7 @@ MAY_KNOW: Dict[str, str] = {
     "sensors": "plain printer",
     "motion": "host",
     "waits": "errors events host plain printer subscriptions",
-    "status_waits": "gcode_params host missing plain printer subscriptions waits",
+    "status_waits": "errors gcode_params host missing plain printer subscriptions waits",
     "checks": "",
     "socket_checks": "checks link plain",
     "echo": "errors gcode_params host plain printer",

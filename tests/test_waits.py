@@ -393,6 +393,9 @@ def test_objects_wait_names_the_value_it_has_when_it_times_out(main, led):
     for condition in ("", "MINIMUM=warm", "MAXIMUM=nan"):
         with pytest.raises(ApiError, match="write EQUALS= or NOT_EQUALS="):
             main.script(f"{wait} {condition}")
+    for target in ("main", "led"):
+        with pytest.raises(ApiError, match="Cannot subscribe: .* name of more than 100 characters"):
+            main.script(f"ROUTER_OBJECTS_WAIT TARGET={target} OBJECT={'x' * 101} FIELD=x EQUALS=1")
     with pytest.raises(ApiError, match="absent is not connected"):
         main.script("ROUTER_OBJECTS_WAIT TARGET=absent OBJECT=toolhead FIELD=x EQUALS=1")
 

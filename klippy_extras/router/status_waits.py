@@ -6,11 +6,12 @@
 import math
 from typing import Any, Callable, Dict, List, Mapping
 
+from .errors import RouterError
 from .gcode_params import parameter_text
 from .host import Host
 from .missing import Missing, Search
 from .plain import printable
-from .printer import Failure, Printer, Status
+from .printer import Failure, Objects, Printer, Status
 from .subscriptions import Subscriptions
 from .waits import Wait
 
@@ -49,14 +50,17 @@ class StatusWait(Wait):
 
     def _queried(self, result: Any, error: Failure) -> None:
         self._check(result, error)
-        if not self._is_done and not self.closed:
+        if self._is_done or self.closed:
+            return
+        objects: Objects = {self._name: [self._field]}
+        try:
             self._subscriptions.subscribe_client(
-                self._target, self._target, {self._name: [self._field]}, self, self._check
+                self._target, self._target, objects, self, self._check
             )
             if self._value is None:
-                Search(
-                    self._target, {self._name: [self._field]}, self._soon, self._searched
-                ).start()
+                Search(self._target, objects, self._soon, self._searched).start()
+        except RouterError as e:
+            self.done(None, e)
 
     def _searched(self, missing: List[Missing]) -> None:
         # The target may get it later, so that the wait goes on
