@@ -241,6 +241,18 @@ def test_a_print_that_goes_on_after_a_pause_is_no_start(main, lose, resume):
     wait_print(main, "complete")
 
 
+def test_another_print_in_place_of_a_paused_one_is_a_start(main, lose):
+    (main.gcodes / "part.gcode").write_text("M118 a line of the file\n")
+    begin_print(main, "M25\nM118 goes on\n")
+    wait_print(main, "paused")
+    lose("needed")
+    with pytest.raises(ApiError, match="The print was not started: needed is disconnected"):
+        main.script("SDCARD_PRINT_FILE FILENAME=part.gcode")
+    assert print_state(main) == "paused"
+    main.script("M24")
+    wait_print(main, "complete")
+
+
 def test_a_peer_that_was_never_there_counts_too(lab, kind):
     text = "[router]\n" + router_section(lab, "led", "required: True")
     main = lab.printer(kind, "main", config.printing(text)).wait_ready()

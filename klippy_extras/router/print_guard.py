@@ -11,8 +11,9 @@ from .host import Host
 from .notices import absence
 from .printer import Printer
 
-# Every print from virtual_sdcard begins with one of these. RESUME does not run them.
-_START_COMMANDS = ("SDCARD_PRINT_FILE", "M24")
+# Every print from virtual_sdcard begins with one of these, and RESUME runs none of them. The second
+# goes on with a paused print, too, where the first begins another one.
+_START, _START_OR_GO_ON = "SDCARD_PRINT_FILE", "M24"
 
 
 class PrintGuard:
@@ -60,21 +61,20 @@ class PrintGuard:
         if not self._required:
             return
         gcode = self._host.gcode
-        for name in _START_COMMANDS:
+        for name in (_START, _START_OR_GO_ON):
             command = gcode.register_command(name, None)
             if command is not None:
-                gcode.register_command(name, self._guarded(command))
+                gcode.register_command(name, self._guarded(name, command))
 
-    def _guarded(self, command: Callable[[Any], None]) -> Callable[[Any], None]:
+    def _guarded(self, name: str, command: Callable[[Any], None]) -> Callable[[Any], None]:
         def start(gcmd: Any) -> None:
-            self._check(gcmd)
+            if name == _START or not self._host.is_printing_or_paused:
+                self._check(gcmd)
             command(gcmd)
 
         return start
 
     def _check(self, gcmd: Any) -> None:
-        if self._host.is_printing_or_paused:
-            return  # M24 goes on after a pause, and everything else is refused
         for printer in self._required:
             if not self._absences.counts_as_ready(printer):
                 raise gcmd.error(
