@@ -2,7 +2,6 @@
 
 # Copyright (C) 2026  Klipper Router contributors
 # This file may be distributed under the terms of the GNU GPLv3 license.
-import os
 import shutil
 import socket
 from pathlib import Path
@@ -149,7 +148,7 @@ def test_a_config_with_an_include_that_is_missing(bench: Bench) -> None:
     doctor(bench, f"{text} {path.parent}/gone.cfg")
 
 
-def test_the_socket_of_a_peer(bench: Bench) -> None:
+def test_the_socket_of_a_peer(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     path = host(bench, "[router led]\nsock: /nowhere\nsock = ~/led.sock  # the last one counts\n")
     path.write_text(path.read_text() + "[include more.cfg]\n[router afc]\n")
     own = path.parents[1] / "comms/klippy.sock"
@@ -166,7 +165,7 @@ def test_the_socket_of_a_peer(bench: Bench) -> None:
     doctor(bench, f"FAIL led socket: {led} is not a socket", **own_home)
     led.unlink()
     with socket.socket(socket.AF_UNIX) as listener, socket.socket(socket.AF_UNIX) as mine:
-        os.chdir(bench.home)  # such a path may be too long
+        monkeypatch.chdir(bench.home)  # such a path may be too long
         listener.bind("led.sock")
         mine.bind(str(own))
         doctor(
