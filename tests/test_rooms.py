@@ -61,7 +61,9 @@ MAY_KNOW: Dict[str, str] = {
     "host_checks": "checks events host link local_printer peer_checks plain reports socket_checks"
     " subscriptions version",
     "diagnosis": "checks errors host host_checks link peer_checks printer remote_printer",
-    "methods": "checks contexts errors events gcode_params printer subscribers subscriptions"
+    "restarts": "printer",
+    "methods": "checks contexts errors events gcode_params printer restarts subscribers"
+    " subscriptions"
     " target_lists",
     "wait_commands": "errors events host methods printer reports status_waits subscriptions waits",
     "commands": "checks contexts errors gcode_params host methods motion printer reports"

@@ -20,6 +20,7 @@ NATIVE_COMMANDS = {"ROUTER_STATUS", "ROUTER_EVENT_WAIT", "ROUTER_OBJECTS_WAIT"}
 NATIVE_PARAMETERS = {"WAIT", "WAIT_EVENT", "TIMEOUT", "ON_ERROR", "SYNC"}
 # Every macro that must be given something, and the parameters it cannot do without, in order
 NEEDS = {
+    "ROUTER_RESTART": ["TARGET=main"],
     "ROUTER_GCODE_SCRIPT": ["TARGET=main", "SCRIPT=SHOW"],
     "ROUTER_EVENT_SUBSCRIBE": ["EVENT=e", "GCODE=SHOW"],
     "ROUTER_EVENT_UNSUBSCRIBE": ["EVENT=e"],

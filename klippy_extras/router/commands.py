@@ -20,7 +20,7 @@ from .wait_commands import WaitCommands
 # Parameters of ROUTER_EVENT_TRIGGER that are not context
 _TRIGGER_PARAMS = ("EVENT", "CONTEXT", "RETAIN", "SYNC")
 # Commands that also work while Klippy is not ready
-_WHEN_NOT_READY = ("ROUTER_STATUS", "ROUTER_PRINTERS_LIST", "ROUTER_DIAGNOSE")
+_WHEN_NOT_READY = ("ROUTER_STATUS", "ROUTER_PRINTERS_LIST", "ROUTER_DIAGNOSE", "ROUTER_RESTART")
 
 
 # What an answer looks like on the console
@@ -94,6 +94,18 @@ class Commands:
             self._waiting.wait_for_script(gcmd, params)
             return
         self._call_in_step(gcmd, "router/gcode/script", params)
+
+    cmd_ROUTER_RESTART_help = "Restart another printer, also one that is shut down"
+
+    def cmd_ROUTER_RESTART(self, gcmd: Any) -> None:
+        target = gcmd.get("TARGET")
+        firmware = gcmd.get_int("FIRMWARE", 0, minval=0, maxval=1)
+        self._call(
+            gcmd,
+            "router/restart",
+            {"target": target, "firmware": firmware},
+            lambda result: "\n".join(filter(None, [target + ": restarts", result.get("hint")])),
+        )
 
     cmd_ROUTER_EVENT_SUBSCRIBE_help = "Run G-code whenever an event is triggered"
 

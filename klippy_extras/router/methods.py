@@ -21,6 +21,7 @@ from .gcode_params import (
     status_params,
 )
 from .printer import Done, Follower, Objects, Printer, is_stream
+from .restarts import restart
 from .subscribers import Client as StatusClient
 from .subscriptions import Subscriptions
 from .target_lists import EVERYBODY, Answers, is_list, names_of
@@ -96,6 +97,7 @@ class Methods:
             Method("router/objects/subscribe", "status", self._objects_subscribe, None),
             Method("router/objects/unsubscribe", "status", self._objects_unsubscribe, None),
             Method("router/call", "call", self._call, scalar_params),
+            Method("router/restart", "gcode", self._restart, scalar_params),
             Method("router/diagnose", "status", self._diagnosis, _diagnosis_params),
         ]
         self._table = {method.name: method for method in table}
@@ -153,7 +155,7 @@ class Methods:
                 bounded(line)
         if not is_list(target):
             follower = _follower(request, printers[0])
-            printers[0].run_script(script, request.done, follower)
+            printers[0].run_anyhow(script, request.done, follower)
             return
         answers = Answers(printers, request.done)
         # This one last: where its own macro waits, its script runs in place
@@ -161,7 +163,7 @@ class Methods:
             follower = _follower(request, printer)
             done = answers.of(printer, follower)
             try:
-                printer.run_script(script, done, follower)
+                printer.run_anyhow(script, done, follower)
             except RouterError as e:
                 done(None, e)
 
@@ -203,7 +205,7 @@ class Methods:
         if event.endswith("*"):
             raise UsageError("Cannot trigger '%s': * is for subscriptions" % (event,))
         context = context_of(params.get("context"), params.get("values"))
-        retain = params.get("retain") in (True, 1, "1", "True", "true")
+        retain = _is_true(params.get("retain"))
         request.done(self._events.trigger(request.caller, event, context, retain), None)
 
     def _printers_list(self, request: Request) -> None:
@@ -265,6 +267,9 @@ class Methods:
         name = _optional_text(request.params, "target")
         self._diagnose([self.printer(name)] if name else self._printers.values(), request.done)
 
+    def _restart(self, request: Request) -> None:
+        restart(self._target(request), _is_true(request.params.get("firmware")), request.done)
+
     def _target(self, request: Request) -> Printer:
         return self.printer(_text(request.params, "target"))
 
@@ -283,6 +288,10 @@ def _text(params: Mapping[str, Any], name: str) -> str:
     if not isinstance(value, str):
         raise UsageError("Malformed parameter %s: write text" % (name.upper(),))
     return value
+
+
+def _is_true(value: Any) -> bool:
+    return value in (True, 1, "1", "True", "true")
 
 
 def _optional_text(params: Mapping[str, Any], name: str) -> str:

@@ -163,6 +163,10 @@ class Printer(ABC):
         """submit() for a script whose text is known."""
         self.submit(lambda: script, done, follower)
 
+    def run_anyhow(self, script: str, done: Done, follower: Optional[Follower] = None) -> None:
+        """run_script(); one that is shut down or in error runs what Klipper takes then."""
+        self.run_script(script, done, follower)
+
     def submit_first(self, render: Callable[[], str], done: Done) -> None:
         """submit() for what may not wait for others, and makes no difference to them."""
         if not self.ready:

@@ -13,7 +13,7 @@ from .host import PARSER_PROBE, Host, guarded, parser_is_old
 from .link import Link, SocketFile
 from .peer_log import PeerLog
 from .plain import counted, plain_text, printable
-from .printer import Done, Failure, Objects, Printer
+from .printer import Done, Failure, Follower, Objects, Printer
 from .running_script import RunningScript
 from .session import Session
 from .session_events import (
@@ -38,6 +38,8 @@ SHUTDOWN_DELAY = 1.0
 # turn for so many times as long as it took: a peer that floods us gets a fifth of our time
 MAX_CALLBACK_TIME = 0.00025
 CATCH_UP_PAUSE = 4.0
+# Characters of a state's message by which Klippy's refusal of a command is recognized
+MAX_REFUSAL = 100
 # Characters of state_message that are kept
 MAX_STATE_MESSAGE = 2000
 
@@ -152,6 +154,26 @@ class RemotePrinter(Printer):
         """Run a script there of which nothing is to be known any more, before stop()."""
         if script:
             self._ask("gcode/script", {"script": script}, lambda _result, _error: None)
+
+    def run_anyhow(self, script: str, done: Done, follower: Optional[Follower] = None) -> None:
+        # Not while it starts: it may be ready when the script arrives, and then run all of it
+        if self.state not in ("shutdown", "error"):
+            self.run_script(script, done, follower)
+            return
+        why = self.not_ready()
+        refusal = printable(self.state_message.strip().split("\n")[0])[:MAX_REFUSAL]
+
+        def answered(_result: Any, error: Failure) -> None:
+            if follower is not None:
+                follower.ended()
+            # The message of its state is how Klippy refuses a command then
+            if isinstance(error, PeerError) and refusal in str(error):
+                error = why
+            done(None if error else {}, error)
+
+        self._request("gcode/script", {"script": script}, answered)
+        if follower is not None:
+            follower.sent()
 
     def watch(self, objects: Objects) -> None:
         self._session.want(objects)
