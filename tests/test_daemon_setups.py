@@ -433,6 +433,12 @@ def test_restarting_the_led(main, led, macro):
     led.wait_line("echo: Shows READY", start=marks[1])
 
 
+def test_restarting_an_led_that_is_shut_down(main, led):
+    led.call("emergency_stop")
+    wait_known(main, "led", ready=False)
+    test_restarting_the_led(main, led, "LED_FIRMWARE_RESTART")
+
+
 def test_an_led_shows_the_shutdown_of_the_host(main, led):
     mark = led.mark()
     wait_shown(led, "ready")
