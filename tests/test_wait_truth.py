@@ -67,11 +67,13 @@ def duo(shared_lab, pair):
     lab = shared_lab
     # So rarely that whatever is known of this printer is old
     sections = "[router]\nstatus_interval: 5\n" + router_section(lab, "led", OPTIONS)
+    sections += router_section(lab, "broken")
     sections += recorder() + HOST
     main = lab.printer(pair[0], "main", config.printing(sections))
     led = lab.printer(pair[1], "led", config.printing(recorder() + PEER, "fake"), mcu="fake")
     lab.wait_ready()
     wait_known(main, "led")
+    lab.printer(pair[1], "broken", config.minimal("[nonsense]\n")).wait_state("error")
     return main, led
 
 
@@ -129,6 +131,16 @@ def test_a_value_of_this_printer_from_before_the_wait_does_not_end_it(main):
 def test_what_is_not_known_fulfils_no_condition(main, led, target, condition, field):
     with pytest.raises(ApiError, match=r"gcode_macro STA.* is not known after 0\.6 seconds"):
         main.script(wait_of(target, f"{field} {condition} TIMEOUT=0.6"))
+
+
+@pytest.mark.parametrize("condition", ["NOT_EQUALS=1", "EQUALS=''"])
+def test_nothing_is_known_of_a_printer_in_error(main, condition):
+    def is_connected():
+        return main.query({"router broken": ["state"]})["router broken"]["state"] == "error"
+
+    wait_until(is_connected, 10.0, "broken is in error", [main])
+    with pytest.raises(ApiError, match=r"broken: gcode_macro STATE.x is not known after"):
+        main.script(wait_of("broken", f"STATE' FIELD=x {condition} TIMEOUT=0.6"))
 
 
 def test_the_mirror_is_fresh_after_a_wait_without_an_object(main, led):
