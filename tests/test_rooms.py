@@ -27,7 +27,7 @@ MAY_KNOW: Dict[str, str] = {
     "hints": "plain",
     "printer": "errors hints plain",
     "script_output": "errors plain printer",
-    "running_script": "errors printer script_output",
+    "running_script": "errors plain printer script_output",
     "skipped": "errors host printer session_events",
     "remote_printer": "errors framing hints host link peer_log plain printer running_script"
     " session session_events skipped version",
@@ -62,7 +62,8 @@ MAY_KNOW: Dict[str, str] = {
     " subscriptions version",
     "diagnosis": "checks errors host host_checks link peer_checks printer remote_printer",
     "restarts": "printer",
-    "methods": "checks contexts errors events gcode_params printer restarts subscribers"
+    "results": "checks gcode_params",
+    "methods": "contexts errors events gcode_params printer restarts results subscribers"
     " subscriptions"
     " target_lists",
     "wait_commands": "errors events host methods printer reports status_waits subscriptions waits",

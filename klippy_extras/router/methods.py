@@ -5,7 +5,6 @@
 # This file may be distributed under the terms of the GNU GPLv3 license.
 from typing import Any, Callable, Collection, Dict, List, Mapping, NamedTuple, Optional, Protocol
 
-from .checks import worst
 from .contexts import context_of
 from .errors import NotAllowed, RouterError, UsageError
 from .events import Client as EventClient
@@ -15,13 +14,18 @@ from .gcode_params import (
     bounded,
     command,
     is_bare_command,
-    parameter_name,
     parse_objects,
     same_command,
-    status_params,
 )
 from .printer import Done, Follower, Objects, Printer, is_stream
 from .restarts import restart
+from .results import (
+    diagnosis_params,
+    objects_params,
+    printers_params,
+    query_params,
+    scalar_params,
+)
 from .subscribers import Client as StatusClient
 from .subscriptions import Subscriptions
 from .target_lists import EVERYBODY, Answers, is_list, names_of
@@ -91,14 +95,14 @@ class Methods:
             Method("router/event/subscribe", "event", self._event_subscribe, scalar_params),
             Method("router/event/unsubscribe", "event", self._event_unsubscribe, scalar_params),
             Method("router/event/trigger", "event", self._event_trigger, scalar_params),
-            Method("router/printers/list", None, self._printers_list, _printers_params),
-            Method("router/objects/list", "status", self._objects_list, _objects_params),
-            Method("router/objects/query", "status", self._objects_query, _query_params),
+            Method("router/printers/list", None, self._printers_list, printers_params),
+            Method("router/objects/list", "status", self._objects_list, objects_params),
+            Method("router/objects/query", "status", self._objects_query, query_params),
             Method("router/objects/subscribe", "status", self._objects_subscribe, None),
             Method("router/objects/unsubscribe", "status", self._objects_unsubscribe, None),
             Method("router/call", "call", self._call, scalar_params),
             Method("router/restart", "gcode", self._restart, scalar_params),
-            Method("router/diagnose", "status", self._diagnosis, _diagnosis_params),
+            Method("router/diagnose", "status", self._diagnosis, diagnosis_params),
         ]
         self._table = {method.name: method for method in table}
         self.names = list(self._table)
@@ -349,38 +353,6 @@ def _check_endpoint(endpoint: str, params: Mapping[str, Any]) -> None:
 
 
 # -- results
-
-
-def scalar_params(result: Any) -> Dict[str, object]:
-    """The entries of an answer as G-code parameters (None is left out)."""
-    if not isinstance(result, dict):
-        return {"RESULT": result}
-    return {parameter_name(name): v for name, v in result.items() if v is not None}
-
-
-def _printers_params(result: Any) -> Dict[str, object]:
-    params: Dict[str, object] = {"PRINTERS": ",".join(p["name"] for p in result["printers"])}
-    for printer in result["printers"]:
-        for field in ("connected", "ready", "state"):
-            params[parameter_name(printer["name"], field)] = printer[field]
-    return params
-
-
-def _objects_params(result: Any) -> Dict[str, object]:
-    return {"OBJECTS": ",".join(map(str, result["objects"]))}
-
-
-def _diagnosis_params(result: Any) -> Dict[str, object]:
-    checks = result["checks"]
-    texts = {
-        parameter_name(c["printer"], c["check"]): "%s: %s" % (c["result"], c["text"])
-        for c in checks
-    }
-    return {"RESULT": worst(checks), **texts}
-
-
-def _query_params(result: Any) -> Dict[str, object]:
-    return status_params(result["status"])
 
 
 def _with_callback(request: Request, result_params: Callable[[Any], Dict[str, object]]) -> Request:

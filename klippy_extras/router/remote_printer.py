@@ -14,7 +14,7 @@ from .link import Link, SocketFile
 from .peer_log import PeerLog
 from .plain import counted, plain_text, printable
 from .printer import Done, Failure, Follower, Objects, Printer
-from .running_script import RunningScript
+from .running_script import RefusedScript, RunningScript
 from .session import Session
 from .session_events import (
     Answer,
@@ -38,8 +38,6 @@ SHUTDOWN_DELAY = 1.0
 # turn for so many times as long as it took: a peer that floods us gets a fifth of our time
 MAX_CALLBACK_TIME = 0.00025
 CATCH_UP_PAUSE = 4.0
-# Characters of a state's message by which Klippy's refusal of a command is recognized
-MAX_REFUSAL = 100
 # Characters of state_message that are kept
 MAX_STATE_MESSAGE = 2000
 
@@ -160,18 +158,8 @@ class RemotePrinter(Printer):
         if self.state not in ("shutdown", "error"):
             self.run_script(script, done, follower)
             return
-        why = self.not_ready()
-        refusal = printable(self.state_message.strip().split("\n")[0])[:MAX_REFUSAL]
-
-        def answered(_result: Any, error: Failure) -> None:
-            if follower is not None:
-                follower.ended()
-            # The message of its state is how Klippy refuses a command then
-            if isinstance(error, PeerError) and refusal in str(error):
-                error = why
-            done(None if error else {}, error)
-
-        self._request("gcode/script", {"script": script}, answered)
+        refused = RefusedScript(self.not_ready(), self.state_message, done, follower)
+        self._request("gcode/script", {"script": script}, refused.answered)
         if follower is not None:
             follower.sent()
 

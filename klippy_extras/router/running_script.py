@@ -3,11 +3,15 @@
 # Copyright (C) 2026  Klipper Router contributors
 #
 # This file may be distributed under the terms of the GNU GPLv3 license.
-from typing import Any, Protocol
+from typing import Any, Optional, Protocol
 
-from .errors import PeerError
-from .printer import Failure, Job
+from .errors import NotReady, PeerError
+from .plain import printable
+from .printer import Done, Failure, Follower, Job
 from .script_output import ScriptOutput
+
+# Characters of a state's message by which Klippy's refusal of a command is recognized
+MAX_REFUSAL = 100
 
 
 class ScriptOwner(Protocol):
@@ -50,3 +54,23 @@ class RunningScript:
         if error is None and self.output.unknown:
             error = PeerError("%s: %s" % (self._printer.name, self.output.unknown))
         self._printer.end_script(self, error)
+
+
+class RefusedScript:
+    """A script for a peer that is shut down or in error: it runs few commands, and refuses others.
+
+    The message of its state is how Klippy refuses a command then: that is `why` it cannot be used.
+    """
+
+    def __init__(
+        self, why: NotReady, state_message: str, done: Done, follower: Optional[Follower]
+    ) -> None:
+        self._why, self._done, self._follower = why, done, follower
+        self._refusal = printable(state_message.strip().split("\n")[0])[:MAX_REFUSAL]
+
+    def answered(self, _result: Any, error: Failure) -> None:
+        if self._follower is not None:
+            self._follower.ended()
+        if isinstance(error, PeerError) and self._refusal in str(error):
+            error = self._why
+        self._done(None if error else {}, error)

@@ -7,6 +7,7 @@
 # A wait pauses the greenlet of the macro that waits, and nothing else. It is a completion with a
 # deadline, never a poll; it also ends when this printer shuts down, or the printer waited for is
 # lost.
+from abc import ABC, abstractmethod
 from typing import Any, Callable, List, Sequence
 
 from .errors import LinkLost, RouterError, TimedOut
@@ -17,7 +18,7 @@ from .printer import Failure, Follower, Printer, PrinterListener
 from .subscriptions import Subscriptions
 
 
-class Wait:
+class Wait(ABC):
     """One wait, for Waits.run(). Subclasses say what it begins with and what ends it."""
 
     targets: Sequence[Printer] = ()  # the wait ends with an error when one of them is lost
@@ -27,12 +28,13 @@ class Wait:
         self.completion = host.reactor.completion()
         self._is_done = False
 
+    @abstractmethod
     def start(self) -> None:
         """Begin. Raises RouterError for what cannot be waited for."""
 
+    @abstractmethod
     def late(self, timeout: str) -> str:
         """What has not happened after that time, in one sentence."""
-        raise NotImplementedError
 
     def done(self, result: Any, error: Failure) -> None:
         """What was waited for has happened, or cannot happen; only the first call counts."""
