@@ -38,7 +38,7 @@ def start_led(lab: Lab, kind: str, text: str = INCLUDES, mcu: str = "none"):
     """A peer that can be used."""
     led = lab.printer(kind, "led", config.printing(recorder() + text, mcu), mcu=mcu)
     led.wait_ready()
-    wait_known(lab.printers["main"], "led")
+    wait_known(lab.printers["main"].wait_ready(), "led")
     return led
 
 

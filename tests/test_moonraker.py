@@ -150,6 +150,7 @@ def test_no_endpoint_is_forgotten(main):
         "router/objects/subscribe",
         "router/objects/unsubscribe",
         "router/call",
+        "router/restart",
         "router/diagnose",
     }
 
