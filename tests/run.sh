@@ -9,7 +9,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 usage() {
     cat <<'END'
 Usage: tests/run.sh [arguments of pytest], such as
-  tests/run.sh tests/test_lab.py -k restart
+  tests/run.sh tests/system/test_lab.py -k restart
   tests/run.sh --kinds kalico -n 0
   KLIPPER_PATH=~/klipper tests/run.sh     also on that checkout of Klipper
 or, instead of the tests:

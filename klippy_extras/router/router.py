@@ -6,36 +6,37 @@
 import logging
 from typing import Any, Collection, Dict, List, Tuple, Type
 
-from .absences import Absences
-from .commands import Commands
-from .diagnosis import DEADLINE, Diagnosis
-from .echo import Echoes
-from .endpoints import Endpoints
+from .api.commands import Commands
+from .api.methods import Methods
+from .api.remote_methods import RemoteMethods
+from .api.sync import Motion
+from .api.wait_commands import WaitCommands
+from .api.waits import Waits
+from .api.webhooks import Endpoints
+from .devices.sensors import RemoteSensor
+from .diagnosis.diagnosis import DEADLINE, Diagnosis
+from .diagnosis.echo import Echoes
+from .diagnosis.host_checks import HostChecks
+from .diagnosis.peer_checks import PeerChecks
 from .errors import RouterError
-from .events import Events
-from .host import Host, guarded
-from .host_checks import HostChecks
-from .lifecycle import Lifecycle
-from .local_printer import LocalPrinter
-from .methods import Methods
-from .mirror import Mirror
-from .motion import Motion
-from .name_check import NameCheck
-from .notices import Notices
-from .peer_checks import PeerChecks
-from .plain import counted
-from .print_guard import PrintGuard
-from .printer import Objects, Printer
-from .remote_methods import RemoteMethods
-from .remote_printer import RemotePrinter
-from .reports import Report, Reports
-from .sensors import RemoteSensor
+from .events.absences import Absences
+from .events.events import Events
+from .events.heartbeat import Watchdog
+from .events.lifecycle import Lifecycle
+from .events.notices import Notices
+from .events.print_guard import PrintGuard
+from .events.reports import Report, Reports
+from .klippy.guard import guarded
+from .klippy.klippy import Klippy
+from .printers.local_printer import LocalPrinter
+from .printers.printer import Objects, Printer
+from .printers.remote_printer import RemotePrinter
+from .sanitize import counted
 from .settings import PeerSettings, RouterSettings, read_settings
-from .subscriptions import Subscriptions
+from .status.mirror import Mirror
+from .status.name_check import NameCheck
+from .status.subscriptions import Subscriptions
 from .version import VERSION
-from .wait_commands import WaitCommands
-from .waits import Waits
-from .watchdog import Watchdog
 
 
 class PeerStatus:
@@ -65,50 +66,50 @@ class Router:
 
     def __init__(self, config: Any) -> None:
         printer = config.get_printer()
-        self._host = host = Host(printer)
-        settings = read_settings(config, host.own_sock)
+        self._klippy = klippy = Klippy(printer)
+        settings = read_settings(config, klippy.own_sock)
         names = ", ".join(peer.name for peer in settings.peers)
         logging.info("router: version %s, peers: %s", VERSION, names or "none")
-        self._local = LocalPrinter(host, settings.name, settings.status_interval)
-        self._reports = Reports(host)
+        self._local = LocalPrinter(klippy, settings.name, settings.status_interval)
+        self._reports = Reports(klippy)
         self._subscriptions = Subscriptions(
-            self._callback_failed, NameCheck(host.timers.soon, self._reports.warn)
+            self._callback_failed, NameCheck(klippy.timers.soon, self._reports.warn)
         )
-        self._events = Events(self._report_event, host.reactor.monotonic)
-        self._waits = Waits(host, self._subscriptions, self._events)
-        self._motion = Motion(host)
+        self._events = Events(self._report_event, klippy.reactor.monotonic)
+        self._waits = Waits(klippy, self._subscriptions, self._events)
+        self._motion = Motion(klippy)
         self._printers: Dict[str, Printer] = {settings.name: self._local}
         self._peers: Dict[str, RemotePrinter] = {}
         self._status: Dict[str, PeerStatus] = {}
         self._stopped_with_us: List[RemotePrinter] = []
         echoes = Echoes()
         self._host_checks = HostChecks(
-            host, self._local, self._subscriptions, self._events, self._reports
+            klippy, self._local, self._subscriptions, self._events, self._reports
         )
         peer_checks = PeerChecks(
-            host, echoes, self._subscriptions, self._events, self._printers, DEADLINE
+            klippy, echoes, self._subscriptions, self._events, self._printers, DEADLINE
         )
-        diagnosis = Diagnosis(host, self._peers, self._host_checks, peer_checks)
+        diagnosis = Diagnosis(klippy, self._peers, self._host_checks, peer_checks)
         methods = Methods(self._printers, self._subscriptions, self._events, diagnosis.start)
         remote_methods = RemoteMethods(methods, self._reports, echoes)
         for peer in settings.peers:
             self._add_peer(peer, remote_methods)
         self._listen(settings)
-        remote_methods.register_on(host, self._local)
-        Endpoints(host, methods, self._local).register()
+        remote_methods.register_on(klippy, self._local)
+        Endpoints(klippy, methods, self._local).register()
         self._register_commands(config, settings, methods)
         for peer in settings.peers:
             self._add_sensors(config, peer)
         printer.register_event_handler("klippy:ready", self._handle_ready)
         printer.register_event_handler("klippy:shutdown", self._handle_shutdown)
         printer.register_event_handler("klippy:disconnect", self._handle_disconnect)
-        if not host.is_batch:
+        if not klippy.is_batch:
             # Not before Klippy runs; but also where this printer never becomes ready
-            host.timers.soon(self._start)
+            klippy.timers.soon(self._start)
 
     def _add_peer(self, peer: PeerSettings, remote_methods: RemoteMethods) -> None:
         printer = RemotePrinter(
-            self._host,
+            self._klippy,
             name=peer.name,
             sock=peer.sock,
             timeout=peer.timeout,
@@ -119,7 +120,7 @@ class Router:
         )
         printer.allow = peer.allow
         printer.listeners.append(remote_methods)
-        mirror = Mirror(peer.mirror, self._host.reactor.monotonic)
+        mirror = Mirror(peer.mirror, self._klippy.reactor.monotonic)
         mirror.follow(self._local, printer, self._subscriptions)
         self._peers[peer.name] = self._printers[peer.name] = printer
         self._status[peer.name] = PeerStatus(printer, mirror)
@@ -140,7 +141,7 @@ class Router:
 
     def _register_commands(self, config: Any, settings: RouterSettings, methods: Methods) -> None:
         waiting = WaitCommands(
-            self._host,
+            self._klippy,
             methods,
             self._reports,
             self._waits,
@@ -149,7 +150,7 @@ class Router:
             self._local,
         )
         commands = Commands(
-            self._host,
+            self._klippy,
             methods,
             self._reports,
             waiting,
@@ -178,11 +179,11 @@ class Router:
         config.get_printer().register_event_handler("klippy:connect", lambda: register(others))
 
     def _listen(self, settings: RouterSettings) -> None:
-        host = self._host
+        klippy = self._klippy
         on_connect = {self._printers[peer.name]: peer.on_connect for peer in settings.peers}
         on_connect[self._local] = settings.on_connect
         self._lifecycle = lifecycle = Lifecycle(on_connect)
-        absences = Absences(host.timers.after, host.timers.cancel)
+        absences = Absences(klippy.timers.after, klippy.timers.cancel)
         absences.lost.append(lifecycle.lost)
         for printer in self._printers.values():
             lifecycle.add(printer)
@@ -191,7 +192,7 @@ class Router:
             printer.status_listener = self._subscriptions.status
         self._guard_prints(settings, absences)
         self._watchdog = Watchdog(
-            host.timers,
+            klippy.timers,
             self._local,
             self._peers.values(),
             lambda peer: lifecycle.misses(peer, self._local),
@@ -200,20 +201,24 @@ class Router:
             printer.listeners.append(self._watchdog)
 
     def _guard_prints(self, settings: RouterSettings, absences: Absences) -> None:
-        host = self._host
+        klippy = self._klippy
         chosen = {
             word: [self._peers[p.name] for p in settings.peers if p.on_disconnect == word]
             for word in ("ignore", "pause")
         }
         required = [self._peers[peer.name] for peer in settings.peers if peer.required]
         notices = Notices(
-            host.show, host.report, host.reactor.monotonic, host.timers.after, chosen["ignore"]
+            klippy.show,
+            klippy.report,
+            klippy.reactor.monotonic,
+            klippy.timers.after,
+            chosen["ignore"],
         )
         for peer in self._peers.values():
             peer.listeners.append(notices)
-        guard = PrintGuard(host, self._local, absences, chosen["pause"], required)
+        guard = PrintGuard(klippy, self._local, absences, chosen["pause"], required)
         absences.lost += [notices.lost, guard.lost]
-        host.printer.register_event_handler("klippy:connect", guard.guard_starts)
+        klippy.printer.register_event_handler("klippy:connect", guard.guard_starts)
 
     def peer_status(self, name: str) -> PeerStatus:
         """The status object of the section [router NAME]."""
@@ -272,20 +277,20 @@ class Router:
             guarded(peer.emergency_stop)
         guarded(self._motion.drop_all)
         # Current Klipper has the whole message only after these handlers (its extras/error_mcu.py)
-        self._host.timers.soon(lambda eventtime: self._local.update_state())
+        self._klippy.timers.soon(lambda eventtime: self._local.update_state())
 
     def _handle_disconnect(self) -> None:
         for peer in self._peers.values():
             guarded(self._say_goodbye, peer)
             peer.stop()
         self._local.stop()
-        self._host.timers.close()
+        self._klippy.timers.close()
 
     # -- inside
 
     def _say_goodbye(self, peer: RemotePrinter) -> None:
         if peer.ready:
-            farewell = self._lifecycle.farewell(peer, self._local, self._host.end_reason)
+            farewell = self._lifecycle.farewell(peer, self._local, self._klippy.end_reason)
             # No more heartbeats follow: the last one says that the peer knows why
             heartbeat = self._watchdog.heartbeat(peer)
             peer.send_last("\n".join(filter(None, [heartbeat, farewell])))

@@ -21,7 +21,7 @@ from tests.lab.klippers import ROOT
 from tests.lab.lab import Lab
 from tests.lab.printer import LabPrinter
 from tests.lab.waiting import wait_until
-from tests.macros import router_section, wait_known
+from tests.system.macros import router_section, wait_known
 
 from . import moonraker, rows
 from .clients import ClientJob, Ends, MacroJob, RoundTrips, Row, Waited

@@ -20,7 +20,7 @@ from tests.lab.klippers import ALL_KINDS, KINDS, available
 from tests.lab.lab import Lab
 from tests.lab.printer import LabPrinter
 from tests.lab.waiting import wait_until
-from tests.macros import router_section, wait_known
+from tests.system.macros import router_section, wait_known
 
 GOAL_MEDIAN, GOAL_P99 = 20.0, 50.0  # milliseconds
 MOTION = "[force_move]\nenable_force_move: True\n"

@@ -14,7 +14,7 @@ import threading
 import time
 from typing import Any, Callable, Dict, List
 
-from klippy_extras.router.reports import SUMMARY_DELAY
+from klippy_extras.router.events.reports import SUMMARY_DELAY
 from tests.hostile.trial import MOVING, STANDING
 from tests.lab.api import Api, ApiClosed, ApiError
 from tests.lab.lab import Lab

@@ -22,7 +22,7 @@ from tests.hostile.trial import MOVING, STANDING
 from tests.lab.api import ApiError
 from tests.lab.lab import Lab
 from tests.lab.waiting import wait_until
-from tests.macros import check_log, router_section, wait_known
+from tests.system.macros import check_log, router_section, wait_known
 
 MOVES = 60  # of each round: 6 seconds of 100 ms
 ROUND_SECONDS = 8.5  # what a round takes at least, with its waits

@@ -34,7 +34,8 @@ gcode:
 """
     + STANDING
 )
-REAL_PEER = """
+REAL_PEER = (
+    """
 [mcu]
 serial: /dev/none
 [respond]
@@ -47,7 +48,9 @@ gcode:
         objects={"toolhead": None, "system_stats": None}, gcode_callback="SHOW")}
     {action_call_remote_method("router/event/subscribe", event="soak", gcode="SHOW")}
     {% endif %}
-""" + STANDING
+"""
+    + STANDING
+)
 
 
 def usage(printer: LabPrinter) -> Tuple[int, int]:

@@ -1,0 +1,63 @@
+# Acting in step with this printer's moves: Klipper reads G-code a second or more ahead of them
+#
+# Copyright (C) 2026  Klipper Router contributors
+#
+# This file may be distributed under the terms of the GNU GPLv3 license.
+from typing import Any, Callable, List, NamedTuple
+
+from ..klippy.guard import guarded
+from ..klippy.klippy import Klippy
+
+
+class _Step(NamedTuple):
+    act: Callable[[], None]
+    dropped: Callable[[], None]
+
+
+class Motion:
+    """Runs actions when the toolhead gets to them, without stopping motion."""
+
+    def __init__(self, klippy: Klippy) -> None:
+        self._klippy = klippy
+        self._latest = 0.0  # reactor time of the action that is due last
+        self._steps: List[_Step] = []
+
+    def in_step(self, act: Callable[[], None], dropped: Callable[[], None]) -> None:
+        """Call act when the moves that were queued so far have been made.
+
+        In order among themselves. dropped: called instead when this printer shuts down before.
+        Sources: klippy/toolhead.py, register_lookahead_callback (when is that, in print time),
+        check_busy (the end of what is planned); klippy/mcu.py, estimated_print_time (which print
+        time is now).
+        """
+        step = _Step(act, dropped)
+        self._steps.append(step)
+        toolhead: Any = self._klippy.printer.lookup_object("toolhead")
+        end, _now, is_planned = toolhead.check_busy(self._klippy.reactor.monotonic())
+        if is_planned:
+            # Not register_lookahead_callback: it would wake a toolhead that stands still, and
+            # idle_timeout would say Printing
+            self._planned(step, end)
+            return
+        toolhead.register_lookahead_callback(
+            lambda print_time: guarded(self._planned, step, print_time)
+        )
+
+    def drop_all(self) -> None:
+        """This printer shuts down: what is not due yet never happens."""
+        steps, self._steps = self._steps, []
+        for step in steps:
+            step.dropped()
+
+    def _planned(self, step: _Step, print_time: float) -> None:
+        now = self._klippy.reactor.monotonic()
+        mcu: Any = self._klippy.printer.lookup_object("mcu")
+        due = now + max(0.0, print_time - mcu.estimated_print_time(now))
+        # Two actions after one move: rounding may not turn them round
+        self._latest = max(due, self._latest)
+        self._klippy.timers.at(self._latest, lambda eventtime: self._act(step))
+
+    def _act(self, step: _Step) -> None:
+        if step in self._steps:
+            self._steps.remove(step)
+            step.act()

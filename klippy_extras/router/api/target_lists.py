@@ -1,0 +1,72 @@
+# A script for several printers: the list of targets, and their answers together
+#
+# Copyright (C) 2026  Klipper Router contributors
+#
+# This file may be distributed under the terms of the GNU GPLv3 license.
+from typing import Any, Collection, Dict, List, Mapping, Optional
+
+from ..errors import UsageError
+from ..printers.printer import Done, Failure, Follower, Printer
+
+EVERYBODY = "*"
+
+
+def is_list(target: object) -> bool:
+    """Whether a target means several printers: `led,afc`, `*` or a list."""
+    return not isinstance(target, str) or "," in target or target.strip() == EVERYBODY
+
+
+def names_of(target: object) -> List[str]:
+    """The names in a target, each once. Raises UsageError."""
+    names = target.split(",") if isinstance(target, str) else target
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise UsageError("Malformed parameter TARGET: write a name, or a list of names")
+    found = list(dict.fromkeys(filter(None, map(str.strip, names))))
+    if not found:
+        raise UsageError("Missing parameter TARGET")
+    return found
+
+
+class Answers:
+    """What several printers answer; done is called when all of them have.
+
+    Its result is {"results": {name: answer}, "failed": {name: reason}}, in the order of printers.
+    """
+
+    def __init__(self, printers: Collection[Printer], done: Done) -> None:
+        self._done = done
+        self._results: Dict[str, Any] = dict.fromkeys(printer.name for printer in printers)
+        self._failed: Dict[str, str] = {}
+        self._open = len(self._results)
+        if not self._open:
+            self._finish()
+
+    def of(self, printer: Printer, follower: Optional[Follower]) -> Done:
+        """What takes the answer of one of them."""
+        return lambda result, error: self._answered(printer.name, follower, result, error)
+
+    def _answered(
+        self, name: str, follower: Optional[Follower], result: Any, error: Failure
+    ) -> None:
+        if error is None:
+            self._results[name] = result
+        else:
+            self._failed[name] = str(error)
+            if follower is not None:
+                follower.failed(error)
+        self._open -= 1
+        if not self._open:
+            self._finish()
+
+    def _finish(self) -> None:
+        failed = {name: self._failed[name] for name in self._results if name in self._failed}
+        results = {name: self._results[name] for name in self._results if name not in failed}
+        self._done({"results": results, "failed": failed}, None)
+
+
+def failures(method: str, result: Any) -> Mapping[str, str]:
+    """{printer: reason} where a method has done what it could, and failed for some printers."""
+    if method not in ("router/gcode/script", "router/event/trigger"):
+        return {}
+    failed: Mapping[str, str] = result.get("failed", {})
+    return failed

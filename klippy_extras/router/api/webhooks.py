@@ -1,0 +1,143 @@
+# Front door for API clients: the methods as webhooks endpoints of this printer
+#
+# Copyright (C) 2026  Klipper Router contributors
+#
+# This file may be distributed under the terms of the GNU GPLv3 license.
+import logging
+from typing import Any, Dict, List, Optional, Tuple
+
+from ..errors import Busy, RouterError
+from ..klippy.klippy import Klippy
+from ..klippy.protocols import Reactor
+from ..printers.printer import Failure, Printer, Status
+from ..sanitize import plain, plain_text
+from .methods import Methods, Request
+
+# Each waiting request is a paused greenlet, and about 97 of them end a Kalico or a 2023 Klippy
+MAX_WAITING = 32
+# Levels of nesting in an answer, such as the status of all objects: far from what Klippy's JSON
+# encoder can do (about 900)
+ANSWER_DEPTH = 64
+
+
+class _ApiClient:
+    """Pushes to the connection of a direct API client, in the form of its response_template.
+
+    Equal to another one of the same connection and template: that is who subscribes again.
+    """
+
+    def __init__(self, connection: Any, template: Dict[str, Any]) -> None:
+        self._connection, self._template = connection, template
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, _ApiClient)
+            and self._connection is other._connection
+            and self._template == other._template
+        )
+
+    def __hash__(self) -> int:
+        return id(self._connection)
+
+    @property
+    def closed(self) -> bool:
+        return bool(self._connection.is_closed())
+
+    def update(self, eventtime: float, status: Status) -> None:
+        self._push({"eventtime": eventtime, "status": status})
+
+    def event(self, event: str, context: Dict[str, Any], source: str) -> None:
+        self._push({"event": event, "context": context, "source": source})
+
+    def _push(self, params: Dict[str, Any]) -> None:
+        # An answer JSON cannot encode would shut the printer down: plain() is for that
+        if not self.closed:
+            self._connection.send(dict(self._template, params=plain(params, ANSWER_DEPTH)))
+
+
+class _Answer:
+    """The answer to one request, for which a greenlet waits unless it is there at once."""
+
+    def __init__(self, reactor: Reactor, web_request: Any) -> None:
+        self._completion = reactor.completion()
+        self._connection = web_request.get_client_connection()
+        self._answer: Optional[Tuple[Any, Failure]] = None
+
+    @property
+    def is_here(self) -> bool:
+        return self._answer is not None
+
+    def done(self, result: Any, error: Failure) -> None:
+        if self._answer is None:
+            self._answer = (result, error)
+            self._completion.complete(self._answer)
+
+    def end_if_unwanted(self) -> None:
+        """Nobody need wait any more when the client has gone."""
+        if self._connection.is_closed():
+            self.done(None, RouterError("the API client has disconnected"))
+
+    def wait(self) -> Any:
+        """The result. Raises RouterError."""
+        result, error = self._answer or self._completion.wait()
+        if error is not None:
+            raise error
+        return result
+
+
+class Endpoints:
+    """The caller of a webhooks request is this printer."""
+
+    def __init__(self, klippy: Klippy, methods: Methods, printer: Printer) -> None:
+        self._klippy, self._methods, self._printer = klippy, methods, printer
+        self._waiting: List[_Answer] = []
+
+    def register(self) -> None:
+        """Offer every method under its own name."""
+        for name in self._methods.names:
+            self._klippy.webhooks.register_endpoint(name, self._handle_request)
+
+    def _handle_request(self, web_request: Any) -> None:
+        try:
+            web_request.send(plain(self._call(web_request), ANSWER_DEPTH))
+        except RouterError as e:
+            raise web_request.error(plain_text(str(e))) from None
+        except ValueError as e:
+            raise web_request.error("Malformed parameters or answer: %s" % (e,)) from None
+        except self._klippy.command_error:
+            raise
+        except Exception as e:
+            # Klippy would shut the printer down for it
+            logging.exception("router: internal error (please report it)")
+            raise web_request.error("internal error of the router: %s" % (e,)) from None
+
+    def _call(self, web_request: Any) -> Any:
+        answer = _Answer(self._klippy.reactor, web_request)
+        method, params = web_request.get_method(), plain(dict(web_request.params))
+        request = Request(self._printer, params, answer.done, self._client(web_request))
+        if not self._methods.answers_at_once(method, params):
+            self._check_places()
+        self._methods.call(method, request)
+        if answer.is_here:
+            return answer.wait()
+        self._waiting.append(answer)
+        try:
+            return answer.wait()
+        finally:
+            self._waiting.remove(answer)
+
+    def _check_places(self) -> None:
+        """Raises Busy when too many requests wait already."""
+        if len(self._waiting) >= MAX_WAITING:
+            # Their places are free as soon as their greenlets have run
+            for answer in self._waiting:
+                answer.end_if_unwanted()
+            if sum(not answer.is_here for answer in self._waiting) >= MAX_WAITING:
+                raise Busy("The router is busy: %d API requests are waiting" % (MAX_WAITING,))
+
+    @staticmethod
+    def _client(web_request: Any) -> Optional[_ApiClient]:
+        template = web_request.get_dict("response_template", None)
+        if template is None:
+            return None
+        return _ApiClient(web_request.get_client_connection(), template)

@@ -1,0 +1,5 @@
+# A peer's devices as objects of this printer
+#
+# Copyright (C) 2026  Klipper Router contributors
+#
+# This file may be distributed under the terms of the GNU GPLv3 license.

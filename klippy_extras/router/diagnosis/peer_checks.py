@@ -1,0 +1,201 @@
+# What can be checked of a peer: its socket, its Klippy, what it includes, what waits for it
+#
+# Copyright (C) 2026  Klipper Router contributors
+#
+# This file may be distributed under the terms of the GNU GPLv3 license.
+import os
+from typing import Any, Iterator, Mapping
+
+from ..errors import RouterError
+from ..events.events import Events
+from ..events.heartbeat import HEARTBEAT_MACRO
+from ..klippy.klippy import Klippy
+from ..printers.printer import MAX_QUEUE, Failure, Printer
+from ..printers.remote_printer import RemotePrinter
+from ..sanitize import counted, printable
+from ..status.subscriptions import Subscriptions
+from ..version import VERSION
+from .checks import (
+    FAIL,
+    OK,
+    WARN,
+    Check,
+    CheckList,
+    Finding,
+)
+from .echo import ECHO_MACRO, Echoes
+from .socket_checks import check_file, check_listener, probe
+from .way_checks import BUSY, NO_ANSWER, EchoTest, RoundTrips
+
+# Things that a printer does not have which are named
+MAX_MISSING = 5
+
+_ROOT = os.path.abspath(
+    os.path.join(os.path.dirname(os.path.realpath(__file__)), os.pardir, os.pardir, os.pardir)
+)
+
+
+class PeerChecks:
+    """Adds the checks of peers to a list.
+
+    printers: all printers of this router, by name; seconds: how long a check may take.
+    """
+
+    def __init__(
+        self,
+        klippy: Klippy,
+        echoes: Echoes,
+        subscriptions: Subscriptions,
+        events: Events,
+        printers: Mapping[str, Printer],
+        seconds: float,
+    ) -> None:
+        self._klippy, self._echoes, self._seconds = klippy, echoes, seconds
+        self._subscriptions, self._events = subscriptions, events
+        self._printers = printers
+
+    def add(self, peer: RemotePrinter, checks: CheckList) -> Iterator[None]:
+        """All checks that make sense with the peer as it is, a step at a time."""
+        if not self._add_socket(peer, checks):
+            return
+        yield
+        checks.note(peer.name, "klippy", check_klippy(peer))
+        if not peer.connected:
+            return
+        queue = check_queue(peer, peer.unanswered)  # before our own requests are in it
+        trips = checks.add(peer.name, "round trip", NO_ANSWER)
+        RoundTrips(self._klippy, peer, trips).start()
+        yield
+        if peer.ready:
+            yield from self._add_macros(peer, checks)
+            checks.note(peer.name, "objects", check_objects(peer))
+        found = check_subscriptions(peer, self._subscriptions, self._events)
+        checks.note(peer.name, "subscriptions", found)
+        checks.note(peer.name, "queue", queue)
+        checks.note(peer.name, "last error", Finding(OK, printable(peer.last_error) or "none"))
+
+    @staticmethod
+    def _add_socket(peer: RemotePrinter, checks: CheckList) -> bool:
+        """Whether somebody listens there."""
+        file = check_file(peer.sock)
+        if file.result != OK and peer.connected:
+            text = "still connected, but not a second time: RESTART that Klipper. " + file.text
+            file = Finding(WARN, text)
+        checks.note(peer.name, "socket", file)
+        if file.result == FAIL:
+            return False
+        pid, failure = peer.listening_pid, None
+        if pid is None:
+            pid, failure = probe(peer.sock)
+        checks.note(peer.name, "listener", failure or check_listener(pid, peer.klippy_pid))
+        return failure is None
+
+    def _add_macros(self, peer: RemotePrinter, checks: CheckList) -> Iterator[None]:
+        methods = Finding(OK, "%d registered there" % (peer.methods,))
+        checks.note(peer.name, "methods", methods)
+        checks.note(peer.name, "include", check_include(peer))
+        checks.note(peer.name, "watchdog", check_watchdog(peer))
+        yield
+        way = checks.add(peer.name, "echo", BUSY)
+        others = checks.add(peer.name, "other routers", BUSY)
+        look_for_router(peer, others)
+        yield
+        if ECHO_MACRO in peer.commands:
+            # As router/printers/list gives them to a macro
+            answer = printable(",".join(self._printers))
+            test = EchoTest(self._klippy, self._echoes, answer, way, others)
+            test.start(peer, self._seconds)
+        else:
+            why = "needs router_api.cfg of this version there"
+            way.found(WARN, "not tested: " + why)
+            others.found(WARN, "not known: " + why)
+        yield
+
+
+def check_klippy(peer: RemotePrinter) -> Finding:
+    """Its Klippy's state, and the way out of it."""
+    message = printable(peer.state_message.strip().split("\n")[0])
+    if peer.ready:
+        return Finding(OK, "ready, version %s" % (peer.software_version,))
+    if peer.state == "shutdown":
+        way_out = "Mend the cause, then ROUTER_RESTART TARGET=%s FIRMWARE=1" % (peer.name,)
+        return Finding(FAIL, "shutdown: %s. %s" % (message, way_out))
+    if peer.state == "error":
+        way_out = "Mend its config, then ROUTER_RESTART TARGET=%s" % (peer.name,)
+        return Finding(FAIL, "error: %s. %s" % (message, way_out))
+    if peer.connected:
+        return Finding(WARN, "%s: it is starting. Try again in some seconds" % (peer.state,))
+    if peer.listening_pid is not None:
+        text = "takes the connection, but does not answer: it is just starting, or hangs"
+        return Finding(FAIL, text + ". If that stays so, restart its service")
+    text = "not connected yet; the router tries again every second"
+    reason = printable(peer.last_error)
+    return Finding(FAIL, "%s. The last connection ended: %s" % (text, reason) if reason else text)
+
+
+def check_include(peer: Printer) -> Finding:
+    """Whether router_api.cfg is included, in the version of this router."""
+    line = "[include %s]" % (os.path.join(_ROOT, "includes", "router_api.cfg"),)
+    if "ROUTER_GCODE_SCRIPT" not in peer.commands:
+        text = "router_api.cfg is not included. First in its printer.cfg write %s" % (line,)
+    elif peer.include_version is None:
+        text = "ROUTER_ macros of another include, the old daemon's? Better: %s" % (line,)
+    elif peer.include_version != VERSION:
+        versions = (peer.include_version, VERSION, peer.name)
+        text = (
+            "router_api.cfg has version %s, the router %s: update both, then RESTART %s" % versions
+        )
+    else:
+        return Finding(OK, "router_api.cfg, version %s" % (VERSION,))
+    return Finding(WARN, text)
+
+
+def check_watchdog(peer: Printer) -> Finding:
+    """Whether it notices that this printer ends."""
+    if HEARTBEAT_MACRO in peer.commands:
+        return Finding(OK, "included")
+    text = "not included, so it does not notice when this printer's Klippy ends. Include %s"
+    return Finding(WARN, text % (os.path.join(_ROOT, "includes", "router_watchdog.cfg"),))
+
+
+def look_for_router(peer: RemotePrinter, others: Check) -> None:
+    """End this check if the peer has a router of its own."""
+
+    def listed(result: Any, error: Failure) -> None:
+        if error is None and "router" in result["objects"]:
+            text = "it loads [router] itself: its calls run twice. Take that section out there"
+            others.found(WARN, text)
+
+    try:
+        peer.list_objects(listed)
+    except RouterError as e:
+        others.found(WARN, "not known: %s" % (e,))
+
+
+def check_objects(printer: Printer) -> Finding:
+    """What mirrors, sensors and subscriptions want of it and it does not have."""
+    missing = printer.missing
+    if not missing:
+        return Finding(OK, "it has all that is mirrored and subscribed to")
+    text = ", and ".join(map(printable, missing[:MAX_MISSING]))
+    if len(missing) > MAX_MISSING:
+        text += ", and %d more" % (len(missing) - MAX_MISSING,)
+    return Finding(WARN, text)
+
+
+def check_subscriptions(printer: Printer, subscriptions: Subscriptions, events: Events) -> Finding:
+    """How many there are, of its status and by itself."""
+    of_it, own = subscriptions.counts(printer)
+    handlers = counted(events.count_of(printer), "event handler")
+    return Finding(OK, "%d to its status, %d of its own, and %s" % (of_it, own, handlers))
+
+
+def check_queue(printer: Printer, unanswered: int) -> Finding:
+    """What waits for this printer."""
+    waiting = printer.queue_length
+    requests = counted(unanswered, "request")
+    text = "%d of %d places taken, %s under way" % (waiting, MAX_QUEUE, requests)
+    if waiting < MAX_QUEUE // 2:
+        return Finding(OK, text)
+    text += ": it does not get done with what it is sent"
+    return Finding(FAIL if waiting >= MAX_QUEUE else WARN, text)

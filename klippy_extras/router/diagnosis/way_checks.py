@@ -1,0 +1,137 @@
+# Checks of the way to a peer and back, which take a moment: round trips, an echo, who else answers
+#
+# Copyright (C) 2026  Klipper Router contributors
+#
+# This file may be distributed under the terms of the GNU GPLv3 license.
+from typing import Any, Dict, List, Optional
+
+from ..errors import RouterError
+from ..klippy.klippy import Klippy
+from ..printers.printer import Failure
+from ..printers.remote_printer import RemotePrinter
+from ..sanitize import printable
+from .checks import FAIL, OK, WARN, Check, Finding
+from .echo import ECHO_MACRO, Echo, Echoes
+
+# Round trips that are measured, one after the other
+SAMPLES = 10
+# Seconds of the median round trip beyond which events and waits are felt to be late
+SLOW = 0.1
+# Seconds that other routers have for their answer, from when the echo came back
+LISTEN = 1.0
+
+NO_ANSWER = Finding(FAIL, "no answer: its Klipper hangs, or is too busy. Restart its service")
+BUSY = Finding(WARN, "not tested: its G-code is busy. Try again when that macro or print is over")
+
+
+class RoundTrips:
+    """Asks a peer ten times who it is, each time when it has answered."""
+
+    def __init__(self, klippy: Klippy, peer: RemotePrinter, check: Check) -> None:
+        self._monotonic, self._peer, self._check = klippy.reactor.monotonic, peer, check
+        self._times: List[float] = []
+        self._sent_at = 0.0
+
+    def start(self) -> None:
+        """Ask; the check ends when all answers are there."""
+        self._sent_at = self._monotonic()
+        try:
+            self._peer.call_endpoint("info", {}, self._answered)
+        except RouterError as e:
+            self._check.found(FAIL, str(e))
+
+    def _answered(self, _result: Any, error: Failure) -> None:
+        if error is not None:
+            self._check.found(FAIL, str(error))
+            return
+        self._times.append(self._monotonic() - self._sent_at)
+        if self._check.finding is not None:
+            return  # it came too late
+        if len(self._times) < SAMPLES:
+            self.start()
+            return
+        low, middle, high = (sorted(self._times)[i] * 1000.0 for i in (0, SAMPLES // 2, -1))
+        text = "%.1f ms (%.1f to %.1f, %d samples)" % (middle, low, high, SAMPLES)
+        if middle > SLOW * 1000.0:
+            self._check.found(WARN, text + ": slow. Its machine is busy, or the tunnel is")
+        else:
+            self._check.found(OK, text)
+
+
+class EchoTest:
+    """Calls a macro of the peer that calls back, and listens who else answers it.
+
+    own_printers: what this router answers; way, others: the checks.
+    """
+
+    def __init__(
+        self, klippy: Klippy, echoes: Echoes, own_printers: str, way: Check, others: Check
+    ) -> None:
+        self._klippy, self._echoes, self._own_printers = klippy, echoes, own_printers
+        self._way, self._others = way, others
+        self._echo: Optional[Echo] = None
+        self._began = 0.0
+        self._is_listening = False
+
+    def start(self, peer: RemotePrinter, seconds: float) -> None:
+        """Begin, and end after so many seconds at the latest."""
+        self._began = self._klippy.reactor.monotonic()
+        try:
+            self._echo = self._echoes.start(peer, self._on_news)
+        except RouterError as e:
+            self._fail(str(e))
+            return
+        if self._echo is None:
+            self._way.found(*BUSY)
+            self._others.found(*BUSY)
+            return
+        self._klippy.timers.at(self._began + seconds, lambda eventtime: self._stop())
+
+    def _on_news(self) -> None:
+        echo = self._echo
+        assert echo is not None
+        if echo.error is not None:
+            self._fail("%s did not run: %s" % (ECHO_MACRO, printable(echo.error)))
+        elif echo.is_back and not self._is_listening:
+            self._is_listening = True
+            now = self._klippy.reactor.monotonic()
+            self._way.found(OK, "there and back in %.1f ms" % ((now - self._began) * 1000.0,))
+            self._klippy.timers.at(now + LISTEN, self._listened)
+
+    def _fail(self, text: str) -> None:
+        self._way.found(FAIL, text)
+        self._others.found(WARN, "not known: the echo was not heard")
+        self._stop()
+
+    def _listened(self, eventtime: float) -> None:
+        self._stop()
+        assert self._echo is not None
+        answers = list(self._echo.answers)
+        is_ours_there = self._own_printers in answers
+        if is_ours_there:
+            answers.remove(self._own_printers)
+        if answers:
+            self._others.found(WARN, others_text(self._echo.peer.name, answers))
+        elif is_ours_there:
+            self._others.found(OK, "none: only this one answers its calls")
+        else:
+            self._others.found(*BUSY)
+
+    def _stop(self) -> None:
+        if self._echo is not None:
+            self._echoes.end(self._echo)
+
+
+def others_text(peer: str, answers: List[str]) -> str:
+    """Whose answers these are, as far as one can know, and what to do."""
+    counted: Dict[str, int] = {}
+    for answer in answers:
+        counted[answer] = counted.get(answer, 0) + 1
+    known = ", or ".join(
+        "%s%s" % (answer, " (%d times)" % (n,) if n > 1 else "") for answer, n in counted.items()
+    )
+    return (
+        "another router, or the old daemon, answers its calls as well, so that all of them run"
+        " twice. It knows the printers %s. Stop and disable the old daemon, or take %s out of the"
+        " other host's config" % (known, peer)
+    )

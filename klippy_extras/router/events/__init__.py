@@ -1,0 +1,5 @@
+# Events between printers, and what each of them is notified of
+#
+# Copyright (C) 2026  Klipper Router contributors
+#
+# This file may be distributed under the terms of the GNU GPLv3 license.

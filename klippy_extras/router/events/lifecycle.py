@@ -1,0 +1,97 @@
+# Who is told what when a printer comes, is ready, shuts down, goes
+#
+# Copyright (C) 2026  Klipper Router contributors
+#
+# This file may be distributed under the terms of the GNU GPLv3 license.
+from typing import Any, Dict, List, Mapping, Optional, Set
+
+from ..errors import RouterError
+from ..gcode.parameters import command
+from ..printers.printer import Printer, PrinterListener
+
+
+class Lifecycle(PrinterListener):
+    """Runs the ROUTER_ON_... macros on the printers that have them.
+
+    on_connect: printer -> G-code that is run there whenever it becomes ready.
+    """
+
+    def __init__(self, on_connect: Mapping[Printer, str]) -> None:
+        self._printers: List[Printer] = []
+        self._on_connect = on_connect
+        # Who has been told (or need not be told) of which ready printers
+        self._knows: Dict[Printer, Set[Printer]] = {}
+        # ... and of which ones that they cannot be used any more
+        self._misses: Dict[Printer, Set[Printer]] = {}
+
+    def add(self, printer: Printer) -> None:
+        """Another printer takes part."""
+        self._printers.append(printer)
+        self._knows[printer], self._misses[printer] = set(), set()
+        printer.listeners.append(self)
+
+    def became_ready(self, printer: Printer) -> None:
+        script = self._on_connect.get(printer)
+        if script:
+            self._run(printer, script)
+        self._tell(printer, "ROUTER_ON_READY", {})
+        self._knows[printer], self._misses[printer] = set(), set()
+        for other in self._others(printer):
+            self._introduce(printer, other)
+        for other in self._others(printer):
+            self._introduce(other, printer)
+
+    def state_changed(self, printer: Printer, was_ready: bool) -> None:
+        if printer.state == "shutdown":
+            message = printer.state_message.strip().split("\n")[0]
+            for other in self._others(printer):
+                self._tell(
+                    other, "ROUTER_ON_SHUTDOWN", {"PRINTER": printer.name, "MESSAGE": message}
+                )
+
+    def lost(self, printer: Printer, reason: str) -> None:
+        """It was ready, and has not been for its disconnect_grace."""
+        for other in self._printers:
+            script = self.farewell(other, printer, reason)
+            if script:
+                self._run(other, script)
+
+    def farewell(self, printer: Printer, lost: Printer, reason: str) -> str:
+        """The G-code that notifies a printer of a loss; empty where it needs none, or no more."""
+        if lost not in self._knows[printer]:
+            return ""
+        self._knows[printer].discard(lost)
+        self._misses[printer].add(lost)
+        if not printer.ready or "ROUTER_ON_DISCONNECTED" not in printer.commands:
+            return ""
+        params = {"PRINTER": lost.name, "REASON": reason}
+        return command("ROUTER_ON_DISCONNECTED", params, printer.old_parser)
+
+    def misses(self, printer: Printer, lost: Printer) -> bool:
+        """Whether it was notified that the other one cannot be used."""
+        return lost in self._misses[printer]
+
+    def _introduce(self, printer: Printer, other: Printer) -> None:
+        if other not in self._knows[printer]:
+            self._knows[printer].add(other)
+            self._misses[printer].discard(other)
+            self._tell(printer, "ROUTER_ON_CONNECTED", {"PRINTER": other.name})
+
+    def _others(self, printer: Printer) -> List[Printer]:
+        return [p for p in self._printers if p is not printer and p.ready]
+
+    def _tell(self, printer: Printer, macro: str, params: Mapping[str, object]) -> None:
+        if macro in printer.commands:
+            self._run(printer, command(macro, params, printer.old_parser))
+
+    @staticmethod
+    def _run(printer: Printer, script: str) -> None:
+        def done(_result: Any, error: Optional[RouterError]) -> None:
+            # The printer itself has shown the error on its console
+            if error is not None:
+                printer.log("did not run a macro: %s" % (error,))
+
+        try:
+            printer.run_script(script, done)
+        except RouterError as e:
+            printer.log("was not told: %s" % (e,))

@@ -1,0 +1,94 @@
+# What this printer's console says about its peers by itself
+#
+# Copyright (C) 2026  Klipper Router contributors
+#
+# This file may be distributed under the terms of the GNU GPLv3 license.
+from typing import Callable, Collection, Dict, Optional
+
+from ..printers.printer import Printer, PrinterListener
+from ..rates import Bucket
+from ..version import VERSION
+from .absences import After
+
+# Lines about a peer that comes and goes at once, and after them one in so many seconds
+BURST = 6
+INTERVAL = 10.0
+
+
+class _Presence:
+    """What the console says about one peer: that it is lost, or ready again."""
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self.lost = False
+        self.said_lost = False
+        self.is_waiting = False  # for the next line to be allowed
+        self.rate = Bucket(BURST, INTERVAL, monotonic)
+
+
+class Notices(PrinterListener):
+    """A listener of peers. show: prints a line on this printer's console, report: and in its log.
+
+    quiet: peers whose losses are not shown. (The log has a line for each change of each peer.)
+    """
+
+    def __init__(
+        self,
+        show: Callable[[str], None],
+        report: Callable[[str], None],
+        monotonic: Callable[[], float],
+        after: After,
+        quiet: Collection[Printer],
+    ) -> None:
+        self._show, self._report, self._quiet = show, report, quiet
+        self._monotonic, self._after = monotonic, after
+        self._presences: Dict[Printer, _Presence] = {}
+        # The latest version of each peer's include file, so that a mismatch is said once
+        self._include_versions: Dict[Printer, Optional[str]] = {}
+
+    def lost(self, printer: Printer, reason: str) -> None:
+        """It was ready, and has not been for its disconnect_grace."""
+        if printer.is_local or printer in self._quiet:
+            return
+        presence = self._presences.setdefault(printer, _Presence(self._monotonic))
+        presence.lost = True
+        self._say(printer, presence)
+
+    def became_ready(self, printer: Printer) -> None:
+        self._check_include(printer)
+        presence = self._presences.get(printer)
+        if presence is not None:
+            presence.lost = False
+            self._say(printer, presence)
+
+    def _say(self, printer: Printer, presence: _Presence) -> None:
+        if presence.lost == presence.said_lost or presence.is_waiting:
+            return
+        if not presence.rate.take():
+            presence.is_waiting = True
+            self._after(INTERVAL, lambda: self._say_late(printer, presence))
+            return
+        presence.said_lost = presence.lost
+        text = absence(printer) if presence.lost else printer.name + " is ready again"
+        self._show("Router: %s" % (text,))
+
+    def _say_late(self, printer: Printer, presence: _Presence) -> None:
+        presence.is_waiting = False
+        self._say(printer, presence)
+
+    def _check_include(self, printer: Printer) -> None:
+        version = printer.include_version
+        last = self._include_versions.get(printer)
+        self._include_versions[printer] = version
+        if version not in (None, VERSION, last):
+            self._report(
+                "%s has router_api.cfg of version %s, the router is version %s: after an"
+                " update RESTART %s, and restart the Klipper service of this printer"
+                % (printer.name, version, VERSION, printer.name)
+            )
+
+
+def absence(printer: Printer) -> str:
+    """Why it cannot be used, in one sentence, with the reason of a disconnect."""
+    if not printer.connected and printer.last_error:
+        return "%s is disconnected (%s)" % (printer.name, printer.last_error)
+    return str(printer.not_ready())

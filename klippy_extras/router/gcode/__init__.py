@@ -1,0 +1,5 @@
+# Values to and from G-code; pure
+#
+# Copyright (C) 2026  Klipper Router contributors
+#
+# This file may be distributed under the terms of the GNU GPLv3 license.

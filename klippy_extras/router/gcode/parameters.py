@@ -1,0 +1,240 @@
+# Values <-> NAME KEY='value', and the text form of OBJECTS=
+#
+# Copyright (C) 2026  Klipper Router contributors
+#
+# This file may be distributed under the terms of the GNU GPLv3 license.
+#
+# What Klipper does with a line (gcode.py, _process_commands and _get_extended_params), and what
+# therefore must never come from a value:
+# - A script is split at "\n" only; each line is stripped of every Unicode whitespace.
+# - The command is all text up to the second run of letters: "NAME 1='x'" is an unknown command.
+# - Parameters of an extended command are split by shlex in posix mode: '...' is literal, "..."
+#   knows \\ and \", # and ; outside of quotes begin a comment. Before Klipper d45b9c92d and
+#   Kalico df4b0cc0d (end of 2024) # * and ; ended them inside of quotes, too (old_parser).
+# - A traditional command (letter and number) is split at every letter; quotes mean nothing.
+# - M117 and M118 take the rest of the line as it is, even # * ; on every Klipper.
+import json
+import re
+from math import isfinite
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+
+from ..errors import UsageError
+
+# Klipper cannot call a command with a digit elsewhere; a letter and a digit is a traditional one
+COMMAND_NAME = re.compile(r"[A-Za-z_]{2,}[0-9]*")
+_NOT_NAME = re.compile(r"[^A-Z0-9]+")
+_LINE_BREAK = re.compile(r"\r\n|\r|\n")
+# The web of Klipper shuts a printer down over a string that cannot be encoded
+SURROGATE = re.compile("[\ud800-\udfff]")
+_OLD_ENDS = re.compile(r"[#*;]")
+# The old parser's regular expression takes quadratic time over a run of whitespace: 3 s of a
+# blocked printer for 10,000 spaces
+_LONG_SPACE = re.compile(r"\s{16}")
+# Kalico's run_script() does not take the G-code mutex for a script with this text in it
+NO_MUTEX, _NO_MUTEX_HALVES = "INTERRUPT", ("INTERR", "UPT")
+# Klipper's parser (shlex) takes about 1 us a character and 20 s for one value of 1 MB, and all
+# that time the printer's reactor stands still
+MAX_LENGTH = 16384
+# Names of status parameters that are remembered: more than all printers of a house have
+MAX_NAMES = 4096
+# Most values have none of this and stay as they are
+_UNSAFE = {
+    (mark, old_parser): re.compile("[%s\r\n\ud800-\udfff]|INTERRUPT%s" % (own, old))
+    for mark, own in (("'", "'"), ('"', r'"\\'))
+    for old_parser, old in ((False, ""), (True, r"|[#*;]|\s{16}"))
+}
+
+
+# -- from values to a command
+
+
+def parameter_name(*parts: str) -> str:
+    """("heater_generic chamber", "target") -> HEATER_GENERIC_CHAMBER_TARGET."""
+    name = _NOT_NAME.sub("_", "_".join(parts).upper())
+    # A digit after the command's name would belong to that name
+    return name if name and not name[0].isdigit() else "_" + name
+
+
+def _jsonable(value: Any) -> Any:
+    # In-process status may hold numpy's numbers and arrays
+    to_list = getattr(value, "tolist", None)
+    return to_list() if callable(to_list) else str(value)
+
+
+# As Klipper's own JSON: without spaces, so that a list of numbers is one word even unquoted
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=_jsonable)
+
+
+def parameter_text(value: object) -> str:
+    """The text of a value: strings as they are, True or False, anything else as JSON.
+
+    None is the empty string. Never raises.
+    """
+    if type(value) is str:
+        return value
+    if value is None:
+        return ""
+    try:
+        if type(value) is int or (type(value) is float and isfinite(value)):
+            return repr(value)
+        if not isinstance(value, (str, int, float, list, tuple, dict)):
+            value = _jsonable(value)
+        if isinstance(value, str):
+            return str.__str__(value)
+        if isinstance(value, bool):
+            return "True" if value else "False"
+        return _ENCODER.encode(value)
+    except Exception:  # too deep, circular, an odd key, an object that cannot say what it is
+        return "<%s>" % (type(value).__name__,)
+
+
+def within_quotes(text: str, mark: str, old_parser: bool) -> str:
+    """The text as it stands between two of these quotation marks, ' or "."""
+    if _UNSAFE[mark, old_parser].search(text) is None:
+        return text
+    text = SURROGATE.sub("\ufffd", _LINE_BREAK.sub(" ", text))
+    if old_parser:
+        text = _OLD_ENDS.sub("_", text)
+    if mark == "'":
+        text = text.replace("'", "'\"'\"'")
+    else:
+        text = text.replace("\\", "\\\\").replace('"', '\\"')
+    # Closing and opening the quotes changes nothing for shlex
+    text = text.replace(NO_MUTEX, (mark + mark).join(_NO_MUTEX_HALVES))
+    if old_parser:
+        text = _LONG_SPACE.sub("\\g<0>" + mark + mark, text)
+    return text
+
+
+def quote(text: str, old_parser: bool) -> str:
+    """'...', so that Klipper's parser gives back exactly the text.
+
+    Except that a line break becomes a space, half a surrogate pair U+FFFD, and for the old parser
+    # * and ; an underscore.
+    """
+    return "'" + within_quotes(text, "'", old_parser) + "'"
+
+
+def parameter(key: str, value: object, old_parser: bool) -> str:
+    """KEY='value'. The key is a parameter name already."""
+    if NO_MUTEX in key:
+        key = key.replace(NO_MUTEX, "''".join(_NO_MUTEX_HALVES))
+    if type(value) is int or (type(value) is float and isfinite(value)):
+        # Most of a status, and safe without a look
+        return key + "='" + repr(value) + "'"
+    return key + "=" + quote(parameter_text(value), old_parser)
+
+
+def command(name: str, params: Mapping[str, object], old_parser: bool = False) -> str:
+    """NAME KEY='value' ... of one extended command. The keys are parameter names already.
+
+    Raises UsageError for a name that is no command's, and for more than MAX_LENGTH characters.
+    """
+    return command_of(name, [parameter(key, params[key], old_parser) for key in params])
+
+
+def command_of(name: str, parameters: Sequence[str]) -> str:
+    """command() of parameters that are written already."""
+    if COMMAND_NAME.fullmatch(name) is None:
+        raise UsageError("%s is not the name of a command or macro" % (shown(name),))
+    return bounded(" ".join([name, *parameters]))
+
+
+def bounded(script: str) -> str:
+    """The script itself. Raises UsageError when it is longer than MAX_LENGTH."""
+    if len(script) > MAX_LENGTH:
+        raise UsageError(
+            "%s is %d characters long; Klipper's parser would halt the printer over more than %d"
+            % (shown(script), len(script), MAX_LENGTH)
+        )
+    return script
+
+
+class ParameterNames(Dict[Tuple[str, str], str]):
+    """parameter_name() by (object, field), remembered: status tells the same ones all the time."""
+
+    def __missing__(self, key: Tuple[str, str]) -> str:
+        if len(self) >= MAX_NAMES:
+            self.clear()  # a peer that makes up ever new fields
+        name = self[key] = parameter_name(*key)
+        return name
+
+
+class StatusParameters:
+    """The status of one printer as parameters: what several are told of it is written once."""
+
+    def __init__(self, names: ParameterNames) -> None:
+        self._names = names
+        self._shared = False
+        self._written: Dict[Tuple[str, str, bool], Tuple[object, str]] = {}
+
+    def share(self, shared: bool) -> None:
+        """There is news, for one subscriber or to be shared by several. Forgets the old."""
+        self._shared = shared
+        if self._written:
+            self._written = {}
+
+    def write(self, status: Mapping[str, Mapping[str, object]], old_parser: bool) -> List[str]:
+        """{object: {field: value}} -> ["OBJECT_FIELD='value'", ...]."""
+        names = self._names
+        parameters = []
+        for name, fields in status.items():
+            for field, value in fields.items():
+                if not self._shared:
+                    parameters.append(parameter(names[name, field], value, old_parser))
+                    continue
+                key = (name, field, old_parser)
+                known, text = self._written.get(key, (self, ""))
+                if known is not value:
+                    text = parameter(names[name, field], value, old_parser)
+                    self._written[key] = value, text
+                parameters.append(text)
+        return parameters
+
+
+def status_params(status: Mapping[str, Mapping[str, object]]) -> Dict[str, object]:
+    """{object: {field: value}} -> {PARAMETER_NAME: value}, without None."""
+    return {
+        parameter_name(name, field): value
+        for name, fields in status.items()
+        for field, value in fields.items()
+        if value is not None
+    }
+
+
+def is_bare_command(gcode: str) -> bool:
+    """Whether this is the name of one extended command (or macro), and nothing else."""
+    return COMMAND_NAME.fullmatch(gcode.strip()) is not None
+
+
+def same_command(gcode: str) -> str:
+    """G-code in a form that is equal for equal bare commands: Klipper ignores their case."""
+    return gcode.strip().upper() if is_bare_command(gcode) else gcode
+
+
+# -- parameters of our own commands
+
+
+def parse_objects(text: str) -> Dict[str, Optional[List[str]]]:
+    """OBJECTS="print_stats:state|filename,toolhead" in the form of Klipper's objects/query."""
+    objects: Dict[str, Optional[List[str]]] = {}
+    for item in text.split(","):
+        name, colon, listed = (part.strip() for part in item.partition(":"))
+        fields = [field.strip() for field in listed.split("|")] if colon else None
+        if not name or (fields is not None and not all(fields)):
+            raise UsageError(
+                "Malformed OBJECTS %s: write object or object:field|field, separated by commas"
+                % (shown(text),)
+            )
+        known = objects.get(name, [])
+        objects[name] = None if fields is None or known is None else _union(known, fields)
+    return objects
+
+
+def _union(known: List[str], more: List[str]) -> List[str]:
+    return list(dict.fromkeys(known + more))
+
+
+def shown(text: str) -> str:
+    """Input of others in a message: quoted, printable, on one line and not long."""
+    return repr(text if len(text) <= 80 else text[:77] + "...")

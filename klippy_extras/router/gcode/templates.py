@@ -1,0 +1,224 @@
+# Event templates: the G-code of a handler with {key} for values of the event's context
+#
+# Copyright (C) 2026  Klipper Router contributors
+#
+# This file may be distributed under the terms of the GNU GPLv3 license.
+#
+# What Klipper does with a line, and what therefore must never come from a value, is told at the
+# head of gcode_params.py.
+import re
+from decimal import Decimal
+from typing import Callable, Dict, List, Mapping, Tuple, Union
+
+from ..errors import UsageError
+from .parameters import (
+    COMMAND_NAME,
+    NO_MUTEX,
+    SURROGATE,
+    bounded,
+    command,
+    is_bare_command,
+    parameter_name,
+    parameter_text,
+    quote,
+    shown,
+    within_quotes,
+)
+
+_PLACEHOLDER = re.compile(r"\{([^\W\d]\w*)\}")
+_TEXT_LINE = re.compile(r"([Mm]11[78])(?:\s|(?=[A-Za-z_]))")
+_EXTENDED_LINE = re.compile(COMMAND_NAME.pattern + r"(?=\s|$)")
+# Without N, which begins a line number
+_TRADITIONAL_LINE = re.compile(r"[A-MO-Za-mo-z][0-9]+(?:\.[0-9]+)?")
+_LETTER = re.compile(r"[A-Za-z]")
+_QUOTING = re.compile(r"['\"\\]")
+_NUMBER = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]{1,2})?")
+_SEPARATOR = re.compile("[,={}]")
+_CONTROL = re.compile("\r\n|[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]")
+
+
+# Characters of a handler: reading a longer one takes a millisecond and more
+MAX_HANDLER = 4096
+
+
+class _Unfit(Exception):
+    """str(): what a value must be where its placeholder stands."""
+
+
+_Escape = Callable[[str, bool], str]
+
+
+def _in_single_quotes(text: str, old_parser: bool) -> str:
+    return within_quotes(text, "'", old_parser)
+
+
+def _in_double_quotes(text: str, old_parser: bool) -> str:
+    return within_quotes(text, '"', old_parser)
+
+
+def _as_plain_text(text: str, old_parser: bool) -> str:
+    text = SURROGATE.sub("\ufffd", _CONTROL.sub(" ", text))
+    # There are no quotes to hide it in
+    return text.replace(NO_MUTEX, NO_MUTEX.capitalize())
+
+
+def _as_number(text: str, old_parser: bool) -> str:
+    number = _NUMBER.fullmatch(text)
+    if number is None:
+        raise _Unfit("a number")
+    # Klipper takes the e of 1e-07 for the extruder
+    return format(Decimal(text), "f") if number.group(1) else text
+
+
+def _without_separators(escape: _Escape) -> _Escape:
+    def checked(text: str, old_parser: bool) -> str:
+        if _SEPARATOR.search(text) is not None:
+            raise _Unfit("without , = { and }")
+        return escape(text, old_parser)
+
+    return checked
+
+
+_ESCAPE: Dict[str, _Escape] = {"": quote, "'": _in_single_quotes, '"': _in_double_quotes}
+# Parameters of ours that are taken apart again, by rules of their own
+_CONTEXT_PARAMETER = ("ROUTER_EVENT_TRIGGER", "CONTEXT")
+_GCODE_PARAMETERS = (("ROUTER_GCODE_SCRIPT", "SCRIPT"), ("ROUTER_EVENT_SUBSCRIBE", "GCODE"))
+
+
+class Template:
+    """The gcode of an event handler. {key} in it stands for a value of the event's context.
+
+    Only {identifier} is a placeholder: other braces stay as they are. A value is escaped for where
+    it stands, so that it can be no other parameter and no other command: within the quotes there,
+    as a number in traditional G-code (G1 X{x}), as plain text after M117 and M118. A gcode that is
+    the bare name of a command gets the whole context as parameters.
+    Raises UsageError where a value cannot stand: as a command, as a parameter's name.
+    """
+
+    def __init__(self, gcode: str) -> None:
+        if len(gcode) > MAX_HANDLER:
+            raise UsageError(
+                "Event handler %s is longer than %d characters: put it into a macro"
+                % (shown(gcode), MAX_HANDLER)
+            )
+        gcode = self._gcode = SURROGATE.sub("\ufffd", gcode)
+        self._bare = gcode.strip() if is_bare_command(gcode) else ""
+        # Text, or (key, escape)
+        self._pieces: List[Union[str, Tuple[str, _Escape]]] = []
+        for i, line in enumerate(gcode.split("\n")):
+            if i:
+                self._pieces.append("\n")
+            if _PLACEHOLDER.search(line) is None:
+                self._pieces.append(line)
+            else:
+                self._parse(line.strip())
+
+    def check(self, context: Mapping[str, object]) -> None:
+        """Raises UsageError for a value that is missing."""
+        for piece in self._pieces:
+            if not isinstance(piece, str) and not self._bare and piece[0] not in context:
+                raise self._missing(piece[0])
+
+    def render(self, context: Mapping[str, object], old_parser: bool) -> str:
+        """The script to run. Raises UsageError for a value that is missing or does not fit."""
+        if self._bare:
+            params = {parameter_name(key): value for key, value in context.items()}
+            return command(self._bare, params, old_parser)
+        script: List[str] = []
+        for piece in self._pieces:
+            if isinstance(piece, str):
+                script.append(piece)
+                continue
+            key, escape = piece
+            if key not in context:
+                raise self._missing(key)
+            text = parameter_text(context[key])
+            try:
+                script.append(escape(text, old_parser))
+            except _Unfit as e:
+                raise self._error(
+                    "needs a value for {%s} that is %s, not %s" % (key, e, shown(text))
+                ) from None
+        return bounded("".join(script))
+
+    def _missing(self, key: str) -> UsageError:
+        return self._error("needs a value for {%s}, which the event does not have" % (key,))
+
+    def _error(self, what: str) -> UsageError:
+        return UsageError("Event handler %s %s" % (shown(self._gcode), what))
+
+    def _parse(self, line: str) -> None:
+        start = _TEXT_LINE.match(line)
+        if start is not None:
+            # Klipper knows M118 followed by a digit only if a space is between
+            glue = " " if start.end() > start.end(1) else ""
+            self._pieces.append(start.group(1) + glue)
+            self._fill(line[start.end() :], _as_plain_text)
+            return
+        start = _EXTENDED_LINE.match(line)
+        if start is not None:
+            self._parse_extended(line, start.end())
+            return
+        line = line.split(";", 1)[0]
+        start = _TRADITIONAL_LINE.match(line)
+        first = _PLACEHOLDER.search(line)
+        if first is not None and (
+            start is None or _LETTER.search(line, start.end(), first.start()) is None
+        ):
+            raise self._error(
+                "has {%s} where no value can stand: it must be in a parameter's value,"
+                " or in the text of M117 or M118" % (first.group(1),)
+            )
+        self._fill(line, _as_number)
+
+    def _fill(self, text: str, escape: _Escape) -> None:
+        end = 0
+        for found in _PLACEHOLDER.finditer(text):
+            self._pieces += [text[end : found.start()], (found.group(1), escape)]
+            end = found.end()
+        self._pieces.append(text[end:])
+
+    def _parse_extended(self, line: str, i: int) -> None:
+        # Follows shlex: mark is the quotation mark we are in, word where the current word began,
+        # key its text before the first =
+        name = line[:i].upper()
+        mark, word, key, copied = "", i, "", 0
+        while i < len(line):
+            char = line[i]
+            found = _PLACEHOLDER.match(line, i)
+            if found is not None:
+                if not key:
+                    raise self._error(
+                        "has {%s} outside of a parameter's value (KEY={%s})" % (found.groups() * 2)
+                    )
+                escape = self._escape(name, key, mark)
+                self._pieces += [line[copied:i], (found.group(1), escape)]
+                i = copied = found.end()
+                continue
+            if char == "=" and not key:
+                key = _QUOTING.sub("", line[word:i]).strip().upper()
+            if mark:
+                if char == mark:
+                    mark = ""
+            elif char in "'\"":
+                mark = char
+            elif char in "#;":
+                break
+            elif char in " \t\r\n":
+                word, key = i + 1, ""
+            if char == "\\" and mark != "'":
+                if _PLACEHOLDER.match(line, i + 1) is not None:
+                    raise self._error("has a backslash right before a placeholder")
+                if not mark or line[i + 1 : i + 2] in ('"', "\\"):
+                    i += 1
+            i += 1
+        if mark:
+            raise self._error("has a %s without its second one" % (mark,))
+        self._pieces.append(line[copied:i])
+
+    @staticmethod
+    def _escape(name: str, key: str, mark: str) -> _Escape:
+        if (name, key) in _GCODE_PARAMETERS:
+            return _as_number
+        escape = _ESCAPE[mark]
+        return _without_separators(escape) if (name, key) == _CONTEXT_PARAMETER else escape

@@ -1,0 +1,5 @@
+# This printer's Klippy as the router uses it
+#
+# Copyright (C) 2026  Klipper Router contributors
+#
+# This file may be distributed under the terms of the GNU GPLv3 license.

@@ -1,0 +1,193 @@
+# This printer's Klippy as the router uses it
+#
+# Copyright (C) 2026  Klipper Router contributors
+#
+# This file may be distributed under the terms of the GNU GPLv3 license.
+import logging
+from typing import Any, Callable, Dict, FrozenSet, List, Optional, Tuple
+
+from ..errors import RouterError
+from ..sanitize import printable
+from .guard import guarded
+from .protocols import KlippyPrinter, Reactor
+from .requests import InProcessRequest, RemoteMethodReceiver
+from .timers import Timers
+
+
+class Klippy:
+    """The Klippy process that we live in."""
+
+    def __init__(self, printer: Any) -> None:
+        self.printer: KlippyPrinter = printer
+        self.reactor: Reactor = self.printer.get_reactor()
+        self.timers = Timers(self.reactor)
+        self.command_error = self.printer.command_error
+        self.gcode = self.printer.lookup_object("gcode")
+        self.gcode_mutex = self.gcode.get_mutex()
+        self.webhooks = self.printer.lookup_object("webhooks")
+        # 2023-era Klipper cannot take # * ; in a parameter. Its dispatcher shows it by this
+        # attribute (klippy/gcode.py before 2024-11-26).
+        self.old_parser = hasattr(self.gcode, "extended_r")
+        # Who listens to the console while a script runs; of nested scripts the innermost
+        self._listening: List[Callable[[str], None]] = []
+        self.gcode.register_output_handler(self._handle_output)
+
+    @property
+    def own_sock(self) -> Optional[str]:
+        """The path of this Klippy's API socket: Kalico has another name for it."""
+        args = self.printer.get_start_args()
+        path = args.get("apiserver") or args.get("apiserver_file")
+        return str(path) if path else None
+
+    @property
+    def is_batch(self) -> bool:
+        """Klippy runs G-code from a file to a file (-i): no other printer is to be disturbed."""
+        return self.printer.get_start_args().get("debuginput") is not None
+
+    @property
+    def end_reason(self) -> str:
+        """Why this Klippy ends, at klippy:disconnect: restart or exit (klippy/klippy.py, run)."""
+        result = getattr(self.printer, "run_result", None)
+        return "restart" if result in ("restart", "firmware_restart") else "exit"
+
+    def state(self) -> Tuple[str, str]:
+        """This Klippy's state (startup, ready, error, shutdown) and message."""
+        message, state = self.printer.get_state_message()
+        return state, message
+
+    def commands(self) -> FrozenSet[str]:
+        """The G-code commands that have a help text: what 'gcode/help' gives API clients."""
+        return frozenset(self.gcode.get_command_help())
+
+    @property
+    def prints_file(self) -> bool:
+        """Whether a print from virtual_sdcard is in progress and not paused."""
+        status = self.object_status("virtual_sdcard", self.reactor.monotonic())
+        return bool(status.get("is_active"))
+
+    @property
+    def is_printing_or_paused(self) -> bool:
+        """Whether a print from virtual_sdcard has started and not ended."""
+        status = self.object_status("print_stats", self.reactor.monotonic())
+        return status.get("state") in ("printing", "paused")
+
+    @property
+    def is_printing(self) -> bool:
+        """Whether a print may be in progress: printing or paused from virtual_sdcard, or over the
+        serial port.
+
+        Klippy does not know of the prints of a host such as OctoPrint: every line of the serial
+        port counts as part of one. Source: klippy/gcode.py, class GCodeIO.
+        """
+        gcode_io = self.printer.lookup_object("gcode_io", None)
+        serial_port_is_busy = bool(getattr(gcode_io, "is_processing_data", False))
+        return self.is_printing_or_paused or serial_port_is_busy
+
+    @property
+    def can_pause(self) -> bool:
+        """Whether PAUSE would pause a print.
+
+        Outside of one it would leave pause_resume paused, and the next print could not be paused.
+        """
+        return "PAUSE" in self.commands() and self.is_printing
+
+    def pause_print(self) -> None:
+        """Run PAUSE for a caller that holds gcode_mutex. Raises RouterError, also when a print
+        from virtual_sdcard goes on nevertheless: PAUSE does nothing while pause_resume is paused.
+        """
+        self.run_script_here("PAUSE")
+        sdcard: Any = self.printer.lookup_object("virtual_sdcard", None)
+        if sdcard is not None and sdcard.is_active() and not sdcard.must_pause_work:
+            raise RouterError("PAUSE did not pause the print: run CLEAR_PAUSE before a print")
+
+    def run_script_here(self, script: str, printed: Optional[Callable[[str], None]] = None) -> None:
+        """Run G-code for a caller that holds gcode_mutex; may pause. Raises RouterError.
+
+        printed: gets what it prints on the console. Not gcode.run_script: Kalico's skips the mutex
+        when the text contains INTERRUPT.
+        """
+        if printed is not None:
+            self._listening.append(printed)
+        try:
+            self.gcode.run_script_from_command(script)
+        except Exception as e:
+            # Other than command errors Klippy has logged, and shut the printer down for
+            raise RouterError(printable(e)) from e
+        finally:
+            if printed is not None:
+                self._listening.remove(printed)
+
+    def _handle_output(self, text: str) -> None:
+        if self._listening:
+            guarded(self._listening[-1], text)
+
+    def call_endpoint(self, endpoint: str, params: Dict[str, Any]) -> Any:
+        """The answer of one of this Klippy's own endpoints; may pause. Raises RouterError."""
+        request = InProcessRequest(self.command_error, endpoint, params)
+        try:
+            self.webhooks.get_callback(endpoint)(request)
+        except self.command_error as e:
+            raise RouterError(printable(e)) from e
+        except Exception as e:
+            # Klippy itself would shut down for it; the caller is told, and the log
+            logging.exception("router: endpoint '%s' failed", printable(endpoint))
+            raise RouterError("endpoint '%s' failed: %s" % (endpoint, printable(e))) from e
+        return request.result
+
+    def info(self) -> Dict[str, Any]:
+        """What this Klippy's endpoint 'info' says: app (of Kalico only), software_version, ..."""
+        info = self.call_endpoint("info", {})
+        return info if isinstance(info, dict) else {}
+
+    def other_clients(self, prefix: str) -> List[Any]:
+        """The sockets of API clients that registered remote methods of such names here.
+
+        Klippy calls them as it calls us. Source: klippy/webhooks.py, call_remote_method().
+        """
+        methods = getattr(self.webhooks, "_remote_methods", {})
+        connections = {
+            connection
+            for name, registered in methods.items()
+            if name.startswith(prefix)
+            for connection in registered
+            if not isinstance(connection, RemoteMethodReceiver) and not connection.is_closed()
+        }
+        return [connection.sock for connection in connections]
+
+    def object_names(self) -> List[str]:
+        """The objects that have a status (klippy/webhooks.py, objects/list)."""
+        return [n for n, o in self.printer.lookup_objects() if hasattr(o, "get_status")]
+
+    def object_status(self, name: str, eventtime: float) -> Dict[str, Any]:
+        """The status of an object, {} where there is none (as Klipper's objects/query)."""
+        klippy_object = self.printer.lookup_object(name, None)
+        if not hasattr(klippy_object, "get_status"):
+            return {}
+        return klippy_object.get_status(eventtime)  # type: ignore[no-any-return]
+
+    def respond_info(self, text: str) -> None:
+        """One message on this printer's console and in its log."""
+        self.gcode.respond_info(text)
+
+    def show(self, line: str) -> None:
+        """One line on this printer's console, but not in its log."""
+        self.gcode.respond_raw("// %s" % (line,))
+
+    def report(self, text: str) -> None:
+        """One line on this printer's console and in its log: something has failed, and a print
+        goes on. Not `!!`, on which some hosts (OctoPrint) stop a print.
+        """
+        logging.warning("router: %s", text)
+        self.gcode.respond_raw("// Router: %s" % (text,))
+
+    def register_remote_method(
+        self, method: str, receive: Callable[[Dict[str, Any]], None]
+    ) -> None:
+        """Serve action_call_remote_method(method) of this printer's own macros."""
+        request = InProcessRequest(
+            self.command_error,
+            "register_remote_method",
+            {"remote_method": method, "response_template": {"method": method}},
+            RemoteMethodReceiver(receive),
+        )
+        self.webhooks.get_callback("register_remote_method")(request)

@@ -1,0 +1,29 @@
+# Lines about one printer in klippy.log, at a bounded rate
+#
+# Copyright (C) 2026  Klipper Router contributors
+#
+# This file may be distributed under the terms of the GNU GPLv3 license.
+import logging
+from typing import Callable
+
+from ..rates import Bucket
+from ..sanitize import counted, printable
+
+# Lines at once (a printer comes and goes with several), and after them one a second
+BURST = 6
+
+
+class PeerLog:
+    """What a printer does may not fill the log: others look for their own troubles there."""
+
+    def __init__(self, name: str, monotonic: Callable[[], float]) -> None:
+        self._name = name
+        self._bucket = Bucket(BURST, 1.0, monotonic)
+
+    def write(self, text: str) -> None:
+        """One line, "router: NAME text"."""
+        if not self._bucket.take():
+            return
+        count = self._bucket.take_left_out()
+        left_out = " (%s left out)" % (counted(count, "line"),) if count else ""
+        logging.info("router: %s%s", printable("%s %s" % (self._name, text)), left_out)

@@ -1,0 +1,149 @@
+# Messages of Klippy's API socket: JSON objects ended by 0x03
+#
+# Copyright (C) 2026  Klipper Router contributors
+#
+# This file may be distributed under the terms of the GNU GPLv3 license.
+import json
+import re
+from json.encoder import encode_basestring_ascii
+from typing import Any, Dict, List, NamedTuple, Optional, Union
+
+from ..errors import BadMessage
+from ..sanitize import plain
+
+ETX = b"\x03"
+# Bytes of one message that are thrown away, before its end is waited for no longer: far more than
+# all that a Klippy knows, and what a peer can send in a second
+MAX_SKIPPED = 16777216
+# Bytes that are kept of either end of a message that is too long
+_KEPT = 200
+# How a Klippy begins an answer and whatever has our response template, and ends a remote call
+# (klippy/webhooks.py: WebRequest.finish, call_remote_method; the order of a dict is kept)
+_ANSWER = re.compile(rb'\s*\{\s*"id"\s*:\s*(-?\d{1,18})\s*,')
+_METHOD_FIRST = re.compile(rb'\s*\{\s*"method"\s*:\s*"([\w/]+)"\s*,')
+_PARAMS_FIRST = re.compile(rb'\s*\{\s*"params"\s*:')
+_METHOD_LAST = re.compile(rb'\}\s*,\s*"method"\s*:\s*"([\w/]+)"\s*\}\s*$')
+_encode = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
+# NaN and Infinity are no JSON, but Python reads them: null is what a strict reader can take
+# scan_once is what raw_decode() calls
+_scan = json.JSONDecoder(parse_constant=lambda _name: None).scan_once  # type: ignore[attr-defined]
+
+
+def encode(message: Dict[str, Any]) -> bytes:
+    """The bytes of one message. Raises TypeError or ValueError for what JSON cannot say."""
+    return _encode(message).encode("utf-8") + ETX
+
+
+def encode_script(number: int, script: str) -> bytes:
+    """encode() of the one request that is made all the time, gcode/script."""
+    text = encode_basestring_ascii(script)
+    text = '{"id":%d,"method":"gcode/script","params":{"script":%s}}\x03' % (number, text)
+    return text.encode("ascii")
+
+
+def decode(frame: bytes) -> Dict[str, Any]:
+    """The message in a frame (without its 0x03).
+
+    Raises BadMessage when it is not a JSON object in UTF-8.
+    """
+    try:
+        text = frame.decode("utf-8").strip(" \t\r\n")
+        message, end = _scan(text, 0)
+        if end != len(text):
+            raise BadMessage("sent more than one JSON value in a message")
+        if type(message) is not dict:
+            raise BadMessage("sent JSON that is not an object")
+        # A lone surrogate can only come from a \ud... escape. Text with one cannot be encoded
+        # again, neither for Klippy's log nor (with msgspec) for its API clients.
+        if b"\\ud" in frame or b"\\uD" in frame:
+            message = plain(message)
+    except (ValueError, RecursionError) as e:
+        raise BadMessage("sent no usable JSON: %s" % (e,)) from None
+    except StopIteration:
+        raise BadMessage("sent no usable JSON: a value is missing") from None
+    return message  # type: ignore[no-any-return]
+
+
+class Oversized(NamedTuple):
+    """A message longer than max_message: its ends, the rest was thrown away undecoded."""
+
+    head: bytes
+    tail: bytes
+
+    @property
+    def answer_to(self) -> Optional[int]:
+        """The id of the request that it answers, if it is an answer."""
+        found = _ANSWER.match(self.head)
+        return int(found.group(1)) if found else None
+
+    @property
+    def method(self) -> str:
+        """The method that it calls, "" if it is no call."""
+        found = _METHOD_FIRST.match(self.head)
+        if found is None and _PARAMS_FIRST.match(self.head):
+            found = _METHOD_LAST.search(self.tail)
+        return found.group(1).decode("ascii", "replace") if found else ""
+
+
+Frame = Union[bytes, Oversized]
+
+
+class FrameReader:
+    """Cuts a byte stream into frames; of those longer than max_message bytes it keeps the ends."""
+
+    def __init__(self, max_message: int) -> None:
+        self._max_message = max_message
+        self._parts: List[bytes] = []
+        self._size = 0  # of the message that is not complete
+        self._head = b""
+
+    @property
+    def skipping(self) -> bool:
+        """Whether what comes next is thrown away."""
+        return self._size > self._max_message
+
+    def feed(self, data: bytes) -> List[Frame]:
+        """The frames that are complete with these bytes, without their 0x03.
+
+        Raises BadMessage when a message does not end.
+        """
+        pieces = data.split(ETX)
+        if self._size + len(data) > self._max_message:
+            return self._feed_long(pieces)
+        rest = pieces.pop()
+        if pieces:
+            if self._parts:
+                self._parts.append(pieces[0])
+                pieces[0] = b"".join(self._parts)
+                self._parts = []
+            self._size = 0
+        if rest:
+            self._parts.append(rest)
+            self._size += len(rest)
+        return pieces  # type: ignore[return-value]
+
+    def _feed_long(self, pieces: List[bytes]) -> List[Frame]:
+        frames: List[Frame] = []
+        rest = pieces.pop()
+        for piece in pieces:
+            self._add(piece)
+            frames.append(self._end())
+        self._add(rest)
+        return frames
+
+    def _add(self, piece: bytes) -> None:
+        was_skipping = self.skipping
+        self._parts.append(piece)
+        self._size += len(piece)
+        if self._size > self._max_message + MAX_SKIPPED:
+            raise BadMessage("sent a message without an end (%d bytes)" % (self._size,))
+        if self.skipping:
+            text = b"".join(self._parts)
+            if not was_skipping:
+                self._head = text[:_KEPT]
+            self._parts = [text[-_KEPT:]]
+
+    def _end(self) -> Frame:
+        text, is_whole = b"".join(self._parts), not self.skipping
+        self._parts, self._size = [], 0
+        return text if is_whole else Oversized(self._head, text)

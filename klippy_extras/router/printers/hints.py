@@ -1,0 +1,35 @@
+# Sentences about one printer for the user of this one, each of them once
+#
+# Copyright (C) 2026  Klipper Router contributors
+#
+# This file may be distributed under the terms of the GNU GPLv3 license.
+from typing import Callable, Set
+
+from ..sanitize import printable
+
+# Different sentences about one printer in one session of its Klippy
+MAX_HINTS = 32
+
+
+class Hints:
+    """show: one message on this printer's own console and in its log."""
+
+    def __init__(self, show: Callable[[str], None]) -> None:
+        self._show = show
+        self._said: Set[str] = set()
+
+    def say(self, sentence: str) -> None:
+        """Show it, unless it was shown in this session of the printer's Klippy."""
+        if self.is_new(sentence):
+            self._show("Router: %s" % (printable(sentence),))
+
+    def is_new(self, sentence: str) -> bool:
+        """Whether it was not said yet; from now on it was."""
+        if sentence in self._said or len(self._said) >= MAX_HINTS:
+            return False
+        self._said.add(sentence)
+        return True
+
+    def new_session(self) -> None:
+        """The printer's Klippy was started again: all may be said again."""
+        self._said.clear()

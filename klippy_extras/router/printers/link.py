@@ -1,0 +1,204 @@
+# The socket to one peer: connects, reads, writes, never waits, never looks into a message
+#
+# Copyright (C) 2026  Klipper Router contributors
+#
+# This file may be distributed under the terms of the GNU GPLv3 license.
+import errno
+import os
+import socket
+import struct
+from typing import Any, List, NamedTuple, Optional, Protocol
+
+from ..klippy.guard import guarded
+from ..klippy.klippy import Klippy
+
+# One try a second: an absent peer costs a failing connect(), nothing more
+RECONNECT_INTERVAL = 1.0
+# Read in one callback: what decodes in well under a millisecond
+READ_SIZE = 16384
+# A peer that does not read for this long a backlog is no use; Klippy itself reads 4 KiB a turn
+MAX_SEND_BUFFER = 1048576
+
+INTERNAL_ERROR = "internal error of the router, see the log"
+
+
+class SocketFile(NamedTuple):
+    """Whose socket we are connected to.
+
+    Klippy makes its socket file anew at every start and RESTART (klippy/webhooks.py,
+    class ServerSocket), so inode and ctime tell one session of Klippy from the next.
+    """
+
+    device: int
+    inode: int
+    ctime_ns: int
+    pid: int  # of the process that listens there: Klippy, or a tunnel
+
+
+class LinkOwner(Protocol):
+    """Who is told what happens on a link."""
+
+    def link_opened(self, socket_file: SocketFile, eventtime: float) -> None: ...
+    def link_received(self, data: bytes, eventtime: float) -> None: ...
+    def link_closed(self, reason: str) -> None: ...
+
+
+class Link:
+    """Keeps one connection open, from start() to stop()."""
+
+    def __init__(self, klippy: Klippy, path: str, owner: LinkOwner) -> None:
+        self._klippy, self._path, self._owner = klippy, path, owner
+        self._sock: Optional[socket.socket] = None
+        self._fd_handle: Any = None
+        self._unsent: List[bytes] = []
+        self._unsent_size = 0
+        self._broken: Optional[str] = None
+        self._reading = True
+        self._retry: Optional[List[Any]] = None
+        self.last_failure = ""  # why the latest try to connect failed
+
+    @property
+    def is_open(self) -> bool:
+        """Whether somebody took our connection, be it Klippy or not."""
+        return self._sock is not None
+
+    def start(self) -> None:
+        """Connect as soon as possible, and again whenever the connection is lost."""
+        self._retry = self._klippy.timers.soon(self._connect)
+
+    def stop(self) -> None:
+        """Close the connection for good. Not from within an fd callback."""
+        self._klippy.timers.cancel(self._retry)
+        self._retry = None
+        if self._unsent and self._broken is None:
+            self._send_some(b"".join(self._unsent))  # what fits; nobody calls us again for the rest
+        self._close_socket()
+
+    def fail(self, reason: str) -> None:
+        """End this connection: nothing is read or sent any more; link_closed() follows soon."""
+        if self._sock is not None and self._broken is None:
+            self._broken = reason
+            # Klippers before 2025 trip over an fd that is unregistered by a callback of the same
+            # poll: their loop looks every fd up again (klippy/reactor.py, PollReactor)
+            self._klippy.timers.soon(self._finish)
+
+    def send(self, data: bytes) -> None:
+        """Send now what the socket takes, the rest when it takes more."""
+        if self._sock is None or self._broken is not None:
+            return
+        if not self._unsent:
+            data = self._send_some(data)
+            if not data:
+                return
+            self._unsent.append(data)
+            self._set_wake()
+        else:
+            self._unsent.append(data)
+        self._unsent_size += len(data)
+        if self._unsent_size > MAX_SEND_BUFFER:
+            self.fail("does not read what it is sent")
+
+    def set_reading(self, reading: bool) -> None:
+        """Whether to read: what the owner cannot handle yet stays with the peer."""
+        if self._sock is not None and reading != self._reading:
+            self._reading = reading
+            self._set_wake()
+
+    # -- connecting
+
+    def _connect(self, eventtime: float) -> None:
+        self._retry = self._klippy.timers.at(eventtime + RECONNECT_INTERVAL, self._connect)
+        sock = None
+        try:
+            before = os.stat(self._path)
+            sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            # Before connect(): a stopped process with a full backlog would block us
+            sock.setblocking(False)
+            sock.connect(self._path)
+            after = os.stat(self._path)
+            if (before.st_ino, before.st_ctime_ns) != (after.st_ino, after.st_ctime_ns):
+                raise OSError(errno.EAGAIN, "the socket was just made anew")
+            pid = peer_pid(sock)
+        except OSError as e:
+            if sock is not None:
+                sock.close()
+            self.last_failure = e.strerror or str(e)
+            return
+        except ValueError as e:  # a path that no file can have
+            self.last_failure = str(e)
+            return
+        self._klippy.timers.cancel(self._retry)
+        self._retry = None
+        self._sock, self._broken, self._reading = sock, None, True
+        self._connected_at = eventtime
+        self._fd_handle = self._klippy.reactor.register_fd(
+            sock.fileno(), self._handle_readable, self._handle_writable
+        )
+        socket_file = SocketFile(after.st_dev, after.st_ino, after.st_ctime_ns, pid)
+        if not guarded(self._owner.link_opened, socket_file, eventtime):
+            self.fail(INTERNAL_ERROR)
+
+    def _finish(self, eventtime: float) -> None:
+        reason, self._broken = self._broken or "", None
+        self._close_socket()
+        guarded(self._owner.link_closed, reason)
+        when = max(eventtime, self._connected_at + RECONNECT_INTERVAL)
+        self._retry = self._klippy.timers.at(when, self._connect)
+
+    def _close_socket(self) -> None:
+        if self._sock is None:
+            return
+        self._klippy.reactor.unregister_fd(self._fd_handle)
+        self._sock.close()
+        self._sock = self._fd_handle = None
+        self._unsent, self._unsent_size = [], 0
+
+    # -- reading and writing
+
+    def _handle_readable(self, eventtime: float) -> None:
+        if self._reading:  # a hang-up is reported even where nobody wants to read
+            self.read(eventtime)
+
+    def read(self, eventtime: float) -> None:
+        """Hand over what has arrived by now, up to READ_SIZE bytes."""
+        if self._sock is None or self._broken is not None:
+            return
+        try:
+            data = self._sock.recv(READ_SIZE)
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError as e:
+            self.fail("connection broken: %s" % (e.strerror,))
+            return
+        if not data:
+            self.fail("closed the connection")
+            return
+        if not guarded(self._owner.link_received, data, eventtime):
+            self.fail(INTERNAL_ERROR)
+
+    def _handle_writable(self, eventtime: float) -> None:
+        if self._sock is None or self._broken is not None:
+            return
+        rest = self._send_some(b"".join(self._unsent))
+        self._unsent, self._unsent_size = ([rest], len(rest)) if rest else ([], 0)
+        if not rest:
+            self._set_wake()
+
+    def _set_wake(self) -> None:
+        self._klippy.reactor.set_fd_wake(self._fd_handle, self._reading, bool(self._unsent))
+
+    def _send_some(self, data: bytes) -> bytes:
+        assert self._sock is not None
+        try:
+            return data[self._sock.send(data) :]
+        except (BlockingIOError, InterruptedError):
+            return data
+        except OSError as e:
+            self.fail("connection broken: %s" % (e.strerror,))
+            return b""
+
+
+def peer_pid(sock: socket.socket) -> int:
+    """The process at the other end of a connection (who listens there, or who connected)."""
+    credentials = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    return int(struct.unpack("3i", credentials)[0])

@@ -1,0 +1,252 @@
+# What every printer can be asked, be it this one or a peer: state, scripts, objects
+#
+# Copyright (C) 2026  Klipper Router contributors
+#
+# This file may be distributed under the terms of the GNU GPLv3 license.
+from abc import ABC, abstractmethod
+from collections import deque
+from typing import Any, Callable, Deque, Dict, FrozenSet, List, Mapping, NamedTuple, Optional
+
+from ..errors import Busy, NotReady, RouterError
+from ..sanitize import counted
+from .hints import Hints
+
+# Scripts waiting for one printer; a new one beyond it fails with Busy
+MAX_QUEUE = 256
+
+# Has a name because closures evaluate their annotations each time that they are made
+Failure = Optional[RouterError]
+# How a request ends, exactly once: (result, None) or (None, error)
+Done = Callable[[Any, Failure], None]
+# Klipper's own form: {object: None for all its fields, or a list of fields}
+Objects = Dict[str, Optional[List[str]]]
+Status = Dict[str, Dict[str, Any]]
+
+
+# Endpoints whose answers go on and on, to the connection that asked
+_STREAMS = ("objects/subscribe", "gcode/subscribe_output", "register_remote_method")
+
+
+def is_stream(endpoint: str, params: Mapping[str, Any]) -> bool:
+    """Whether this endpoint would go on answering: that would reach a connection of ours.
+
+    Source: klippy/extras/bulk_sensor.py, whose dump_... endpoints need no response_template.
+    """
+    name = endpoint.rsplit("/", 1)[-1]
+    is_dump = name.startswith("dump_") and name != "dump_mesh"
+    return endpoint in _STREAMS or is_dump or "response_template" in params
+
+
+class Follower:
+    """Follows one script on one printer, for a macro that waits for it; does nothing here."""
+
+    @property
+    def given_up(self) -> bool:
+        """Whether nobody waits for it any more: if it was not sent yet, it must not be."""
+        return False
+
+    def sent(self) -> None:
+        """It has left the queue."""
+
+    def began(self) -> None:
+        """The printer runs it: it had to wait for other G-code of that printer until now."""
+
+    def printed(self, line: str) -> None:
+        """The script has printed this line."""
+
+    def ended(self) -> None:
+        """It is over, whether it has failed or not."""
+
+    def failed(self, error: RouterError) -> None:
+        """One of several scripts that are waited for together has failed, or was not sent."""
+
+
+class Job(NamedTuple):
+    """A script in a printer's queue, rendered when its turn comes so that it has the latest.
+
+    is_judged: whether an unknown command in it counts as an error, which has a price.
+    """
+
+    render: Callable[[], str]
+    done: Done
+    follower: Optional[Follower] = None
+    is_judged: bool = True
+
+
+class PrinterListener:
+    """Who is told what happens to printers; each method does nothing here."""
+
+    def new_session(self, printer: "Printer") -> None:
+        """Its Klippy was started anew: what it registered before is void."""
+
+    def became_ready(self, printer: "Printer") -> None:
+        """It can be used from now on."""
+
+    def state_changed(self, printer: "Printer", was_ready: bool) -> None:
+        """printer.state is another one now."""
+
+    def too_long(self, printer: "Printer", error: RouterError) -> None:
+        """The status that it was asked to watch was longer than it may send."""
+
+    def call_skipped(self, printer: "Printer", method: str, error: RouterError) -> None:
+        """It called one of our methods, with more parameters than it may send."""
+
+
+# Told the values of the objects that a printer was asked to watch: (printer, seconds of its own
+# clock when they were read, status, whether these are all of them and not only what changed)
+StatusListener = Callable[["Printer", float, Status, bool], None]
+
+
+class Printer(ABC):
+    """One printer, by name. Subclasses: LocalPrinter (this one), RemotePrinter (a peer)."""
+
+    is_local = False
+
+    def __init__(
+        self, name: str, disconnect_grace: float, log: Callable[[str], None], hints: Hints
+    ) -> None:
+        self.name = name
+        self.log = log  # writes one line about this printer, at a bounded rate
+        self.hints = hints  # what the user of this one should know about it
+        self.missing: List[str] = []  # what others want of it and it does not have, a sentence each
+        # What it may ask of others: gcode, event, status, call (option 'allow'); None: everything
+        self.allow: Optional[FrozenSet[str]] = None
+        self.disconnect_grace = disconnect_grace  # seconds
+        self.listeners: List[PrinterListener] = []
+        self.status_listener: StatusListener = lambda *_: None
+        self.state = "disconnected"  # or Klippy's: startup, ready, shutdown, error
+        self.state_message = ""
+        self.ready = False
+        self.old_parser = True
+        self.commands: FrozenSet[str] = frozenset()
+        self.include_version: Optional[str] = None  # of its router_api.cfg; None without one
+        self.last_error = ""
+        self.loss_reason = ""  # why it was disconnected: disconnected, timeout
+        self._queue: Deque[Job] = deque()
+
+    @property
+    def connected(self) -> bool:
+        """Whether its Klippy answers, ready or not."""
+        return self.state != "disconnected"
+
+    @property
+    def queue_length(self) -> int:
+        """The number of scripts that wait for their turn."""
+        return len(self._queue)
+
+    def describe(self) -> List[str]:
+        """How it is, in a few words each."""
+        words = ["ready" if self.ready else str(self.not_ready())[len(self.name + " is ") :]]
+        if self._queue:
+            words.append(counted(len(self._queue), "script") + " waiting")
+        return words
+
+    # -- scripts
+
+    def submit(
+        self, render: Callable[[], str], done: Done, follower: Optional[Follower] = None
+    ) -> None:
+        """Run a script after those that wait already. done({}, None) when it has finished.
+
+        An unknown command in it is an error, though Klipper goes on after it and reports success.
+        Raises NotReady or Busy, and then done is not called. A script that renders to "" is left
+        out; one whose rendering raises a RouterError ends with it.
+        """
+        if not self.ready:
+            raise self.not_ready()
+        if len(self._queue) >= MAX_QUEUE:
+            raise Busy("%s is busy: %d scripts are waiting for it" % (self.name, MAX_QUEUE))
+        self._queue.append(Job(render, done, follower))
+        self._pump()
+
+    def run_script(self, script: str, done: Done, follower: Optional[Follower] = None) -> None:
+        """submit() for a script whose text is known."""
+        self.submit(lambda: script, done, follower)
+
+    def run_anyhow(self, script: str, done: Done, follower: Optional[Follower] = None) -> None:
+        """run_script(); one that is shut down or in error runs what Klipper takes then."""
+        self.run_script(script, done, follower)
+
+    def submit_first(self, render: Callable[[], str], done: Done) -> None:
+        """submit() for what may not wait for others, and makes no difference to them."""
+        if not self.ready:
+            raise self.not_ready()
+        self._queue.appendleft(Job(render, done, is_judged=False))
+        self._pump()
+
+    def submit_status(self, render: Callable[[], str], done: Done) -> None:
+        """submit() for a status callback: of these there is at most one for each subscription, so
+        the queue's bound is not for them, nor does anybody ask whether they succeed. Raises
+        NotReady.
+        """
+        if not self.ready:
+            raise self.not_ready()
+        self._queue.append(Job(render, done, is_judged=False))
+        self._pump()
+
+    def not_ready(self) -> NotReady:
+        """Why it cannot be used now, in one sentence."""
+        if not self.connected:
+            return NotReady("%s is not connected" % (self.name,))
+        if self.state == "ready":
+            return NotReady("%s is not ready (just connecting)" % (self.name,))
+        first_line = self.state_message.strip().split("\n")[0]
+        reason = ": ".join(filter(None, [self.state, first_line]))
+        return NotReady("%s is not ready (%s)" % (self.name, reason))
+
+    def check_connected(self) -> None:
+        """Raises NotReady when its Klippy cannot be asked anything."""
+        if not self.connected:
+            raise self.not_ready()
+
+    def fail_queue(self) -> None:
+        """Nothing is stored for a printer that is not ready: its waiting scripts fail now."""
+        jobs = list(self._queue)
+        self._queue.clear()
+        why = self.not_ready()
+        for job in jobs:
+            job.done(None, why)
+
+    @abstractmethod
+    def _pump(self) -> None:
+        """Start what can be started."""
+
+    # -- endpoints and objects
+
+    @abstractmethod
+    def call_endpoint(self, endpoint: str, params: Dict[str, Any], done: Done) -> None:
+        """done(the answer of an endpoint of its API, None). Raises NotReady.
+
+        Not for endpoints that belong to a connection, such as objects/subscribe.
+        """
+
+    @abstractmethod
+    def list_objects(self, done: Done) -> None:
+        """done({"objects": [...]}, None), as Klipper's objects/list."""
+
+    @abstractmethod
+    def query_objects(self, objects: Objects, done: Done) -> None:
+        """done({"eventtime": ..., "status": ...}, None), as Klipper's objects/query."""
+
+    @abstractmethod
+    def watch(self, objects: Objects) -> None:
+        """Tell status_listener the status of these objects from now on, a snapshot first.
+
+        Replaces what was watched before.
+        """
+
+    # -- for subclasses
+
+    def _set_state(self, state: str, message: str, ready: bool) -> None:
+        changed = (state, ready) != (self.state, self.ready)
+        was_ready = self.ready
+        self.state, self.state_message, self.ready = state, message, ready
+        if not changed:
+            return
+        if was_ready and not ready:
+            self.fail_queue()
+        for listener in self.listeners:
+            if ready and not was_ready:
+                listener.became_ready(self)
+            else:
+                listener.state_changed(self, was_ready)

@@ -1,0 +1,66 @@
+# What a script prints while it runs, and what that says about its success
+#
+# Copyright (C) 2026  Klipper Router contributors
+#
+# This file may be distributed under the terms of the GNU GPLv3 license.
+import re
+from typing import Optional
+
+from ..errors import RouterError
+from ..sanitize import printable
+from .printer import Follower
+
+# What Klipper prints, and then reports success (klippy/gcode.py, cmd_default)
+_UNKNOWN_COMMAND = re.compile(r'// (Unknown command:".*")')
+# What Klippy prints when it shuts down; a script that caused it may be reported as a success
+_SHUTDOWN = "// Klipper state: Shutdown"
+_MARKS = re.compile(r"^(// |!! |echo: )")
+# Characters of an error line that are enough to recognize it in the error that follows
+_ENOUGH = 100
+
+
+class ScriptOutput:
+    """The console text of one script, from its first command to its last.
+
+    follower: is shown the text, but for lines that only repeat why the script fails.
+    """
+
+    def __init__(self, follower: Optional[Follower]) -> None:
+        self._follower = follower
+        self._error_line = ""  # shown later, unless it is the error that the script ends with
+        self.unknown = ""  # the first unknown command, in Klipper's words
+        self.has_shut_down = False
+
+    def add(self, text: str) -> None:
+        """A console message (// ..., !! ..., echo: ...) of one line or several."""
+        for line in text.split("\n"):
+            self._show_error_line()
+            if line == _SHUTDOWN:
+                self.has_shut_down = True
+            if not self.unknown:
+                found = _UNKNOWN_COMMAND.match(line)
+                if found is not None:
+                    self.unknown = printable(found.group(1))
+                    continue
+            if line.startswith("!! "):
+                self._error_line = line
+            else:
+                self._show(line)
+
+    def end(self, error: Optional[RouterError]) -> None:
+        """The script is over; error: why it failed, if it did."""
+        said = printable(_MARKS.sub("", self._error_line))[:_ENOUGH]
+        if error is not None and said in str(error):
+            self._error_line = ""
+        self._show_error_line()
+        if self._follower is not None:
+            self._follower.ended()
+
+    def _show_error_line(self) -> None:
+        if self._error_line:
+            line, self._error_line = self._error_line, ""
+            self._show(line)
+
+    def _show(self, line: str) -> None:
+        if self._follower is not None:
+            self._follower.printed(printable(_MARKS.sub("", line)))

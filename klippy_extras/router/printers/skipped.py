@@ -1,0 +1,81 @@
+# What follows from a message of a peer that was longer than max_message, and so was not read
+#
+# Copyright (C) 2026  Klipper Router contributors
+#
+# This file may be distributed under the terms of the GNU GPLv3 license.
+from typing import Any, Callable, List, Optional
+
+from ..errors import RouterError, TooLong
+from ..klippy.klippy import Klippy
+from .printer import Printer
+from .session_events import (
+    CALL,
+    COMMANDS,
+    OUTPUT,
+    SNAPSHOT,
+    UPDATE,
+    Skipped,
+)
+
+# Seconds between two subscriptions that are made because an update of status was skipped
+RESUBSCRIBE_INTERVAL = 1.0
+
+_SENTENCES = {
+    SNAPSHOT: "its status is longer than {limit}: name the fields that you need, or {raise_it}",
+    UPDATE: "a change of its status longer than {limit} was skipped, and all values asked for"
+    " again; name the fields that you need, or {raise_it}",
+    OUTPUT: "a message on its console longer than {limit} is not shown; to see it, {raise_it}",
+    COMMANDS: "its list of commands is longer than {limit}: none of its ROUTER_ON_ macros is run;"
+    " {raise_it}",
+    CALL: "this call is longer than {limit}: send less, or {raise_it}",
+}
+
+
+class SkippedMessages:
+    """subscribe_again: asks the peer for all values of its status."""
+
+    def __init__(
+        self,
+        klippy: Klippy,
+        printer: Printer,
+        max_message: int,
+        subscribe_again: Callable[[], None],
+    ) -> None:
+        self._klippy, self._printer = klippy, printer
+        self._subscribe_again = subscribe_again
+        self._words = {
+            "limit": "max_message (%d bytes)" % (max_message,),
+            "raise_it": "raise max_message in [router %s]" % (printer.name,),
+        }
+        self._timer: Optional[List[Any]] = None
+        self._at = 0.0
+
+    def handle(self, event: Skipped) -> None:
+        """Tell whom it concerns, and get values that are not known any more."""
+        sentence = _SENTENCES[event.what].format(**self._words)
+        error = TooLong("%s: %s" % (self._printer.name, sentence))
+        if event.what == SNAPSHOT:
+            for listener in self._printer.listeners:
+                listener.too_long(self._printer, error)
+        elif event.what == CALL:
+            for listener in self._printer.listeners:
+                listener.call_skipped(self._printer, event.method, error)
+        else:
+            self._printer.hints.say(str(error))
+        if event.what == UPDATE and self._timer is None:
+            when = max(self._klippy.reactor.monotonic(), self._at + RESUBSCRIBE_INTERVAL)
+            self._timer = self._klippy.timers.at(when, self._due)
+
+    def answer_error(self, error: RouterError) -> RouterError:
+        """The error of a request whose answer was skipped, with the way out."""
+        words = (self._printer.name, error, self._words["raise_it"])
+        return TooLong("%s: %s: ask for less, or %s" % words)
+
+    def close(self) -> None:
+        """The connection is gone."""
+        self._klippy.timers.cancel(self._timer)
+        self._timer = None
+
+    def _due(self, eventtime: float) -> None:
+        self._timer, self._at = None, eventtime
+        self._subscribe_again()

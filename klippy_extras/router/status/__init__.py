@@ -1,0 +1,5 @@
+# Who follows which values of which printer
+#
+# Copyright (C) 2026  Klipper Router contributors
+#
+# This file may be distributed under the terms of the GNU GPLv3 license.

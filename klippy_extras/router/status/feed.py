@@ -1,0 +1,227 @@
+# One printer whose status others want: the union of it, the last known values, who gets what
+#
+# Copyright (C) 2026  Klipper Router contributors
+#
+# This file may be distributed under the terms of the GNU GPLv3 license.
+from typing import Any, Callable, Collection, Dict, FrozenSet, List, Optional, Tuple
+
+from ..errors import RouterError
+from ..gcode.parameters import ParameterNames, StatusParameters
+from ..printers.printer import Objects, Printer, Status
+from .subscribers import HELD, PROVEN, Subscription, without_none
+from .trial import failed, passed, reset
+
+# What a subscription wants is too long for a message of its target
+Barred = Callable[[Subscription, RouterError], None]
+
+
+class Feed:
+    """One target: its subscriptions, their union, and the last known values.
+
+    barred: told of one that gets no values any more, until the target is back.
+    """
+
+    def __init__(self, target: Printer, names: ParameterNames, barred: Barred) -> None:
+        self.target, self._barred = target, barred
+        self.parameters = StatusParameters(names)
+        self.subscriptions: List[Subscription] = []
+        self.union: Objects = {}
+        self.eventtime = 0.0
+        self._values: Status = {}
+        self._complete = False  # the values are those of the whole union, and changes follow
+        self._lost = False  # the target went away since the last snapshot
+        # object -> the subscriptions that want it, with their fields (None: all), so that an
+        # update costs nothing for those who do not want it
+        self._wanted_by: Dict[str, List[Tuple[Subscription, Optional[FrozenSet[str]]]]] = {}
+
+    # -- who wants what
+
+    def add(self, subscription: Subscription, replaces: Callable[[Subscription], bool]) -> None:
+        """One more: watch what it wants besides. Its first snapshot comes when all is known."""
+        self.subscriptions.append(subscription)
+        more = self._note(subscription, self.union)
+        # This printer's own are read again in any case: that is cheap, and what is known of them is
+        # up to status_interval old. A peer has sent every change of its latest look.
+        if more or self.target.is_local:
+            self._complete = False
+            self.union = {**self.union, **more}
+            self.target.watch(self.union)
+        for other in self.subscriptions:
+            if other is not subscription and replaces(other):
+                # Who waits for the older one's first snapshot gets the one of this
+                subscription.waiting, other.waiting = other.waiting + subscription.waiting, []
+        # Only now: what both of them want stays known
+        self.remove(lambda s: s is not subscription and replaces(s))
+        if self._complete:
+            subscription.place = PROVEN
+            subscription.begin(self.eventtime, self._part(subscription.objects))
+
+    def remove(
+        self, goes: Callable[[Subscription], bool], why: Optional[RouterError] = None
+    ) -> int:
+        """End some subscriptions, and watch the union of the others. Returns how many there were.
+
+        why: the error of those that still wait for their first snapshot, where there is one.
+        """
+        gone = [s for s in self.subscriptions if goes(s)]
+        if not gone:
+            return 0
+        for subscription in gone:
+            subscription.close()
+        self.subscriptions = [s for s in self.subscriptions if not s.closed]
+        for subscription in gone:
+            if why is not None:
+                subscription.refuse(why)
+            else:
+                subscription.end(self.eventtime)
+        self.note_missing()
+        self._rebuild()
+        return len(gone)
+
+    def _rebuild(self, watch_again: bool = False) -> None:
+        self._wanted_by = {}
+        union: Objects = {}
+        for subscription in self.subscriptions:
+            if subscription.takes_part:
+                union.update(self._note(subscription, union))
+        if union == self.union and not watch_again:
+            return
+        self.union = union
+        if not any(s.place == HELD for s in self.subscriptions):
+            # Those that are held back still know what they were told
+            self._values = {
+                name: _known(values, union[name])
+                for name, values in self._values.items()
+                if name in union
+            }
+        self.target.watch(union)
+
+    def _note(self, subscription: Subscription, union: Objects) -> Objects:
+        """Who wants what; returns the objects of which it wants more than this union has."""
+        more: Objects = {}
+        for name, listed in subscription.objects.items():
+            fields = None if listed is None else frozenset(listed)
+            self._wanted_by.setdefault(name, []).append((subscription, fields))
+            known = union.get(name, ())
+            if name not in union or (known is not None and fields is None):
+                more[name] = None if fields is None else sorted(fields)
+            elif known is not None and fields is not None and not fields.issubset(known):
+                more[name] = sorted(fields.union(known))
+        return more
+
+    def take_doubtful(self) -> Objects:
+        """What the target may not have, of those subscriptions that were not checked yet: objects
+        (None: no field is known) and fields without a value.
+        """
+        doubtful: Objects = {}
+        for subscription in self.subscriptions:
+            is_idle = subscription.waiting or not subscription.takes_part
+            if subscription.checked or is_idle or not subscription.title:
+                continue
+            subscription.checked = True
+            for name, fields in subscription.objects.items():
+                known = without_none(self._values.get(name, {}))
+                if fields is None and not known:
+                    doubtful.setdefault(name, None)
+                unknown = [f for f in fields or () if f not in known]
+                if unknown:
+                    doubtful[name] = sorted({*unknown, *(doubtful.get(name) or ())})
+        return doubtful
+
+    def note_missing(self) -> None:
+        """Keep what the target does not have, and has not got since, where others read it."""
+        self.target.missing = [
+            "%s: %s" % (subscription.title, one.sentence)
+            for subscription in self.subscriptions
+            for one in subscription.missing
+            if one.field is None or self._values.get(one.name, {}).get(one.field) is None
+        ]
+
+    # -- what the target tells
+
+    def lose(self) -> None:
+        """The target has gone. Who waits for a first snapshot is told so."""
+        self._complete, self._lost = False, True
+        self.remove(lambda s: bool(s.waiting), self.target.not_ready())
+        reset(self.subscriptions)
+        for subscription in self.subscriptions:
+            subscription.checked, subscription.missing = False, []
+        self.note_missing()
+        self._rebuild()
+
+    def too_long(self, error: RouterError) -> None:
+        """The snapshot of the union was longer than max_message: find out who asks for too much."""
+        self._complete = False
+        culprit = failed(self.subscriptions)
+        if culprit is not None and culprit.waiting:
+            culprit.close()
+            self.subscriptions.remove(culprit)
+            culprit.refuse(error)
+        elif culprit is not None:
+            for name, values in self._part(culprit.objects).items():
+                known = without_none(values)
+                if known:
+                    culprit.add(name, dict.fromkeys(known))
+            culprit.deliver(self.eventtime)
+            self._barred(culprit, error)
+        self._rebuild(watch_again=True)
+
+    def tell(self, eventtime: float, status: Status, snapshot: bool) -> None:
+        """Values of the target: to each subscription what it wants of them."""
+        self.eventtime = eventtime
+        told: Dict[Subscription, None] = {}
+        for name, values in status.items():
+            wanted_by = self._wanted_by.get(name)
+            if wanted_by is None:
+                continue
+            known = self._values.setdefault(name, {})
+            gone: Collection[str] = ()
+            if snapshot:
+                if self.target.state != "startup":
+                    # Asked for all fields, an object gives those that it has
+                    gone = known.keys() - values.keys()
+                values = self._news(known, {**dict.fromkeys(gone), **values})
+            known.update(values)
+            for field in gone:
+                del known[field]
+            for subscription, fields in wanted_by:
+                part = values if fields is None else {f: values[f] for f in fields & values.keys()}
+                if part and not subscription.waiting:
+                    subscription.add(name, part)
+                    told[subscription] = None
+        if snapshot:
+            self._lost = self._lost and self.target.state == "startup"
+            for subscription in [s for s in self.subscriptions if s.waiting and s.takes_part]:
+                subscription.begin(eventtime, self._part(subscription.objects))
+            self._complete = not passed(self.subscriptions)
+            if not self._complete:
+                self._rebuild(watch_again=True)
+        if self.target.missing:
+            self.note_missing()
+        self.parameters.share(len(told) > 1)
+        for subscription in told:
+            subscription.deliver(eventtime)
+
+    def _news(self, known: Dict[str, Any], values: Dict[str, Any]) -> Dict[str, Any]:
+        """What a snapshot says that the subscribers do not know yet."""
+        if self.target.state == "startup":
+            # Klippy has not loaded its config yet: None says nothing about an object
+            values = without_none(values)
+        elif self._lost:
+            # A fresh snapshot for everybody: all values, and those that are gone
+            return {f: v for f, v in values.items() if v is not None or known.get(f) is not None}
+        return {f: v for f, v in values.items() if f not in known or known[f] != v}
+
+    def _part(self, objects: Objects) -> Status:
+        """The last known values of these objects, in the form of Klipper's objects/query."""
+        return {
+            name: dict(self._values.get(name, {}))
+            if fields is None
+            else {field: self._values.get(name, {}).get(field) for field in fields}
+            for name, fields in objects.items()
+        }
+
+
+def _known(values: Dict[str, Any], fields: Optional[List[str]]) -> Dict[str, Any]:
+    """Those of these fields that are known; None: all."""
+    return values if fields is None else {f: values[f] for f in fields if f in values}

@@ -1,0 +1,55 @@
+# Status of a peer as status of this printer: printer["router NAME"].mirror
+#
+# Copyright (C) 2026  Klipper Router contributors
+#
+# This file may be distributed under the terms of the GNU GPLv3 license.
+from typing import Any, Callable, Dict, Optional
+
+from ..printers.printer import Objects, Printer, PrinterListener, Status
+from ..sanitize import plain
+from .subscriptions import Subscriptions
+
+
+class Mirror(PrinterListener):
+    """Keeps the values of a peer's objects; None for what is not known, or not any more.
+
+    Every change makes new dicts: Klipper finds a change by comparing with what it last got.
+    """
+
+    closed = False
+
+    def __init__(self, objects: Objects, monotonic: Callable[[], float]) -> None:
+        self._objects, self._monotonic = objects, monotonic
+        self.values: Status = {
+            name: dict.fromkeys(fields or ()) for name, fields in objects.items()
+        }
+        self.time: Optional[float] = None  # reactor seconds at the latest update
+
+    def follow(self, host: Printer, peer: Printer, subscriptions: Subscriptions) -> None:
+        """Begin to keep the values of this peer."""
+        peer.listeners.append(self)
+        if self._objects:
+            where = "option 'mirror' in section 'router %s'" % (peer.name,)
+            subscriptions.follow(host, peer, self._objects, self, where)
+
+    def update(self, eventtime: float, status: Status) -> None:
+        new = dict(self.values)
+        for name, values in status.items():
+            new[name] = dict(new.get(name, {}), **_encodable(values))
+        self.values = new
+        self.time = self._monotonic()
+
+    def state_changed(self, printer: Printer, was_ready: bool) -> None:
+        if not printer.connected:
+            self.values = {name: dict.fromkeys(values) for name, values in self.values.items()}
+            self.time = None
+
+
+def _encodable(values: Dict[str, Any]) -> Dict[str, Any]:
+    encodable: Dict[str, Any] = {}
+    for field, value in values.items():
+        try:
+            encodable[field] = plain(value)
+        except ValueError:  # nested too deep for a macro to read
+            encodable[field] = None
+    return encodable

@@ -1,0 +1,157 @@
+# Which objects and fields a printer does not have, and which of its names may be meant instead
+#
+# Copyright (C) 2026  Klipper Router contributors
+#
+# This file may be distributed under the terms of the GNU GPLv3 license.
+from typing import Any, Callable, FrozenSet, List, NamedTuple, Optional, Tuple
+
+from ..errors import RouterError, TooLong
+from ..printers.printer import Failure, Objects, Printer
+
+# Names of one printer that a wrong one is compared with, and how many of them in one turn
+MAX_COMPARED = 512
+COMPARED_AT_ONCE = 64
+# Characters of a name that are looked at
+MAX_LOOKED_AT = 60
+# What two names have in common, from 0 to 1, for one to be a guess at the other
+_ALIKE = 0.5
+
+Soon = Callable[[Callable[[float], None]], Any]
+
+
+class Missing(NamedTuple):
+    """An object, or a field of one that exists, and a sentence that says so."""
+
+    name: str
+    field: Optional[str]
+    sentence: str
+
+    def is_wanted(self, objects: Objects) -> bool:
+        """Whether these objects and fields include it."""
+        fields = objects.get(self.name) or ()
+        return self.name in objects and (self.field is None or self.field in fields)
+
+
+class _Guess:
+    """The name that has most pairs of letters in common with a wrong one.
+
+    Where both begin with the same word (gcode_macro, for example) the rest of them is compared.
+    Not by difflib: it takes 15 ms for the macros of one printer, and seconds for bad names.
+    """
+
+    def __init__(self, wrong: str, known: List[str]) -> None:
+        self._wrong = wrong[:MAX_LOOKED_AT].lower()
+        self._module, _space, self._rest = self._wrong.partition(" ")
+        self._left = known[:MAX_COMPARED]
+        self._best = _ALIKE
+        self.name = ""  # "" if there is none that is like it
+
+    def go_on(self) -> bool:
+        """Look at some more names. False when there are none."""
+        for name in self._left[:COMPARED_AT_ONCE]:
+            likeness = self._likeness(name[:MAX_LOOKED_AT].lower())
+            if likeness > self._best:
+                self._best, self.name = likeness, name
+        del self._left[:COMPARED_AT_ONCE]
+        return bool(self._left)
+
+    def _likeness(self, name: str) -> float:
+        module, _space, rest = name.partition(" ")
+        if self._rest and rest and module == self._module:
+            return _in_common(self._rest, rest)
+        is_part = name.startswith(self._wrong) or bool(rest and rest == self._rest)
+        return _in_common(self._wrong, name) + (_ALIKE if is_part else 0.0)
+
+
+class Search:
+    """Asks a printer for its names, and calls found() once, with what is missing of these objects.
+
+    A field is there if the object has it, whatever its value. A printer that does not answer has
+    nothing missing. soon: calls back in the next turn of the reactor.
+    """
+
+    def __init__(
+        self,
+        target: Printer,
+        objects: Objects,
+        soon: Soon,
+        found: Callable[[List[Missing]], None],
+    ) -> None:
+        self._target, self._objects, self._soon, self._found = target, objects, soon, found
+        self._wrong: List[Tuple[str, Optional[str], _Guess]] = []
+        self._batches: List[List[str]] = []  # of objects whose fields are to be asked for
+        self._missing: List[Missing] = []
+
+    def start(self) -> None:
+        try:
+            self._target.list_objects(self._listed)
+        except RouterError:
+            self._found([])
+
+    def _listed(self, result: Any, error: Failure) -> None:
+        if error is not None:
+            self._found([])
+            return
+        known = [name for name in result["objects"] if isinstance(name, str)]
+        there = set(known)
+        for name in self._objects:
+            if name not in there:
+                self._wrong.append((name, None, _Guess(name, known)))
+        self._batches.append([n for n, fields in self._objects.items() if n in there and fields])
+        self._ask()
+
+    def _ask(self) -> None:
+        batch = self._batches.pop() if self._batches else []
+        if not batch:
+            self._soon(self._guess)
+            return
+
+        def queried(result: Any, error: Failure) -> None:
+            if isinstance(error, TooLong) and len(batch) > 1:
+                half = len(batch) // 2
+                self._batches += [batch[half:], batch[:half]]
+            elif error is None:
+                self._check_fields(batch, result["status"])
+            self._ask()
+
+        try:
+            self._target.query_objects(dict.fromkeys(batch), queried)
+        except RouterError:
+            self._soon(self._guess)
+
+    def _check_fields(self, names: List[str], status: Any) -> None:
+        for name in names:
+            values = status.get(name, {})
+            for field in self._objects[name] or ():
+                if field not in values:
+                    self._wrong.append((name, field, _Guess(field, list(values))))
+
+    def _guess(self, _eventtime: float) -> None:
+        if not self._wrong:
+            self._found(self._missing)
+            return
+        name, field, guess = self._wrong[0]
+        if not guess.go_on():
+            del self._wrong[0]
+            self._conclude(name, field, guess.name)
+        self._soon(self._guess)
+
+    def _conclude(self, name: str, field: Optional[str], guess: str) -> None:
+        what = "object '%s'" % (name,)
+        if field is not None:
+            what = "field '%s.%s'" % (name, field)
+            guess = guess and "%s.%s" % (name, guess)
+        sentence = "%s has no %s" % (self._target.name, what)
+        if guess:
+            sentence += ": did you mean '%s'?" % (guess,)
+        self._missing.append(Missing(name, field, sentence))
+
+
+def _in_common(some: str, other: str) -> float:
+    pairs, others = _pairs(some), _pairs(other)
+    return 2.0 * len(pairs & others) / (len(pairs) + len(others))
+
+
+def _pairs(text: str) -> FrozenSet[str]:
+    text = "^%s$" % (text,)
+    return frozenset(map("".join, zip(text, text[1:])))

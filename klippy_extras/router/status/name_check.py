@@ -1,0 +1,58 @@
+# Typos in a mirror, a sensor or a subscription: what its target does not have is said, once
+#
+# Copyright (C) 2026  Klipper Router contributors
+#
+# This file may be distributed under the terms of the GNU GPLv3 license.
+from typing import Callable, List, Set
+
+from ..printers.printer import Printer
+from .feed import Feed
+from .missing_names import Missing, Search, Soon
+from .subscribers import Subscription
+
+# A line on the console of a printer
+Warn = Callable[[Printer, str], None]
+
+
+class NameCheck:
+    """It is no error: the target may have it later. The findings are in Printer.missing."""
+
+    def __init__(self, soon: Soon, warn: Warn) -> None:
+        self._soon, self._warn = soon, warn
+        self._searching: Set[Printer] = set()
+
+    def check(self, feed: Feed) -> None:
+        """Look for what the target may not have, of all that was not looked for yet.
+
+        It costs nothing where every value is known.
+        """
+        if not feed.target.ready or feed.target in self._searching:
+            return
+        doubtful = feed.take_doubtful()
+        if doubtful:
+            self._searching.add(feed.target)
+            Search(
+                feed.target, doubtful, self._soon, lambda missing: self._found(feed, missing)
+            ).start()
+
+    def _found(self, feed: Feed, missing: List[Missing]) -> None:
+        self._searching.discard(feed.target)
+        for subscription in feed.subscriptions:
+            if not subscription.checked:
+                continue  # the target has gone meanwhile, or it has just come
+            for one in missing:
+                if one.is_wanted(subscription.objects) and one not in subscription.missing:
+                    subscription.missing.append(one)
+                    self._say(subscription, one.sentence)
+        feed.note_missing()
+        self.check(feed)
+
+    def _say(self, subscription: Subscription, sentence: str) -> None:
+        text = "%s: %s" % (subscription.title, sentence)
+        owner = subscription.owner
+        if not subscription.callback:
+            subscription.target.hints.say(text)
+        elif owner.hints.is_new(text):
+            self._warn(owner, text)
+            if not owner.is_local:
+                owner.log("was warned: %s" % (text,))

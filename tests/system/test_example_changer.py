@@ -1,0 +1,109 @@
+"""The example of a print that waits for a filament changer, run as a user runs it."""
+
+# Copyright (C) 2026  Klipper Router contributors
+# This file may be distributed under the terms of the GNU GPLv3 license.
+import os
+import subprocess
+
+import pytest
+
+from tests.lab import config
+from tests.lab.api import ApiError
+from tests.lab.klippers import ROOT, available
+from tests.lab.waiting import wait_until
+from tests.system.macros import router_section, wait_known
+
+MAIN_CFG = ROOT / "examples" / "changer" / "main.cfg"
+# A changer with no filament in lane 2
+CHANGER = """
+[gcode_macro FEED]
+gcode:
+    {% if params.LANE == "2" %}
+        {action_raise_error("no filament")}
+    {% endif %}
+[gcode_macro LOAD]
+gcode:
+[gcode_macro PURGE]
+gcode:
+"""
+RUN = str(ROOT / "examples" / "run.sh")
+CHECKOUT = pytest.param(
+    ["--klipper", os.environ.get("KLIPPER_PATH", "")],
+    marks=pytest.mark.skipif(not available("klipper"), reason="KLIPPER_PATH is not set"),
+    id="klipper",
+)
+
+
+@pytest.mark.parametrize("arguments", [pytest.param([], id="kalico"), CHECKOUT])
+def test_the_print_waits_three_times(arguments):
+    ended = subprocess.run(
+        [RUN, "changer", *arguments],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=110,
+    )
+    lines = ended.stdout.splitlines()
+    assert ended.returncode == 0, ended.stdout
+    assert lines[-1] == "run.sh: the printers did what this example expects."
+    # Each step begins when the one before it is over, and the print goes on after the last
+    said = [line.split("| ", 1)[1] for line in lines if line.startswith("main ")]
+    marks = ("echo: Change", "// changer:", "echo: Print")
+    assert [line for line in said if line.startswith(marks)] == [
+        "echo: Change to lane 1",
+        "echo: Change: FEED LANE=1",
+        "// changer: Feeding lane 1",
+        "// changer: Fed lane 1",
+        "echo: Change: LOAD LENGTH=50",
+        "// changer: Loading 50 mm",
+        "// changer: Loaded",
+        "echo: Change: PURGE",
+        "// changer: Purging",
+        "// changer: Purged",
+        "echo: Print is over",
+    ]
+    assert not [line for line in lines if "!!" in line], ended.stdout
+
+
+@pytest.fixture
+def main(lab, kind):
+    """The main printer of the example, with another changer."""
+    text = MAIN_CFG.read_text().replace("[router changer]\n", router_section(lab, "changer"))
+    text += "[gcode_macro T2]\ngcode:\n    CHANGE_FILAMENT LANE=2\n"
+    main = lab.printer(kind, "main", config.printing(text, "fake"), mcu="fake")
+    lab.printer(kind, "changer", config.printing(CHANGER))
+    lab.wait_ready()
+    wait_known(main, "changer")
+    return main
+
+
+def printed(main, *lines):
+    """Print a file of these lines; the steps that it made, as far as it got."""
+    mark = main.mark()
+    (main.gcodes / "part.gcode").write_text("\n".join([*lines, "M118 end of file", "M400", ""]))
+    main.script("SDCARD_PRINT_FILE FILENAME=part.gcode")
+
+    def is_over():
+        status = main.query({"print_stats": ["state"]})["print_stats"]
+        return status["state"] in ("paused", "complete", "error")
+
+    wait_until(is_over, 20.0, "the print is over, or paused", [main])
+    said = [line.replace("echo: ", "") for line in main.console[mark:]]
+    return [line for line in said if line.startswith(("Change:", "end"))]
+
+
+STEPS = ["Change: FEED LANE=1", "Change: LOAD LENGTH=50", "Change: PURGE"]
+
+
+def test_a_change_that_fails_pauses_a_print_and_only_a_print(main):
+    with pytest.raises(ApiError, match="no filament"):
+        main.script("T2")
+    assert main.query(["pause_resume"])["pause_resume"]["is_paused"] is False
+    assert printed(main, "T2") == ["Change: FEED LANE=2"]
+    assert main.query(["pause_resume"])["pause_resume"]["is_paused"] is True
+
+
+def test_a_pause_that_was_left_behind_skips_no_step(main):
+    main.script("PAUSE")
+    assert printed(main, "T1") == [*STEPS, "end of file"]

@@ -1,0 +1,48 @@
+"""Whatever a peer does, the host stays ready and prints on, and the healthy peers are served.
+
+The figures are a benchmark's (tests.hostile.bench); here are only bounds that no load of the
+machine can break.
+"""
+
+# Copyright (C) 2026  Klipper Router contributors
+# This file may be distributed under the terms of the GNU GPLv3 license.
+from typing import Iterator
+
+import pytest
+
+from klippy_extras.router.klippy.peer_log import BURST
+from klippy_extras.router.sanitize import MAX_LOGGED
+from tests.hostile.fake_peers import WAYS
+from tests.hostile.trial import Trial
+
+SECONDS = 1.5
+# The goal is 5 ms; a slow or busy machine may take longer for the same work
+GENEROUS_CALLBACK = 0.05
+
+
+@pytest.fixture(scope="module")
+def shared_lab(kind: str) -> Iterator[Trial]:
+    """The printers of this module: their print goes on through all tests."""
+    with Trial(kind, "kalico") as trial:
+        yield trial
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_the_print_goes_on_and_others_are_served_beside(shared_lab: Trial, way: str):
+    figures = shared_lab.way(way, SECONDS)  # asserts the service all the time
+    assert figures.longest < GENEROUS_CALLBACK, figures
+    # What it is allowed at once, one a second, and a little for the time to start and end it
+    assert figures.log_lines <= BURST + 2 * SECONDS + 3, shared_lab.host.log_text()[-5000:]
+
+
+def test_no_line_of_the_log_about_the_peer_is_long(shared_lab: Trial):
+    shared_lab.way("UnencodableValues", 0.5)
+    shared_lab.way("Garbage", 0.5)
+    lines = [line for line in shared_lab.host.log_text().splitlines() if "router: evil" in line]
+    assert lines
+    assert max(map(len, lines)) <= MAX_LOGGED + len("router:  (1000000 lines left out)")
+
+
+def test_the_host_made_no_internal_error(shared_lab: Trial):
+    shared_lab.way(None, 0.2)
+    assert "internal error" not in shared_lab.host.log_text()

@@ -1,0 +1,218 @@
+"""A typo in a mirror, a sensor or a subscription is said once, where its author looks."""
+
+# Copyright (C) 2026  Klipper Router contributors
+# This file may be distributed under the terms of the GNU GPLv3 license.
+from typing import Any, Callable, Dict, List
+
+import pytest
+
+from klippy_extras.router.printers.printer import Objects
+from klippy_extras.router.status.missing_names import COMPARED_AT_ONCE, Missing, Search
+from tests.lab import config
+from tests.lab.api import ApiError
+from tests.lab.lab import Lab
+from tests.system.macros import (
+    Trio,
+    check_log,
+    recorder,
+    remote_call,
+    remote_result,
+    router_section,
+    set_fields,
+    wait_known,
+    wait_shown,
+)
+
+LED = """mirror:
+    gcode_macro STAT: x
+    gcode_macro STATE: x, text, zz
+    print_stat
+    toolhead
+sensors:
+    chamber: heater_generic chamber
+    board: lab_console.temperatur
+"""
+WRONG = [
+    "option 'mirror' in section 'router led': led has no object 'gcode_macro STAT': did you mean"
+    " 'gcode_macro STATE'?",
+    "option 'mirror' in section 'router led': led has no object 'print_stat': did you mean"
+    " 'print_stats'?",
+    "option 'mirror' in section 'router led': led has no field 'gcode_macro STATE.zz'",
+    "option 'sensors' in section 'router led': led has no object 'heater_generic chamber'",
+    "option 'sensors' in section 'router led': led has no field 'lab_console.temperatur'",
+]
+
+
+@pytest.fixture(scope="module")
+def shared_lab(pair):
+    with Lab() as lab:
+        yield lab
+
+
+@pytest.fixture(scope="module")
+def trio(shared_lab, pair):
+    """main wants of led what it does not have; afc is innocent."""
+    lab = shared_lab
+    main = "[router]\nstatus_interval: 0.05\n" + router_section(lab, "led", LED)
+    main += router_section(lab, "afc", "mirror:\n    gcode_macro STATE: x, text\n    toolhead")
+    trio = Trio(
+        lab,
+        lab.printer(pair[0], "main", config.printing(main + recorder())),
+        lab.printer(pair[1], "led", config.printing(recorder())),
+        lab.printer(pair[1], "afc", config.printing(recorder("ROUTER_ON_ERROR"))),
+    )
+    lab.wait_ready()
+    wait_known(trio.main, "led", "afc")
+    yield trio
+    check_log(trio.main)
+
+
+def warnings(printer, start=0):
+    return [line[len("// Router: ") :] for line in printer.console[start:] if " has no " in line]
+
+
+def wait_warned(printer, start, *sentences):
+    for sentence in sentences:
+        printer.wait_line(sentence, start=start)
+    assert sorted(warnings(printer, start)) == sorted(sentences)
+
+
+def subscribe(owner, target, objects, callback="SHOW_A"):
+    params = {"target": target, "objects": objects, "gcode_callback": callback}
+    remote_call(owner, "router/objects/subscribe", **params)
+
+
+def test_what_the_config_names_and_the_peer_does_not_have_is_said_once(trio):
+    wait_warned(trio.main, 0, *WRONG)
+    log = trio.main.log_text()
+    assert all(sentence in log for sentence in WRONG)
+    # None is a value; and what is there is not touched by what is not
+    mirror = trio.main.query(["router led"])["router led"]["mirror"]
+    assert mirror["gcode_macro STATE"] == {"x": 0, "text": None, "zz": None}
+
+
+@pytest.mark.parametrize("target", ["main", "led"])
+def test_the_owner_of_a_subscription_is_warned_and_its_error_macro_is_not_run(trio, target):
+    marks = [trio.afc.mark(), trio.main.mark()]
+    subscribe(trio.afc, target, {"print_stats": ["stat", "state"], "gcode_macro STATE": ["text"]})
+    prefix = "subscription of afc with callback SHOW_A: "
+    found = f"{target} has no field 'print_stats.stat': did you mean 'print_stats.state'?"
+    wait_shown(trio.afc, "SHOW_A", marks[0])
+    wait_warned(trio.afc, marks[0], prefix + found)
+    # The same again is not said again
+    subscribe(trio.afc, target, {"print_stats": ["stat", "state"]})
+    subscribe(trio.afc, target, {"no_such_thing": None}, "SHOW_B")
+    other = f"subscription of afc with callback SHOW_B: {target} has no object 'no_such_thing'"
+    wait_warned(trio.afc, marks[0], prefix + found, other)
+    assert not [line for line in trio.afc.console[marks[0] :] if "ROUTER_ON_ERROR" in line]
+    assert warnings(trio.main, marks[1]) == []
+    assert "afc was warned: " + prefix + found in trio.main.log_text()
+    remote_call(trio.afc, "router/objects/unsubscribe", target=target)
+
+
+def test_a_subscription_of_the_host_itself_is_warned_on_its_console(trio):
+    mark = trio.main.mark()
+    trio.main.script("ROUTER_OBJECTS_SUBSCRIBE TARGET=led OBJECTS=toolhed CALLBACK=SHOW")
+    text = "subscription of main with callback SHOW: led has no object 'toolhed': did you mean"
+    wait_warned(trio.main, mark, text + " 'toolhead'?")
+    trio.main.script("ROUTER_OBJECTS_UNSUBSCRIBE TARGET=led")
+
+
+def test_a_wait_for_what_is_not_there_says_so_at_once_and_in_its_error(trio):
+    mark = trio.main.mark()
+    found = "led has no field 'print_stats.stat': did you mean 'print_stats.state'?"
+    wait = "ROUTER_OBJECTS_WAIT TARGET=led OBJECT=print_stats FIELD=stat EQUALS=x TIMEOUT=1"
+    with trio.main.api() as api:
+        number = api.request("gcode/script", {"script": wait})
+        wait_warned(trio.main, mark, "ROUTER_OBJECTS_WAIT: " + found)
+        with pytest.raises(ApiError) as error:
+            api.answer(number)
+    assert str(error.value) == f"led: print_stats.stat is not known after 1 second: {found}"
+    # What has no value is there
+    with pytest.raises(ApiError) as error:
+        script = "ROUTER_OBJECTS_WAIT TARGET=led OBJECT='gcode_macro STATE' FIELD=text EQUALS=x"
+        trio.main.script(script + " TIMEOUT=1")
+    assert "has no" not in str(error.value)
+
+
+def test_nothing_is_said_of_a_subscription_to_what_is_there(trio):
+    marks = [trio.afc.mark(), trio.main.mark()]
+    set_fields(trio.led, a=None)
+    subscribe(trio.afc, "led", {"lab_console": ["a"], "toolhead": None, "print_stats": ["state"]})
+    wait_shown(trio.afc, "SHOW_A", marks[0])
+    # Searches of one target come one after the other
+    subscribe(trio.afc, "led", {"nothing": None}, "SHOW_B")
+    text = "subscription of afc with callback SHOW_B: led has no object 'nothing'"
+    wait_warned(trio.afc, marks[0], text)
+    assert warnings(trio.main, marks[1]) == []
+    remote_call(trio.afc, "router/objects/unsubscribe", target="led")
+    remote_result(trio.afc, "router/printers/list")
+
+
+def test_a_peer_that_restarts_and_still_does_not_have_it_is_said_of_again(trio):
+    mark = trio.main.mark()
+    trio.led.restart()
+    wait_warned(trio.main, mark, *WRONG)
+
+
+# -- without printers
+
+
+class Target:
+    """A printer with these objects; answers at once."""
+
+    name = "led"
+
+    def __init__(self, **objects: Dict[str, Any]) -> None:
+        self.objects = objects
+        self.queries: List[List[str]] = []
+
+    def list_objects(self, done: Callable[[Any, Any], None]) -> None:
+        done({"objects": list(self.objects)}, None)
+
+    def query_objects(self, objects: Objects, done: Callable[[Any, Any], None]) -> None:
+        self.queries.append(list(objects))
+        done({"eventtime": 1.0, "status": {n: self.objects[n] for n in objects}}, None)
+
+
+def search(target: Target, objects: Objects) -> List[Missing]:
+    found: List[List[Missing]] = []
+    due: List[Callable[[float], None]] = []
+    Search(target, objects, due.append, found.append).start()  # type: ignore[arg-type]
+    while due:
+        due.pop(0)(0.0)
+    (missing,) = found
+    return missing
+
+
+@pytest.mark.parametrize(
+    ("wrong", "guess"),
+    [
+        ("print_stat", "print_stats"),
+        ("prnt_stats", "print_stats"),
+        ("tool_head", "toolhead"),
+        ("neopixel", "neopixel strip"),
+        ("heater_generic Chmber", "heater_generic chamber"),
+        ("temperature_sensor chamber", "heater_generic chamber"),
+        ("gcode_macro PRINT_START", "gcode_macro START_PRINT"),
+        ("gcode_macro DISCO", ""),
+        ("nothing_like_it", ""),
+        ("", ""),
+    ],
+)
+def test_the_nearest_name_is_found(wrong, guess):
+    names = ["print_stats", "toolhead", "neopixel strip", "heater_generic chamber", "webhooks"]
+    names += ["gcode_macro START_PRINT", "gcode_macro STATE"]
+    names += [f"gcode_macro M{number}" for number in range(2 * COMPARED_AT_ONCE)]
+    (missing,) = search(Target(**{name: {} for name in names}), {wrong: ["x"]})
+    expected = f"led has no object '{wrong}'" + (f": did you mean '{guess}'?" if guess else "")
+    assert missing == Missing(wrong, None, expected)
+
+
+def test_objects_are_asked_for_only_where_fields_are_in_doubt():
+    target = Target(a={"x": None}, b={"y": 1})
+    assert search(target, {"a": None, "c": None})[0].name == "c"
+    assert target.queries == []
+    (missing,) = search(target, {"a": ["x"], "b": ["y", "z"]})
+    assert (missing.name, missing.field) == ("b", "z")
+    assert target.queries == [["a", "b"]]

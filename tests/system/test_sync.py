@@ -1,0 +1,143 @@
+"""SYNC=1: in step with the moves of a real toolhead, on the emulated MCU."""
+
+# Copyright (C) 2026  Klipper Router contributors
+# This file may be distributed under the terms of the GNU GPLv3 license.
+from types import SimpleNamespace
+
+import pytest
+
+from tests.bench import sync
+from tests.lab import config
+from tests.lab.api import ApiError
+from tests.lab.lab import Lab
+from tests.system.macros import router_section, wait_known
+
+SCRIPT = "ROUTER_GCODE_SCRIPT SYNC=1 TARGET="
+
+
+@pytest.fixture(scope="module")
+def shared_lab(kind):
+    with Lab() as lab:
+        yield lab
+
+
+@pytest.fixture(scope="module")
+def duo(shared_lab, kind):
+    main, led, listener = sync.start(shared_lab, kind, kind)
+    handler = {"event": "step", "gcode": "M118 {n}", "callback_target": "led"}
+    main.call("router/event/subscribe", handler)
+    return SimpleNamespace(main=main, led=led, listener=listener)
+
+
+def echoes(printer, start):
+    """What M118 said since then."""
+    lines = printer.console[start:]
+    return [line[len("echo: ") :] for line in lines if line.startswith("echo: ")]
+
+
+def to(position, speed=100):
+    """A move of one motor of a corexy: 1.4 times as far as the numbers say."""
+    return f"G90\nG1 X{position} Y{position} F{speed * 60}\n"
+
+
+def test_the_peer_gets_it_at_the_end_of_the_move_before_it(duo):
+    moves = 3
+    duo.main.script(sync.to_and_fro(moves, distance=60.0))
+    ends = sync.offsets(duo.main, duo.listener, moves)
+    # Seconds of slack for slow machines: tests/bench.sh sync tells milliseconds. Sent when the
+    # line is parsed, the last one would be 2.5 s early; after all moves, the first 1.7 s late
+    assert all(abs(milliseconds) < 1000.0 for milliseconds in ends), ends
+
+
+def test_motion_does_not_stop_for_it(duo):
+    steps = range(10, 61, 10)
+    there = "".join(to(x, 150) for x in steps)
+    back = "".join(
+        f"{to(60 - x, 150)}ROUTER_EVENT_TRIGGER EVENT=x SYNC=1\n{SCRIPT}led SCRIPT='M118 at {x}'\n"
+        for x in steps
+    )
+    mark = duo.led.mark()
+    duo.main.script(to(0) + there + back + "M400")
+    duo.led.wait_line("at 60", start=mark)
+    assert echoes(duo.led, mark) == [f"at {x}" for x in steps]
+    plain, synced = sync.strokes_of(duo.main, sync.epoch_of(duo.main))[-2:]
+    assert plain.steps == synced.steps
+    # As planned, on the MCU's clock: five stops would take a quarter of a second
+    assert abs((plain.end - plain.begin) - (synced.end - synced.begin)) < 0.02
+
+
+def test_in_order_among_themselves(duo):
+    mark = duo.led.mark()
+    duo.main.script(
+        f"{to(20)}{SCRIPT}led SCRIPT='M118 1'\nROUTER_EVENT_TRIGGER EVENT=step N=2 SYNC=1\n"
+        f"{SCRIPT}led SCRIPT='M118 3'\n"
+        f"{to(40)}ROUTER_EVENT_TRIGGER EVENT=step N=4 SYNC=1\n{SCRIPT}led SCRIPT='M118 5'\n"
+        f"G4 P50\n{SCRIPT}led SCRIPT='M118 6'\n"
+        f"{to(0)}ROUTER_EVENT_TRIGGER EVENT=step SYNC=1 CONTEXT='n=7'\n"
+        "ROUTER_GCODE_SCRIPT TARGET=led SCRIPT='M118 read ahead'"
+    )
+    duo.led.wait_line("echo: 7", start=mark)
+    assert echoes(duo.led, mark) == ["read ahead", *"1234567"]
+
+
+def test_without_moves_it_is_sent_soon(duo):
+    duo.main.script("M400")
+    mark, own = duo.led.mark(), duo.main.mark()
+    duo.main.script(f"{SCRIPT}led SCRIPT='M118 idle'\n{SCRIPT}main SCRIPT='M118 myself'")
+    duo.led.wait_line("idle", start=mark)
+    duo.main.wait_line("myself", start=own)
+
+
+def test_a_printer_that_stands_still_stays_idle(lab, kind):
+    """Whatever an LED or idle_timeout's own G-code makes of Printing."""
+
+    def state():
+        return main.query({"idle_timeout": ["state"]})["idle_timeout"]["state"]
+
+    sections = "[router]\n" + router_section(lab, "led")
+    main = lab.printer(kind, "main", config.whole(sections), mcu="fake")
+    led = lab.printer(kind, "led", config.printing())
+    lab.wait_ready()
+    wait_known(main, "led")
+    assert state() == "Idle"
+    main.script(f"{SCRIPT}led SCRIPT='M118 in step'")
+    led.wait_line("in step")
+    assert state() == "Idle"
+
+
+def test_a_typo_is_an_error_at_once(duo):
+    with pytest.raises(ApiError, match="Unknown printer 'lde'"):
+        duo.main.script(f"{SCRIPT}lde SCRIPT='M118 x'")
+
+
+def test_a_peer_that_is_away_is_a_warning_when_it_is_due(duo):
+    duo.led.stop()
+    wait_known(duo.main, "led", ready=False)
+    mark = duo.main.mark()
+    duo.main.script(f"{to(10)}{SCRIPT}led SCRIPT='M118 x'\nM118 read\nM400\nM118 made")
+    duo.main.wait_line("made", start=mark)
+    warning = duo.main.wait_line("led is not connected", start=mark)
+    lines = duo.main.console[mark:]
+    assert lines.index("echo: read") < lines.index(warning)
+    duo.led.start().wait_ready()
+    wait_known(duo.main, "led")
+
+
+# Last: the host is shut down
+
+
+def test_dropped_with_a_warning_when_the_host_shuts_down_before(duo):
+    mark, told = duo.main.mark(), duo.led.mark()
+    duo.main.script(
+        f"{to(60, 50)}{SCRIPT}led SCRIPT='M118 never'\nROUTER_EVENT_TRIGGER EVENT=step N=0 SYNC=1"
+    )
+    duo.main.call("emergency_stop")
+    dropped = "// Router: not done, the printer shut down before: "
+    duo.main.wait_line(dropped + "ROUTER_EVENT_TRIGGER EVENT=step N=0 SYNC=1", start=mark)
+    assert dropped + f"{SCRIPT}led SCRIPT='M118 never'" in duo.main.console[mark:]
+    duo.main.restart(firmware=True)
+    wait_known(duo.main, "led")
+    # By now the move would be over, or nearly
+    duo.main.script("ROUTER_GCODE_SCRIPT TARGET=led SCRIPT='M118 marker'")
+    duo.led.wait_line("marker", start=told)
+    assert echoes(duo.led, told) == ["marker"]

@@ -1,0 +1,92 @@
+"""The one version of the router: where it is shown, and what is said when a peer has another."""
+
+# Copyright (C) 2026  Klipper Router contributors
+# This file may be distributed under the terms of the GNU GPLv3 license.
+import configparser
+import re
+
+import pytest
+
+from klippy_extras.router.version import VERSION
+from tests.lab import config
+from tests.lab.klippers import ROOT
+from tests.lab.lab import Lab
+from tests.system.macros import router_section, wait_known
+
+INCLUDES = [ROOT / "includes" / name for name in ("router_api.cfg", "router_watchdog.cfg")]
+MISMATCH = "led has router_api.cfg of version"
+
+
+def include(number):
+    return f"[include {INCLUDES[number]}]\n"
+
+
+def old_include(version):
+    return include(0) + f'[gcode_macro _ROUTER]\nvariable_version: "{version}"\n'
+
+
+@pytest.mark.parametrize("path", INCLUDES, ids=lambda path: path.name)
+def test_the_include_files_have_the_version_of_the_package(path):
+    parser = configparser.ConfigParser(interpolation=None)
+    parser.read(path)
+    assert parser["gcode_macro _ROUTER"]["variable_version"] == f'"{VERSION}"'
+
+
+def test_no_other_file_of_the_package_has_it():
+    package = ROOT / "klippy_extras" / "router"
+    assert [path.name for path in package.rglob("*.py") if VERSION in path.read_text()] == [
+        "version.py"
+    ]
+
+
+def test_the_readme_has_an_entry_of_this_release():
+    assert f"\n### v{VERSION}\n" in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def shared_lab(pair):
+    with Lab() as lab:
+        yield lab
+
+
+@pytest.fixture(scope="module")
+def printers(shared_lab, pair):
+    """main; led, whose include file changes; afc, which has none."""
+    text = "[router]\n" + router_section(shared_lab, "led") + router_section(shared_lab, "afc")
+    main = shared_lab.printer(pair[0], "main", config.printing(text))
+    led = shared_lab.printer(pair[1], "led", config.printing(include(0)))
+    shared_lab.printer(pair[1], "afc", config.printing())
+    shared_lab.wait_ready()
+    wait_known(main, "led", "afc")
+    return main, led
+
+
+def test_it_is_in_the_log_the_status_and_the_table(printers):
+    main = printers[0]
+    assert f"router: version {VERSION}, peers: led, afc\n" in main.log_text()
+    assert main.query(["router"])["router"]["version"] == VERSION
+    mark = main.mark()
+    main.script("ROUTER_STATUS")
+    first = main.wait_line("Router 'main'", start=mark)
+    assert re.match(rf"// Router 'main', version {re.escape(VERSION)}: 2 peers, ", first)
+
+
+def test_klippy_logs_it_as_that_of_its_client(printers):
+    assert f"'version': '{VERSION}'" in printers[1].log_text()
+
+
+def test_another_version_of_the_include_file_is_said_once(printers):
+    main, led = printers
+    assert not [line for line in main.console if "of version" in line]
+    mark = main.mark()
+    for text in (old_include("0.1.7"), old_include("0.1.7"), old_include("0.1.8"), "", include(0)):
+        led.write_config(config.printing(text))
+        led.begin_restart()
+        wait_known(main, "led", ready=False)
+        led.wait_ready()
+        wait_known(main, "led")
+    main.script("ROUTER_STATUS")
+    main.wait_line("Router 'main'", start=mark)
+    said = [line for line in main.console[mark:] if MISMATCH in line]
+    assert [line.split(MISMATCH)[1].split(",")[0].strip() for line in said] == ["0.1.7", "0.1.8"]
+    assert all(f"the router is version {VERSION}" in line for line in said)

@@ -1,0 +1,74 @@
+"""Many deadlines on one reactor timer (fake reactor)."""
+
+# Copyright (C) 2026  Klipper Router contributors
+# This file may be distributed under the terms of the GNU GPLv3 license.
+from hypothesis import given
+from hypothesis import strategies as st
+
+from klippy_extras.router.klippy.timers import Timers
+from tests.unit.fake_reactor import FakeReactor
+
+
+@given(st.lists(st.floats(0.0, 10.0), max_size=20), st.lists(st.floats(0.01, 3.0), max_size=8))
+def test_callbacks_come_in_order_and_never_early(delays, steps):
+    reactor = FakeReactor()
+    timers = Timers(reactor)
+    start = reactor.now
+    called = []
+    for delay in delays:
+        timers.at(start + delay, lambda now, due=start + delay: called.append((due, now)))
+    for step in [0.0, *steps]:
+        reactor.run(step)
+    due_by_now = sorted(start + d for d in delays if start + d <= reactor.now)
+    assert [due for due, _ in called] == due_by_now
+    assert all(due <= now for due, now in called)
+
+
+def test_a_cancelled_callback_does_not_come():
+    reactor = FakeReactor()
+    timers = Timers(reactor)
+    called = []
+    handle = timers.at(reactor.now + 1, called.append)
+    timers.at(reactor.now + 1, called.append)
+    timers.cancel(handle)
+    reactor.run(2.0)
+    assert len(called) == 1
+    timers.cancel(handle)
+    timers.cancel(None)
+
+
+def test_a_callback_may_ask_for_the_next_one_without_starving_the_loop():
+    reactor = FakeReactor()
+    timers = Timers(reactor)
+    count = []
+
+    def again(eventtime: float) -> None:
+        count.append(eventtime)
+        timers.soon(again)
+
+    timers.soon(again)
+    reactor.run(turns=5)
+    assert len(count) == 5
+
+
+def test_an_exception_is_logged_and_the_others_still_come(caplog):
+    reactor = FakeReactor()
+    timers = Timers(reactor)
+    called = []
+    timers.soon(lambda eventtime: 1 / 0)
+    timers.soon(called.append)
+    reactor.run()
+    assert len(called) == 1
+    assert "ZeroDivisionError" in caplog.text
+
+
+def test_nothing_comes_after_close():
+    reactor = FakeReactor()
+    timers = Timers(reactor)
+    called = []
+    timers.soon(called.append)
+    timers.close()
+    timers.soon(called.append)
+    reactor.run(1.0)
+    assert called == []
+    assert reactor.timers == []

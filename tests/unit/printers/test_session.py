@@ -1,0 +1,434 @@
+"""A peer's state table: a Session and a pretended Klippy, connected by hand.
+
+Bytes and time go in, events and bytes come out: no socket, no reactor, and the clock stands.
+"""
+
+# Copyright (C) 2026  Klipper Router contributors
+# This file may be distributed under the terms of the GNU GPLv3 license.
+import json
+from typing import Any, Dict, List
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from klippy_extras.router.errors import BadMessage, TimedOut, TooLong
+from klippy_extras.router.printers.framing import ETX
+from klippy_extras.router.printers.session import (
+    CLOSED,
+    CONNECTED,
+    IDENTIFYING,
+    PREPARING,
+    READY,
+    Session,
+)
+from klippy_extras.router.printers.session_events import (
+    Answer,
+    Called,
+    Event,
+    Identified,
+    Output,
+    Ready,
+    Skipped,
+    StateSaid,
+    Status,
+)
+
+METHODS = ["router/gcode/script", "router/event/trigger"]
+TIMEOUT = 4.0
+
+
+class Pair:
+    """A session, and what its peer got and says."""
+
+    def __init__(self, state: str = "ready") -> None:
+        self.session = Session(METHODS, {"idle_timeout": ["idle_timeout"]}, TIMEOUT, 10000)
+        self.now = 100.0
+        self.state = state
+        self.session.opened(self.now)
+
+    def requests(self) -> List[Dict[str, Any]]:
+        """What the session has sent since the last time."""
+        frames = self.session.take_output().split(ETX)
+        assert frames.pop() == b""
+        return [json.loads(frame) for frame in frames]
+
+    def say(self, *messages: Any) -> List[Event]:
+        """The peer sends these messages."""
+        events: List[Event] = []
+        data = b"".join(json.dumps(message).encode() + ETX for message in messages)
+        for frame in self.session.receive(data, self.now):
+            events += self.session.handle(frame, self.now)
+        return events
+
+    def answer(self, request: Dict[str, Any]) -> List[Event]:
+        """The peer answers one request as Klippy does."""
+        results = {
+            "info": {"state": self.state, "state_message": "is " + self.state, "process_id": 7},
+            "gcode/help": {"M117": "Show", "ROUTER_ON_READY": "G-Code macro"},
+            "objects/subscribe": {
+                "eventtime": 1.5,
+                "status": {
+                    **{name: {} for name in request["params"].get("objects", {})},
+                    "webhooks": {"state": self.state, "state_message": "is " + self.state},
+                },
+            },
+        }
+        return self.say({"id": request["id"], "result": results.get(request["method"], {})})
+
+    def settle(self) -> List[Event]:
+        """The peer answers everything, and what follows from it."""
+        events: List[Event] = []
+        while True:
+            requests = self.requests()
+            if not requests:
+                return events
+            for request in requests:
+                if "id" in request:
+                    events += self.answer(request)
+
+
+def update(**status: Any) -> Dict[str, Any]:
+    return {"method": "router/objects/update", "params": {"eventtime": 2.0, "status": status}}
+
+
+def test_a_ready_peer_is_identified_prepared_and_ready():
+    pair = Pair()
+    assert pair.session.phase == IDENTIFYING
+    (info,) = pair.requests()
+    assert info["method"] == "info"
+    assert info["params"]["client_info"]["program"] == "Klipper Router"
+    events = pair.answer(info)
+    assert [type(e) for e in events] == [Identified, StateSaid]
+    assert pair.session.phase == PREPARING
+    output, *requests = pair.requests()
+    assert output["method"] == "gcode/subscribe_output"
+    assert [r["method"] for r in requests] == [
+        "register_remote_method",
+        "register_remote_method",
+        "gcode/help",
+        "objects/subscribe",
+    ]
+    assert {r["params"]["remote_method"] for r in requests[:2]} == set(METHODS)
+    assert not any("id" in r for r in requests[:2])
+    assert pair.answer(requests[2]) == []
+    events = pair.answer(requests[3])
+    assert [type(e) for e in events] == [StateSaid, Status, Ready]
+    assert "ROUTER_ON_READY" in events[2].commands
+    assert pair.session.phase == READY
+
+
+@pytest.mark.parametrize("state", ["startup", "error", "shutdown"])
+def test_a_peer_that_is_not_ready_is_connected_only_and_its_status_flows(state):
+    pair = Pair(state)
+    pair.session.want({"print_stats": ["state"]})
+    events = pair.settle()
+    assert pair.session.phase == CONNECTED
+    assert [type(e) for e in events] == [Identified, StateSaid, StateSaid, Status]
+    assert events[1] == StateSaid(state, "is " + state)
+
+
+def test_a_peer_that_becomes_ready_is_subscribed_again_before_it_counts():
+    pair = Pair("startup")
+    pair.session.want({"print_stats": ["state"]})
+    pair.settle()
+    pair.state = "ready"
+    events = pair.say(update(webhooks={"state": "ready", "state_message": "is ready"}))
+    assert [type(e) for e in events] == [StateSaid, Status]
+    requests = pair.requests()
+    subscribe = requests.pop()
+    assert subscribe["params"]["objects"] == {
+        "print_stats": ["state"],
+        "idle_timeout": ["idle_timeout"],
+        "webhooks": ["state", "state_message"],
+    }
+    for request in requests:
+        if "id" in request:
+            assert pair.answer(request) == []
+    assert [type(e) for e in pair.answer(subscribe)] == [StateSaid, Status, Ready]
+
+
+def test_a_subscription_that_was_on_its_way_when_the_peer_got_ready_does_not_count():
+    pair = Pair("startup")
+    early = [pair.answer(r) and r for r in pair.requests()] and pair.requests()
+    assert [r["method"] for r in early] == ["gcode/subscribe_output", "objects/subscribe"]
+    pair.state = "ready"
+    pair.say(update(webhooks={"state": "ready", "state_message": ""}))
+    pair.requests()
+    events = pair.answer(early[1])
+    assert Ready not in [type(e) for e in events]
+    (again,) = pair.requests()
+    assert again["method"] == "objects/subscribe"
+
+
+def test_shutdown_and_restart_leave_ready():
+    pair = Pair()
+    pair.settle()
+    events = pair.say(update(webhooks={"state": "shutdown", "state_message": "Lost\nmore"}))
+    assert events[0] == StateSaid("shutdown", "Lost\nmore")
+    assert pair.session.phase == CONNECTED
+    assert pair.session.closed() == []
+    assert pair.session.phase == CLOSED
+
+
+def test_a_state_or_message_that_did_not_change_is_left_as_it_is():
+    pair = Pair()
+    pair.settle()
+    assert pair.say(update(webhooks={"state": "shutdown"}))[0] == StateSaid("shutdown", None)
+    assert pair.say(update(webhooks={"state_message": "why"}))[0] == StateSaid(None, "why")
+    assert pair.session.phase == CONNECTED
+
+
+def test_ten_wishes_in_a_row_make_two_subscriptions_and_one_snapshot():
+    pair = Pair()
+    pair.settle()
+    for i in range(10):
+        pair.session.want({f"object_{n}": None for n in range(i + 1)})
+    (first,) = pair.requests()
+    assert [type(e) for e in pair.answer(first)] == [StateSaid]
+    (second,) = pair.requests()
+    assert len(second["params"]["objects"]) == 12
+    events = pair.answer(second)
+    assert [type(e) for e in events] == [StateSaid, Status]
+    assert events[1].snapshot
+
+
+def test_answers_find_their_request_and_others_are_ignored():
+    pair = Pair()
+    pair.settle()
+    pair.session.request("gcode/script", {"script": "A"}, "first")
+    pair.session.request("gcode/script", {"script": "B"}, "second")
+    first, second = (r["id"] for r in pair.requests())
+    error = {"error": "WebRequestError", "message": "no such thing"}
+    (answer,) = pair.say({"id": second, "error": error})
+    assert (answer.token, answer.result, str(answer.error)) == ("second", None, "no such thing")
+    assert pair.say({"id": second, "result": {}}, {"id": 4711, "result": {}}) == []
+    assert pair.say({"id": first, "result": {"x": 1}}) == [Answer("first", {"x": 1}, None)]
+    assert pair.session.pending == 0
+
+
+# Longer than what Pair takes
+LONG = "x" * 11000
+
+
+def test_an_answer_that_is_too_long_fails_the_request_that_asked_for_it_only():
+    pair = Pair()
+    pair.settle()
+    pair.session.request("objects/query", {}, "large")
+    pair.session.run_script("G28", "script", "begun")
+    large, begun, script = (r["id"] for r in pair.requests())
+    (answer,) = pair.say({"id": large, "result": {"text": LONG}})
+    assert (answer.token, answer.result) == ("large", None)
+    assert isinstance(answer.error, TooLong)
+    assert pair.say({"id": begun, "result": {}}) == [Answer("begun", {}, None)]
+    (answer,) = pair.say({"id": script, "error": {"message": LONG}})
+    assert answer.token == "script" and isinstance(answer.error, TooLong)
+    assert pair.say({"id": large, "result": {"text": LONG}}) == []
+
+
+@pytest.mark.parametrize(
+    ("message", "skipped"),
+    [
+        (update(toolhead={"x": LONG}), Skipped("update")),
+        ({"method": "router/gcode/output", "params": {"response": LONG}}, Skipped("output")),
+        ({"params": {"script": LONG}, "method": METHODS[0]}, Skipped("call", METHODS[0])),
+    ],
+)
+def test_what_is_too_long_is_skipped_and_what_follows_is_read(message, skipped):
+    pair = Pair()
+    pair.settle()
+    call = {"method": METHODS[0], "params": {"target": "led"}}
+    assert pair.say(message, call) == [skipped, Called(METHODS[0], {"target": "led"})]
+
+
+def test_a_snapshot_that_is_too_long_is_asked_for_again_with_less():
+    pair = Pair("startup")
+    pair.session.want({"configfile": None, "print_stats": None})
+    pair.settle()
+    pair.state = "ready"
+    pair.say(update(webhooks={"state": "ready", "state_message": "is ready"}))
+    *_, help_request, subscribe = pair.requests()
+    pair.answer(help_request)
+    assert pair.say({"id": subscribe["id"], "result": {"text": LONG}}) == [Skipped("snapshot")]
+    assert pair.session.phase == PREPARING
+    pair.session.want({"print_stats": None})
+    (subscribe,) = pair.requests()
+    assert "configfile" not in subscribe["params"]["objects"]
+    assert Ready in [type(e) for e in pair.answer(subscribe)]
+    pair.session.subscribe_again()
+    assert pair.requests()[-1]["method"] == "objects/subscribe"
+
+
+def test_a_list_of_commands_that_is_too_long_leaves_the_peer_ready_without_them():
+    pair = Pair()
+    pair.answer(pair.requests()[0])
+    *_, help_request, subscribe = pair.requests()
+    pair.answer(subscribe)
+    events = pair.say({"id": help_request["id"], "result": {"M117": LONG}})
+    assert [type(e) for e in events] == [Skipped, Ready]
+    assert events[1].commands == frozenset()
+
+
+def test_a_ping_whose_answer_is_too_long_was_answered():
+    pair = Pair()
+    pair.settle()
+    pair.session.tick(pair.now + TIMEOUT / 2)
+    (ping,) = pair.requests()
+    pair.now += TIMEOUT / 2
+    assert pair.say({"id": ping["id"], "result": {"state": LONG}}) == []
+    assert pair.session.tick(pair.now) == pair.now + TIMEOUT / 2
+
+
+def test_what_is_too_long_and_neither_an_answer_nor_a_call_is_a_bad_message():
+    pair = Pair()
+    with pytest.raises(BadMessage):
+        pair.say({"text": LONG})
+    info = Pair()
+    (request,) = info.requests()
+    with pytest.raises(BadMessage):
+        info.say({"id": request["id"], "result": {"state": LONG}})
+
+
+def test_a_lost_connection_names_what_was_not_answered_in_order():
+    pair = Pair()
+    pair.settle()
+    for token in "abc":
+        pair.session.request("gcode/script", {"script": token}, token)
+    assert pair.session.closed() == ["a", "b", "c"]
+
+
+def test_calls_and_console_lines_come_out():
+    pair = Pair()
+    pair.settle()
+    call = {"method": METHODS[0], "params": {"target": "led"}}
+    line = {"method": "router/gcode/output", "params": {"response": "// hello"}}
+    assert pair.say(call, line) == [Called(METHODS[0], {"target": "led"}), Output("// hello")]
+
+
+def test_a_script_is_answered_twice_when_it_begins_and_when_it_has_finished():
+    pair = Pair()
+    pair.settle()
+    pair.session.run_script("M117 hello", "finished", "begun")
+    opening, script = pair.requests()
+    assert opening["params"]["script"] == ""
+    assert script["params"]["script"] == "M117 hello"
+    line = {"method": "router/gcode/output", "params": {"response": "// hello"}}
+    answers = [{"id": request["id"], "result": {}} for request in (opening, script)]
+    events = pair.say(line, answers[0], line, answers[1], *answers)
+    output = Output("// hello")
+    assert events == [output, Answer("begun", {}, None), output, Answer("finished", {}, None)]
+
+
+def test_scripts_are_unanswered_when_the_connection_ends_but_are_not_counted_as_requests():
+    pair = Pair()
+    pair.settle()
+    pair.session.run_script("M117", "finished", "begun")
+    assert pair.session.pending == 0
+    assert pair.session.closed() == ["begun", "finished"]
+
+
+def test_a_silent_peer_is_asked_at_half_the_timeout_and_gone_at_the_whole():
+    pair = Pair()
+    pair.settle()
+    assert pair.session.tick(pair.now) == pair.now + TIMEOUT / 2
+    assert pair.requests() == []
+    assert pair.session.tick(pair.now + TIMEOUT / 2) == pair.now + TIMEOUT
+    assert [r["method"] for r in pair.requests()] == ["info"]
+    with pytest.raises(TimedOut, match="within 4 seconds"):
+        pair.session.tick(pair.now + TIMEOUT)
+
+
+@pytest.mark.parametrize("was_asked", [False, True])
+def test_a_peer_has_time_to_answer_where_we_stood_still(was_asked):
+    pair = Pair()
+    pair.settle()
+    if was_asked:
+        pair.session.tick(pair.now + TIMEOUT / 2)
+        pair.requests()
+    late = pair.now + TIMEOUT * 3
+    assert pair.session.tick(late) == late + TIMEOUT / 2
+    assert [r["method"] for r in pair.requests()] == ["info"]
+    with pytest.raises(TimedOut):
+        pair.session.tick(late + TIMEOUT / 2)
+
+
+def test_a_peer_that_answers_stays_and_its_round_trip_is_known():
+    pair = Pair()
+    pair.settle()
+    pair.session.tick(pair.now + TIMEOUT / 2)
+    pair.now += TIMEOUT / 2 + 0.25
+    (ping,) = pair.requests()
+    pair.session._ping_at = pair.now - 0.25
+    pair.answer(ping)
+    assert pair.session.latency == 0.25
+    assert pair.session.tick(pair.now) > pair.now
+
+
+def test_a_peer_that_never_identifies_itself_is_gone_after_the_timeout():
+    pair = Pair()
+    with pytest.raises(TimedOut):
+        pair.session.tick(pair.now + TIMEOUT)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {},
+        {"id": "text", "result": {}},
+        {"id": True, "result": {}},
+        {"method": "router/unknown", "params": {}},
+        {"method": METHODS[0]},
+        {"method": METHODS[0], "params": []},
+        {"method": 3, "params": {}},
+        {"method": ["router/objects/update"], "params": {}},
+        update(webhooks={"state": 3}),
+        update(webhooks=[]),
+        {"method": "router/objects/update", "params": {"eventtime": 1, "status": []}},
+        {"method": "router/objects/update", "params": {"status": {}}},
+    ],
+)
+def test_what_breaks_the_protocol_is_a_bad_message(message):
+    pair = Pair()
+    pair.settle()
+    with pytest.raises(BadMessage):
+        pair.say(message)
+
+
+@pytest.mark.parametrize("result", [None, [], 3, {"state": 1}, {"state": "ready"}, {}])
+def test_an_info_that_says_nothing_is_a_bad_message(result):
+    pair = Pair()
+    (info,) = pair.requests()
+    with pytest.raises(BadMessage):
+        pair.say({"id": info["id"], "result": result})
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=8,
+)
+messages = st.fixed_dictionaries(
+    {},
+    optional={
+        "id": json_values | st.integers(1, 8),
+        "method": json_values | st.sampled_from([*METHODS, "router/objects/update"]),
+        "params": json_values
+        | st.fixed_dictionaries({"eventtime": json_values, "status": json_values})
+        | st.fixed_dictionaries({"eventtime": st.just(1.0), "status": st.just({"webhooks": {}})}),
+        "result": json_values,
+        "error": json_values,
+    },
+)
+
+
+@settings(max_examples=60)
+@given(st.lists(messages, max_size=5), st.booleans())
+def test_whatever_a_peer_says_it_is_an_event_or_a_bad_message(said, settled):
+    pair = Pair()
+    if settled:
+        pair.settle()
+    try:
+        for event in pair.say(*said):
+            assert isinstance(event, tuple)
+    except BadMessage:
+        pass

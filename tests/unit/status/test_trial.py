@@ -1,0 +1,137 @@
+"""Whose part of a union is too long: whoever it is, the others are served, after few tries."""
+
+# Copyright (C) 2026  Klipper Router contributors
+# This file may be distributed under the terms of the GNU GPLv3 license.
+from typing import Dict, List, Tuple
+from unittest.mock import MagicMock
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from klippy_extras.router.errors import RouterError, TooLong
+from klippy_extras.router.gcode.parameters import ParameterNames
+from klippy_extras.router.printers.printer import Objects, Status
+from klippy_extras.router.status.feed import Feed
+from klippy_extras.router.status.subscribers import ClientSubscription, Subscription
+
+LIMIT = 100
+
+
+class Target:
+    """A printer whose snapshots have a size; an object `n` of size s is called n and s long."""
+
+    name, state, is_local = "led", "ready", False
+
+    def __init__(self) -> None:
+        self.sizes: Dict[str, int] = {}
+        self.wanted: Objects = {}
+        self.asked = 0
+        self.missing: List[str] = []
+
+    def watch(self, objects: Objects) -> None:
+        self.wanted = objects
+        self.asked += 1
+
+    def not_ready(self) -> RouterError:
+        return RouterError("gone")
+
+
+class Client:
+    """Keeps what it is told."""
+
+    closed = False
+
+    def __init__(self) -> None:
+        self.values: Status = {}
+
+    def update(self, eventtime: float, status: Status) -> None:
+        for name, values in status.items():
+            self.values.setdefault(name, {}).update(values)
+
+
+class World:
+    """A feed, its target, and who was refused or barred."""
+
+    def __init__(self) -> None:
+        self.target = Target()
+        self.barred: List[Subscription] = []
+        self.refused: List[str] = []
+        self.begun: List[str] = []
+        target = self.target
+        self.feed = Feed(target, ParameterNames(), lambda s, _e: self.barred.append(s))  # type: ignore[arg-type]
+
+    def subscribe(self, name: str, size: int, waits: bool) -> Client:
+        """Somebody wants the object of this name, alone."""
+        self.target.sizes[name] = size
+        client = Client()
+        owner = MagicMock()
+        subscription = ClientSubscription(owner, self.target, {name: None}, client)  # type: ignore[arg-type]
+        if waits:
+            subscription.waiting.append(
+                lambda _result, error: (self.refused if error else self.begun).append(name)
+            )
+        self.feed.add(subscription, lambda _other: False)
+        return client
+
+    def settle(self) -> int:
+        """The target answers until it is asked no more; returns how often it was asked."""
+        tries = 0
+        while self.target.asked:
+            self.target.asked, tries = 0, tries + 1
+            sizes = {name: self.target.sizes[name] for name in self.target.wanted}
+            if sum(sizes.values()) > LIMIT:
+                self.feed.too_long(TooLong("too long"))
+            else:
+                status = {name: {"size": size} for name, size in sizes.items()}
+                self.feed.tell(1.0, status, snapshot=True)
+        return tries
+
+
+many = st.lists(st.tuples(st.sampled_from([1, 2, LIMIT + 1]), st.booleans()), max_size=20)
+
+
+@given(many, many)
+def test_who_asks_for_too_much_gets_nothing_and_all_others_everything(
+    first: List[Tuple[int, bool]], later: List[Tuple[int, bool]]
+) -> None:
+    world = World()
+    clients: Dict[str, Tuple[int, bool, Client]] = {}
+    for round_of in (first, later):
+        for size, waits in round_of:
+            name = "n%d" % (len(clients),)
+            clients[name] = (size, waits, world.subscribe(name, size, waits))
+        large = sum(size > LIMIT for size, _waits in round_of)
+        # Each is found by halves
+        assert world.settle() <= 3 + large * 12
+    for name, (size, waits, client) in clients.items():
+        assert (name in world.begun) == (waits and size <= LIMIT)
+        assert (name in world.refused) == (waits and size > LIMIT)
+        if not waits:
+            assert client.values == ({name: {"size": size}} if size <= LIMIT else {})
+    assert len(world.barred) == sum(s > LIMIT and not w for s, w, _c in clients.values())
+
+
+def test_one_that_has_grown_is_found_even_where_another_has_just_come() -> None:
+    world = World()
+    grown = world.subscribe("grown", 10, waits=False)
+    other = world.subscribe("other", 10, waits=False)
+    world.settle()
+    world.target.sizes["grown"] = LIMIT + 1
+    world.subscribe("new", 10, waits=True)
+    world.settle()
+    assert world.begun == ["new"] and world.refused == []
+    assert [s.client for s in world.barred] == [grown]  # type: ignore[attr-defined]
+    # What it knew is not true any more
+    assert grown.values == {"grown": {"size": None}}
+    assert other.values == {"other": {"size": 10}}
+
+
+def test_when_the_target_is_back_all_of_them_have_another_chance() -> None:
+    world = World()
+    client = world.subscribe("large", LIMIT + 1, waits=False)
+    world.settle()
+    assert client.values == {} and len(world.barred) == 1
+    world.target.sizes["large"] = 10
+    world.feed.lose()
+    world.settle()
+    assert client.values == {"large": {"size": 10}}
