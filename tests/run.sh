@@ -1,29 +1,44 @@
 #!/usr/bin/env bash
-# Sets up the environment and runs all tests.
+# Sets up what the tests need and runs them; tests/run.sh --help says how.
 #
 # Copyright (C) 2026  Klipper Router contributors
 # This file may be distributed under the terms of the GNU GPLv3 license.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
+python=.cache/venv-dev/bin/python
+
 usage() {
     cat <<'END'
-Usage: tests/run.sh [arguments of pytest], such as
+Usage: tests/run.sh [arguments of pytest]
+   or: tests/run.sh --fast [arguments of pytest]
+
+The tests are in three layers:
+  tests/unit/      mirrors the packages of klippy_extras/router/; needs no Klippy
+  tests/system/    the router in real Klippys, and what the documents promise
+  tests/install/   install.sh, in bash, dash and BusyBox
+
+Examples:
+  tests/run.sh                            everything
+  tests/run.sh --fast                     lint and tests/unit, in seconds
+  tests/run.sh --fast -k framing          of tests/unit only the tests of framing
   tests/run.sh tests/system/test_lab.py -k restart
-  tests/run.sh --kinds kalico -n 0
+  tests/run.sh --kinds kalico -n 0        only on Kalico, one test at a time
   KLIPPER_PATH=~/klipper tests/run.sh     also on that checkout of Klipper
-or, instead of the tests:
+Longer runs, instead of the tests:
   tests/run.sh --chaos [ROUNDS [SEED [HOST_KIND [PEER_KIND]]]]    accidents during a print
   tests/run.sh --soak MINUTES [HOST_KIND]    memory and open files, with 8 peers
   tests/run.sh --print [MINUTES [HOST_KIND [PEER_KIND]]]    a print that waits, while others disturb
-  tests/run.sh --hostile [--help] [WAY ...]  what misbehaving peers do to the host
-Needs python3 (3.9 or later, with venv), gcc and a Python package index; sets up
-.cache/ first. Four tests run at a time (they wait more than they work); -n says
-otherwise. pytest's own help: .cache/venv-dev/bin/python -m pytest --help
+  tests/run.sh --hostile [--help] [WAY ...]  what misbehaving peers do to the main printer
+
+The first run sets up .cache/; that needs python3 (3.9 or later, with venv), gcc and
+a Python package index. --fast sets up less, needs no gcc, and no network after that.
+Other runs do four tests at a time (they wait more than they compute); -n changes
+that. More: tests/README.md, and .cache/venv-dev/bin/python -m pytest --help
 END
 }
 
-# What is not here, and how to have it: its tests are skipped.
+# Programs that are missing, and how to get them: the tests that need them are skipped.
 say_what_is_skipped() {
     [ -n "${KLIPPER_PATH:-}" ] ||
         echo "run.sh: KLIPPER_PATH is not set: nothing runs on current Klipper" \
@@ -43,9 +58,14 @@ case ${1:-} in
         usage
         exit
         ;;
+    --fast)
+        tests/setup.sh dev
+        tests/lint.sh
+        # testpaths: only where the arguments name no tests themselves
+        exec $python -m pytest -q -o testpaths=tests/unit "${@:2}"
+        ;;
 esac
 tests/setup.sh all
-python=.cache/venv-dev/bin/python
 case ${1:-} in
     --chaos | --soak)
         exec $python -m "tests.hostile.${1#--}" "${@:2}"

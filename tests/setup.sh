@@ -9,10 +9,11 @@
 #   klipper2023  the Klipper of September 2023 from the package index
 #   klipper      a copy of the checkout in $KLIPPER_PATH
 #   moonraker    Moonraker from the package index
-#   dev          pytest, linters and type checker
+#   dev          pytest, linters and type checker: all that tests/run.sh --fast needs
 #   all          everything above; klipper only where $KLIPPER_PATH is set
-# Needs python3 (3.9 or later, with venv) and gcc. Does nothing, quickly, for
-# what is built already. PYTHON=... chooses another interpreter.
+# Needs python3 (3.9 or later, with venv) and, for the Klippers, gcc. What is
+# built already is left alone: that takes no time and no network. PYTHON=...
+# chooses another interpreter.
 set -euo pipefail
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -38,7 +39,7 @@ quietly() {
     fi
 }
 
-# Print a key of everything that a part is built from.
+# Print a hash of everything that a part is built from: when it changes, the part is built again.
 key_of() {
     { printf '%s\n' "$INTERPRETER" "$ROOT" && cat "$@"; } | sha256sum | cut -c1-16
 }
@@ -54,10 +55,10 @@ build_venv() {
     is_built "venv-$name" "$key" && return
     rm -f "$CACHE/venv-$name.stamp"
     if ! "$PYTHON" -c 'import ensurepip, venv' 2>/dev/null; then
-        fail "$PYTHON cannot make virtual environments: install python3-venv (as in 'apt install python3-venv')."
+        fail "$PYTHON cannot make virtual environments: install python3-venv (apt install python3-venv)."
     fi
-    # An environment of the same interpreter is brought up to date in place,
-    # so that a test run that is using it survives.
+    # Of the same interpreter it is updated in place, so that a test run that is
+    # using it goes on.
     if [ "$(cat "$venv/interpreter" 2>/dev/null)" != "$INTERPRETER" ]; then
         say "$name: making a virtual environment"
         rm -rf "$venv"
@@ -70,7 +71,7 @@ build_venv() {
     printf '%s\n' "$key" >"$CACHE/venv-$name.stamp"
 }
 
-need_gcc() { command -v gcc >/dev/null || fail "gcc is needed to compile Klippy's C helper: install gcc."; }
+need_gcc() { command -v gcc >/dev/null || fail "gcc is needed to compile Klippy's C helper: install gcc (apt install gcc)."; }
 
 # Compile Klippy's C helper now: several Klippys starting at once would race.
 compile_chelper() {
@@ -80,8 +81,8 @@ compile_chelper() {
         -fwhole-program -fno-use-linker-plugin -o c_helper.so ./*.c)
 }
 
-# Put our extra into a Klippy's folder of extras, as install.sh does, and the
-# laboratory's beside it.
+# Link the router into a Klippy's folder of extras, as install.sh does, and the
+# extras of the test harness beside it.
 link_extra() {
     ln -sfn "$ROOT/klippy_extras/router" "$1/router"
     local extra
@@ -126,11 +127,11 @@ setup_klipper2023() {
 }
 
 setup_klipper() {
-    [ -n "${KLIPPER_PATH:-}" ] || fail "KLIPPER_PATH is not set: let it name a checkout of Klipper."
+    [ -n "${KLIPPER_PATH:-}" ] || fail "KLIPPER_PATH is not set: set it to a checkout of Klipper (KLIPPER_PATH=~/klipper)."
     build_venv klipper "$REQUIREMENTS/klipper.txt" --no-deps
     local tree
     tree=$("$PYTHON" "$ROOT/tests/lab/checkout.py" "$KLIPPER_PATH" "$CACHE") ||
-        fail "KLIPPER_PATH is no checkout of Klipper."
+        fail "KLIPPER_PATH is not a checkout of Klipper: set it to one (KLIPPER_PATH=~/klipper)."
     if [ ! -e "$tree/klippy/chelper/c_helper.so" ]; then
         say "klipper: compiling the C helper of the copy of $KLIPPER_PATH"
         compile_chelper "$tree"
@@ -143,12 +144,12 @@ setup_moonraker() { build_venv moonraker "$REQUIREMENTS/moonraker.txt"; }
 
 setup_dev() { build_venv dev "$REQUIREMENTS/dev.txt"; }
 
-[ $# -gt 0 ] || fail "say what to set up: kalico, klipper2023, klipper, moonraker, dev or all."
-command -v "$PYTHON" >/dev/null || fail "$PYTHON is not there: install python3."
+[ $# -gt 0 ] || fail "nothing to set up was named. Name one or more of kalico, klipper2023, klipper, moonraker, dev, all."
+command -v "$PYTHON" >/dev/null || fail "$PYTHON was not found: install python3, or name another interpreter with PYTHON=..."
 INTERPRETER=$("$PYTHON" -c 'import sys; print(sys.executable, sys.version)') ||
-    fail "$PYTHON does not run."
+    fail "$PYTHON does not run: install python3, or name another interpreter with PYTHON=..."
 "$PYTHON" -c 'import sys; sys.exit(sys.version_info < (3, 9))' ||
-    fail "python3 is older than 3.9, which Kalico needs."
+    fail "$PYTHON is older than 3.9, which Kalico needs: name a newer one with PYTHON=... (PYTHON=python3.11)"
 
 mkdir -p "$CACHE"
 : >>"$LOG"
@@ -169,6 +170,6 @@ for part in "$@"; do
             setup_moonraker
             setup_dev
             ;;
-        *) fail "unknown part '$part': kalico, klipper2023, klipper, moonraker, dev or all." ;;
+        *) fail "unknown part '$part'. The parts are kalico, klipper2023, klipper, moonraker, dev, all." ;;
     esac
 done
