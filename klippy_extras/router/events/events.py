@@ -105,7 +105,7 @@ class _Delivery:
             del self._running[self._handler.key]
         if error is not None:
             self._failed = True
-            if isinstance(error, (NotReady, LinkLost)):
+            if self._retained is not None and isinstance(error, (NotReady, LinkLost)):
                 self._handler.state.has.discard(self._retained)
             self._report(self._handler.target.name, error)
 
