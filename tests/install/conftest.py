@@ -1,4 +1,4 @@
-"""The shells install.sh must run under, and a bench for it: HOME, Klipper tree, clone."""
+"""The shells that install.sh must run under, and a machine to run it on."""
 
 # Copyright (C) 2026  Klipper Router contributors
 # This file may be distributed under the terms of the GNU GPLv3 license.
@@ -11,36 +11,40 @@ from typing import Iterator
 
 import pytest
 
-from .bench import ROOT, Bench, Shell, git, make_tree
+from .machine import ROOT, Machine, Shell, git, make_repository, make_tree
 
 
 @pytest.fixture(scope="session")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A HOME with a clone of the project, as it is here now, and a Klipper tree."""
+    """What each machine gets a copy of.
+
+    `home` holds a clone of the project, as it is in the working tree, and a Klipper tree;
+    `kalico` is a Kalico tree.
+    """
     origin = tmp_path_factory.mktemp("origin")
     ignore = shutil.ignore_patterns("__pycache__")
     for name in ("klippy_extras", "includes"):
-        if (ROOT / name).is_dir():
-            shutil.copytree(ROOT / name, origin / name, ignore=ignore)
-    shutil.copy(ROOT / "install.sh", origin)
-    shutil.copy(ROOT / ".gitignore", origin)
-    git(origin, "init", "-q", "-b", "main")
-    git(origin, "add", "-A")
-    git(origin, "commit", "-q", "-m", "Everything")
+        shutil.copytree(ROOT / name, origin / name, ignore=ignore)
+    for name in ("install.sh", ".gitignore"):
+        shutil.copy(ROOT / name, origin)
+    make_repository(origin)
     git(origin, "tag", "v0.1.0")
-    home = tmp_path_factory.mktemp("template")
-    git(home, "clone", "-q", str(origin), "klipper router")
-    shutil.rmtree(home / "klipper router/.git/hooks", ignore_errors=True)
+    git(origin, "repack", "-adq")  # One file for a machine to copy, instead of a hundred
+    folder = tmp_path_factory.mktemp("template")
+    home = folder / "home"
+    home.mkdir(mode=0o700)
+    git(home, "clone", "-q", "--template=", str(origin), "klipper router")
     make_tree(home / "klipper")
-    return home
+    make_tree(folder / "kalico", kalico=True)
+    return folder
 
 
 @pytest.fixture(scope="session")
 def applets() -> Iterator[Path]:
-    """A PATH that holds BusyBox's applets and nothing else."""
+    """A folder for PATH that holds BusyBox's applets and nothing else."""
     busybox = shutil.which("busybox") or shutil.which(ROOT / ".cache/busybox/bin/busybox")
     if not busybox:
-        pytest.skip("no busybox here: run tests/install/get_busybox.sh, or install it")
+        pytest.skip("no busybox: run tests/install/get_busybox.sh, or install it")
     folder = Path(tempfile.mkdtemp(prefix="router-applets-"))
     folder.chmod(0o755)
     subprocess.run([busybox, "--install", "-s", str(folder)], check=True)
@@ -50,32 +54,31 @@ def applets() -> Iterator[Path]:
 
 @pytest.fixture(params=["dash", "busybox"])
 def shell(request: pytest.FixtureRequest) -> Shell:
-    """A shell of printers, with the PATH that it has there."""
+    """A shell that printers have, with the PATH that it has there."""
     if request.param == "busybox":
         applets: Path = request.getfixturevalue("applets")
         return Shell("busybox", [str(applets / "sh")], str(applets))
     dash = shutil.which("dash")
     if not dash:
-        pytest.skip("no dash here: install it (apt install dash)")
+        pytest.skip("no dash: install it (apt install dash)")
     return Shell("dash", [dash], "/usr/bin:/bin")
 
 
 @pytest.fixture
-def bench(shell: Shell, template: Path) -> Iterator[Bench]:
-    """A new HOME with a clone of the project and a Klipper tree in it."""
-    # Not tmp_path: other users cannot enter it
+def machine(shell: Shell, template: Path) -> Iterator[Machine]:
+    """A machine of its own for each test."""
+    # Not tmp_path, which other users cannot enter
     folder = Path(tempfile.mkdtemp(prefix="router-install-")).resolve()
     folder.chmod(0o755)
     try:
-        yield Bench(folder, shell, template)
+        yield Machine(folder, shell, template)
     finally:
-        subprocess.run(["chmod", "-R", "u+w", str(folder)], check=True)
         shutil.rmtree(folder)
 
 
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing of the person's own Klipper or git may lead install.sh anywhere."""
+    """Keep the git settings of whoever runs the tests away from install.sh."""
     for name in list(os.environ):
         if name.startswith("GIT_"):
             monkeypatch.delenv(name)

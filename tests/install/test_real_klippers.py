@@ -1,4 +1,4 @@
-"""install.sh on whole copies of the real Klippers, which then start with [router]."""
+"""install.sh on copies of real Klippers, which then start with [router]."""
 
 # Copyright (C) 2026  Klipper Router contributors
 # This file may be distributed under the terms of the GNU GPLv3 license.
@@ -16,12 +16,12 @@ from tests.lab.klippers import Klipper, available, klipper
 from tests.lab.printer import LabPrinter
 from tests.lab.waiting import wait_until
 
-from .bench import Bench, fingerprint, git
+from .machine import Machine, fingerprint, git
 
-# The lab's link is ROOT's; these trees get the bench's from install.sh
+# The link to the router, which install.sh is to make
 NOT_COPIED = shutil.ignore_patterns("router")
 TREES = ["kalico", "kalico checkout", "klipper2023", "klipper2023 checkout", "klipper checkout"]
-GONE = """\
+NOT_INSTALLED = """\
 {option}
 
 Once the underlying issue is corrected, use the "RESTART"
@@ -31,7 +31,7 @@ Printer is halted
 
 
 def copy_of(tree: str, folder: Path) -> Klipper:
-    """A copy of one of TREES in a folder, with how it is started."""
+    """Copy one of TREES to a folder; returns the copy, which knows how it is started."""
     kind = tree.split()[0]
     lab = klipper(kind)
     if kind == "klipper":
@@ -55,7 +55,7 @@ def copy_of(tree: str, folder: Path) -> Klipper:
 
 
 def cases() -> List[Any]:
-    """Each tree under one of the shells in turn: the shell makes no difference to Klippy."""
+    """Each tree with one of the shells in turn, which makes no difference to Klippy."""
     found = []
     for number, tree in enumerate(TREES):
         shell = ("dash", "busybox")[number % 2]
@@ -68,50 +68,50 @@ def cases() -> List[Any]:
 
 @pytest.mark.parametrize("shell, tree", cases(), indirect=["shell"])
 def test_install_update_and_uninstall(
-    bench: Bench, tree: str, monkeypatch: pytest.MonkeyPatch
+    machine: Machine, tree: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
-    shutil.rmtree(bench.tree)
-    copied = copy_of(tree, bench.tree)
+    shutil.rmtree(machine.tree)
+    copied = copy_of(tree, machine.tree)
     place = "plugins" if "kalico" in tree else "extras"
-    bench.link = bench.tree / "klippy" / place / "router"
-    before = fingerprint(bench.tree)
-    bench.install().succeeded(f"link {bench.link} to {bench.source}")
-    assert bench.is_installed("checkout" in tree)
-    bench.install().succeeded("already installed")
+    machine.link = machine.tree / "klippy" / place / "router"
+    before = fingerprint(machine.tree)
+    machine.install().succeeded(f"link {machine.link} to {machine.source}")
+    assert machine.is_installed("checkout" in tree)
+    machine.install().succeeded("already installed")
 
-    with LabPrinter(copied.kind, "p", bench.folder, config.printing("[router]\n")) as printer:
+    with LabPrinter(copied.kind, "p", machine.folder, config.printing("[router]\n")) as printer:
         printer.klipper = copied
         printer.start().wait_ready()
         assert printer.query(["router"])["router"]["name"] == "main"
         if tree == "klipper checkout":
-            # Current Klipper counts what git ignores, too
+            # Current Klipper counts ignored files, too
             untracked = re.findall("^Untracked files: (.*)", printer.log_text(), re.MULTILINE)
             assert "klippy/extras/router" in untracked[0].split(", ")
             assert printer.call("info")["software_version"].endswith("-dirty")
 
-        # An update: RESTART does not reload code, a restart of the service does
-        init = (bench.source / "__init__.py").read_text()
-        bench.push(
+        # An update: RESTART does not reload code, but a restart of the service does
+        init = (machine.source / "__init__.py").read_text()
+        machine.push_update(
             {
                 "klippy_extras/router/brand_new.py": 'import logging\nlogging.info("Brand new")\n',
                 "klippy_extras/router/__init__.py": init + "from . import brand_new\n",
             }
         )
-        git(bench.project, "pull", "-q")
+        git(machine.project, "pull", "-q")
         printer.restart()
         assert "Brand new" not in printer.log_text()
         printer.stop()
         printer.start().wait_ready()
         assert "Brand new" in printer.log_text()
-        assert bench.is_installed("checkout" in tree)
+        assert machine.is_installed("checkout" in tree)
         printer.stop()
 
-        # Gone from Klipper, but not from the config
-        bench.install("--uninstall").succeeded()
-        assert fingerprint(bench.tree) == before
+        # Uninstalled, but still in the config
+        machine.install("--uninstall").succeeded()
+        assert fingerprint(machine.tree) == before
         printer.start().wait_state("error")
-        assert printer.call("info")["state_message"] == GONE.format(
+        assert printer.call("info")["state_message"] == NOT_INSTALLED.format(
             option="Section 'router' is not a valid config section"
         )
         printer.write_config(config.printing())
@@ -120,15 +120,14 @@ def test_install_update_and_uninstall(
 
 
 @pytest.mark.parametrize("shell", ["dash"], indirect=True)
-def test_restart_of_a_real_printer(bench: Bench, kind: str) -> None:
-    log = bench.systemd("klipper.service")
-    bench.install().succeeded()
+def test_restart_asks_a_real_printer(machine: Machine, kind: str) -> None:
+    log = machine.add_systemd("klipper.service")
+    machine.install().succeeded()
     text = config.printing(mcu="fake")
-    with LabPrinter(kind, "p", bench.folder, text, mcu="fake") as printer:
+    with LabPrinter(kind, "p", machine.folder, text, mcu="fake") as printer:
         printer.start().wait_ready()
         assert printer.process
-        pid = printer.process.pid
-        (bench.root / f"proc/{pid}").symlink_to(f"/proc/{pid}")
+        machine.add_real_process(printer.process.pid)
         (printer.gcodes / "long.gcode").write_text("G4 P500\n" * 600)
 
         def is_in(state: str) -> bool:
@@ -136,49 +135,43 @@ def test_restart_of_a_real_printer(bench: Bench, kind: str) -> None:
 
         printer.script("SDCARD_PRINT_FILE FILENAME=long.gcode")
         wait_until(lambda: is_in("printing"), 10, "printing", [printer])
-        bench.fails("--restart", saying="has a print running or paused")
+        machine.refuses("--restart", saying="has a print running or paused")
         printer.script("PAUSE")
         wait_until(lambda: is_in("paused"), 10, "paused", [printer])
-        bench.fails("--restart", saying="has a print running or paused")
+        machine.refuses("--restart", saying="has a print running or paused")
         assert not log.exists()
         printer.script("CANCEL_PRINT")
         wait_until(lambda: is_in("cancelled"), 10, "cancelled", [printer])
-        bench.install("--restart").succeeded()
+        machine.install("--restart").succeeded()
         assert log.exists()
 
-        # Frozen, it cannot say
+        # It does not answer while it is frozen
         printer.freeze()
-        bench.install("--restart").failed("does not say whether it is printing")
+        machine.install("--restart").failed("does not say whether it is printing")
         printer.thaw()
 
-        # The same process shows where Klipper is
-        shutil.rmtree(bench.tree)
+        # Without ~/klipper, the process shows where Klipper is
+        shutil.rmtree(machine.tree)
         tree = printer.klipper.extras.parents[1]
-        bench.install("--status").succeeded(f"Klipper:   {tree} (")
-
-
-def real_process(bench: Bench, printer: LabPrinter) -> None:
-    """Show this process to install.sh."""
-    assert printer.process
-    pid = printer.process.pid
-    (bench.root / f"proc/{pid}").symlink_to(f"/proc/{pid}")
+        machine.install("--status").succeeded(f"Klipper:   {tree} (")
 
 
 @pytest.mark.parametrize("shell", ["busybox"], indirect=True)
-def test_the_sections_that_are_printed_connect(bench: Bench, pair: Any) -> None:
+def test_the_printed_sections_connect_two_printers(machine: Machine, pair: Any) -> None:
     main_kind, led_kind = pair
-    include = f"[include {bench.project}/includes/router_api.cfg]\n"
+    include = f"[include {machine.project}/includes/router_api.cfg]\n"
     led_config = config.printing(include)
-    with LabPrinter(led_kind, "led", bench.folder, led_config) as led, LabPrinter(
-        main_kind, "main", bench.folder, config.printing()
+    with LabPrinter(led_kind, "led", machine.folder, led_config) as led, LabPrinter(
+        main_kind, "main", machine.folder, config.printing()
     ) as main:
-        led.sock = str(bench.folder / "klippy_led_uds")  # not where its name says
+        led.sock = str(machine.folder / "klippy_led_uds")  # not the default for this name
         for printer in (led, main):
             printer.start().wait_ready()
-            real_process(bench, printer)
-        out = bench.install().succeeded(f"Put this line into {led.folder}/printer.cfg:\n").out
-        assert include in out
-        printed = re.split(r"^Put this .*:$|^When no print", out, flags=re.MULTILINE)[1]
+            assert printer.process
+            machine.add_real_process(printer.process.pid)
+        result = machine.install().succeeded(f"Put this line into {led.folder}/printer.cfg:\n")
+        assert include in result.out
+        printed = result.main_sections()
         assert f"sock: {led.sock}\n" in printed
         main.write_config(config.printing(printed))
         main.restart()
@@ -189,11 +182,11 @@ def test_the_sections_that_are_printed_connect(bench: Bench, pair: Any) -> None:
 
 
 @pytest.mark.parametrize("shell", ["dash"], indirect=True)
-def test_includes_are_followed_as_klipper_does(bench: Bench, kind: str) -> None:
+def test_includes_are_read_as_klipper_reads_them(machine: Machine, kind: str) -> None:
     text = (
         "[include parts/*.cfg]\n[include parts/../one[12].cfg]  # [router x]\n[include off*.cfg]\n"
     )
-    with LabPrinter(kind, "p", bench.folder, config.printing(text + "[router]\n")) as printer:
+    with LabPrinter(kind, "p", machine.folder, config.printing(text + "[router]\n")) as printer:
         (printer.folder / "parts").mkdir()
         for name, part in {
             "parts/b.cfg": "[router b]\n[include deep/c.cfg]\r\n[router d]\nsock: 1\n",
@@ -207,10 +200,11 @@ def test_includes_are_followed_as_klipper_does(bench: Bench, kind: str) -> None:
         (printer.folder / "parts/deep").mkdir()
         (printer.folder / "parts/deep/c.cfg").write_text("[router c]\nsock: 2")
         printer.start().wait_ready()
-        real_process(bench, printer)
+        assert printer.process
+        machine.add_real_process(printer.process.pid)
         read = printer.query(["configfile"])["configfile"]["config"]
         expected = sorted(name for name in read if name.split()[0] == "router")
         assert len(expected) == 7
-        lines = bench.install("--status").succeeded().out.splitlines()
+        lines = machine.install("--status").succeeded().out.splitlines()
         found = [line for line in lines if line.startswith("Section:")]
         assert sorted(re.findall(r"\[(.*?)\]", line)[0] for line in found) == expected

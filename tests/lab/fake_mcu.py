@@ -18,6 +18,7 @@ Lines on standard input control it, and closing a pipe there ends it:
     shutdown        go to the shutdown state, as after an error of its own
     reset           restart, as after a power failure
 """
+
 import argparse
 import collections
 import functools
@@ -33,10 +34,10 @@ import time
 import tty
 import zlib
 
-CLOCK_FREQ = 50000000       # ticks per second; 32 bits of them last 86 seconds
+CLOCK_FREQ = 50000000  # ticks per second; 32 bits of them last 86 seconds
 STATS_TICKS = 5 * CLOCK_FREQ
-BOOT_TICKS = CLOCK_FREQ // 10   # of silence after a reset
-ADC_MAX, U32 = 4095, 0xffffffff
+BOOT_TICKS = CLOCK_FREQ // 10  # of silence after a reset
+ADC_MAX, U32 = 4095, 0xFFFFFFFF
 
 # Messages from the host. The first nine are obeyed during a shutdown as well.
 # Those without a do_... method below are just remembered, for "dump".
@@ -88,8 +89,14 @@ endstop_state oid=%c homing=%c next_clock=%u pin_value=%c;
 trsync_state oid=%c can_trigger=%c trigger_reason=%c clock=%u
 """
 # Reasons for a shutdown; the host is told the place in this list
-REASONS = ["", "Command request", "Timer too close", "ADC out of range",
-           "Invalid command", "config_reset only available when shutdown"]
+REASONS = [
+    "",
+    "Command request",
+    "Timer too close",
+    "ADC out of range",
+    "Invalid command",
+    "config_reset only available when shutdown",
+]
 
 
 def vlq_encode(value):
@@ -97,15 +104,14 @@ def vlq_encode(value):
     shift = 0
     while not -32 << shift <= value < 96 << shift:
         shift += 7
-    return bytes(value >> s & 0x7f | (0x80 if s else 0)
-                 for s in range(shift, -1, -7))
+    return bytes(value >> s & 0x7F | (0x80 if s else 0) for s in range(shift, -1, -7))
 
 
 def vlq_decode(data, pos):
-    value = (data[pos] & 0x7f) - (0x80 if data[pos] & 0x60 == 0x60 else 0)
+    value = (data[pos] & 0x7F) - (0x80 if data[pos] & 0x60 == 0x60 else 0)
     while data[pos] & 0x80:
         pos += 1
-        value = value << 7 | data[pos] & 0x7f
+        value = value << 7 | data[pos] & 0x7F
     return value, pos + 1
 
 
@@ -116,9 +122,9 @@ for _ in range(8):
 
 def crc16(data):
     """The CRC-16 with polynomial 0x1021 reflected, starting at 0xffff."""
-    crc = 0xffff
+    crc = 0xFFFF
     for byte in data:
-        crc = crc >> 8 ^ CRC_TABLE[(crc ^ byte) & 0xff]
+        crc = crc >> 8 ^ CRC_TABLE[(crc ^ byte) & 0xFF]
     return crc.to_bytes(2, "big")
 
 
@@ -134,8 +140,7 @@ class Message:
         content = vlq_encode(self.number)
         for name, kind in self.params:
             value = args[name]
-            content += (vlq_encode(len(value)) + value if kind.endswith("s")
-                        else vlq_encode(value))
+            content += vlq_encode(len(value)) + value if kind.endswith("s") else vlq_encode(value)
         return content
 
     def decode(self, data, pos):
@@ -143,7 +148,7 @@ class Message:
         for name, kind in self.params:
             value, pos = vlq_decode(data, pos)
             if kind.endswith("s"):
-                value, pos = data[pos:pos + value], pos + value
+                value, pos = data[pos : pos + value], pos + value
             elif not kind.endswith("i"):
                 value &= U32
             args[name] = value
@@ -151,20 +156,31 @@ class Message:
 
 
 # The numbers of "identify_response" and "identify" are fixed: 0 and 1
-COMMANDS = {n: Message(n, text)
-            for n, text in enumerate(COMMANDS.split(";"), 1)}
-RESPONSES = [Message(n and n + len(COMMANDS), text)
-             for n, text in enumerate(RESPONSES.split(";"))]
+COMMANDS = {n: Message(n, text) for n, text in enumerate(COMMANDS.split(";"), 1)}
+RESPONSES = [Message(n and n + len(COMMANDS), text) for n, text in enumerate(RESPONSES.split(";"))]
 RESPONSES = {m.name: m for m in RESPONSES}
-DICTIONARY = zlib.compress(json.dumps({
-    "app": "FakeMCU", "version": "fake_mcu", "build_versions": "hand-written",
-    "commands": {m.format: m.number for m in COMMANDS.values()},
-    "responses": {m.format: m.number for m in RESPONSES.values()},
-    "enumerations": {"pin": {"gpio0": [0, 64]}, "static_string_id": {
-        text: n for n, text in enumerate(REASONS) if n}},
-    "config": {"MCU": "fake", "CLOCK_FREQ": CLOCK_FREQ, "ADC_MAX": ADC_MAX,
-               "PWM_MAX": 255, "STATS_SUMSQ_BASE": 256},
-}).encode())
+DICTIONARY = zlib.compress(
+    json.dumps(
+        {
+            "app": "FakeMCU",
+            "version": "fake_mcu",
+            "build_versions": "hand-written",
+            "commands": {m.format: m.number for m in COMMANDS.values()},
+            "responses": {m.format: m.number for m in RESPONSES.values()},
+            "enumerations": {
+                "pin": {"gpio0": [0, 64]},
+                "static_string_id": {text: n for n, text in enumerate(REASONS) if n},
+            },
+            "config": {
+                "MCU": "fake",
+                "CLOCK_FREQ": CLOCK_FREQ,
+                "ADC_MAX": ADC_MAX,
+                "PWM_MAX": 255,
+                "STATS_SUMSQ_BASE": 256,
+            },
+        }
+    ).encode()
+)
 
 
 class Stepper:
@@ -177,23 +193,24 @@ class Stepper:
     def stop(self, clock):
         self.position = self.position_at(clock)
         self.moves.clear()
-        self.direction, self.end = -1, None     # end: clock of the last step
+        self.direction, self.end = -1, None  # end: clock of the last step
 
     def queue_step(self, interval, count, add, now):
-        while self.moves and self.moves[0][1] <= now:   # forget what is over
+        while self.moves and self.moves[0][1] <= now:  # forget what is over
             *_, done, direction = self.moves.popleft()
             self.position += done * direction
         start = self.end
         self.end += count * interval + add * count * (count - 1) // 2
-        self.moves.append(
-            (start, self.end, interval, add, count, self.direction))
+        self.moves.append((start, self.end, interval, add, count, self.direction))
 
     def position_at(self, clock):
         position = self.position
         for start, end, interval, add, count, direction in self.moves:
-            if end > clock:                     # only some of its steps
-                count = sum(start + n * interval + add * n * (n - 1) // 2
-                            <= clock for n in range(1, count + 1))
+            if end > clock:  # only some of its steps
+                count = sum(
+                    start + n * interval + add * n * (n - 1) // 2 <= clock
+                    for n in range(1, count + 1)
+                )
             position += count * direction
         return position
 
@@ -201,8 +218,8 @@ class Stepper:
 class FakeMCU:
     def __init__(self, options):
         self.options = options
-        self.levels = {}                    # input pin -> what "set" gave it
-        self.late_count, self.late_max = 0, 0.
+        self.levels = {}  # input pin -> what "set" gave it
+        self.late_count, self.late_max = 0, 0.0
         # Holding the far end open too avoids hang-ups between two Klippys
         self.master, self.slave = pty.openpty()
         tty.setraw(self.slave)
@@ -224,8 +241,8 @@ class FakeMCU:
 
     def clear_config(self):
         self.crc, self.reason = None, None  # of the configuration, a shutdown
-        self.objects, self.steppers = {}, {}    # oid -> arguments, Stepper
-        self.timers = {}                    # key -> (clock, callback)
+        self.objects, self.steppers = {}, {}  # oid -> arguments, Stepper
+        self.timers = {}  # key -> (clock, callback)
         self.set_timer("stats", self.now() + STATS_TICKS, self.send_stats)
 
     # Clock and timers
@@ -275,16 +292,16 @@ class FakeMCU:
         self.input += data
         while len(self.input) >= 5 and not self.booting:
             size, sequence = self.input[:2]
-            valid = 5 <= size <= 64 and sequence & 0xf0 == 0x10
+            valid = 5 <= size <= 64 and sequence & 0xF0 == 0x10
             if valid and len(self.input) < size:
                 return
             block = bytes(self.input[:size])
             if not valid or block[-3:] != crc16(block[:-3]) + b"\x7e":
-                del self.input[0]           # look for a block after this byte
+                del self.input[0]  # look for a block after this byte
                 continue
             del self.input[:size]
-            if sequence & 0x0f == self.sequence:
-                self.sequence = self.sequence + 1 & 0x0f
+            if sequence & 0x0F == self.sequence:
+                self.sequence = self.sequence + 1 & 0x0F
                 self.dispatch(block[2:-3])
             if not self.booting:
                 self.send_block(b"")
@@ -298,11 +315,15 @@ class FakeMCU:
             message = COMMANDS[number]
             args, pos = message.decode(content, pos)
             if self.options.trace:
-                print("%.6f" % time.monotonic(), message.name, as_json(args),
-                      file=self.options.trace, flush=True)
+                print(
+                    "%.6f" % time.monotonic(),
+                    message.name,
+                    as_json(args),
+                    file=self.options.trace,
+                    flush=True,
+                )
             if self.reason and number > 9:
-                self.send("is_shutdown",
-                          static_string_id=REASONS.index(self.reason))
+                self.send("is_shutdown", static_string_id=REASONS.index(self.reason))
                 continue
             # Each object remembers the latest arguments it was given
             if message.name.startswith("config_") and "oid" in args:
@@ -315,14 +336,14 @@ class FakeMCU:
                 handler(**args)
 
     def run(self):
-        files = [self.master, 0]            # 0: the standard input
+        files = [self.master, 0]  # 0: the standard input
         while True:
             wait = self.run_timers()
             if self.output:
                 try:
                     os.write(self.master, self.output)
                 except BlockingIOError:
-                    pass                    # nobody reads: lost, as on a wire
+                    pass  # nobody reads: lost, as on a wire
                 self.output.clear()
             readable = select.select(files, [], [], wait)[0]
             if self.master in readable:
@@ -346,23 +367,36 @@ class FakeMCU:
         elif command == "reset":
             self.do_reset()
         elif command == "dump":
-            print(as_json({
-                "uptime": time.monotonic() - self.epoch,
-                "shutdown": self.reason, "objects": self.objects,
-                "positions": {oid: stepper.position_at(self.now())
-                              for oid, stepper in self.steppers.items()},
-                "late_count": self.late_count, "late_max": self.late_max,
-            }), flush=True)
+            print(
+                as_json(
+                    {
+                        "uptime": time.monotonic() - self.epoch,
+                        "shutdown": self.reason,
+                        "objects": self.objects,
+                        "positions": {
+                            oid: stepper.position_at(self.now())
+                            for oid, stepper in self.steppers.items()
+                        },
+                        "late_count": self.late_count,
+                        "late_max": self.late_max,
+                    }
+                ),
+                flush=True,
+            )
 
     # Basic commands
 
     def do_identify(self, offset, count):
-        self.send("identify_response", offset=offset,
-                  data=DICTIONARY[offset:offset + count])
+        self.send("identify_response", offset=offset, data=DICTIONARY[offset : offset + count])
 
     def do_get_config(self):
-        self.send("config", is_config=self.crc is not None, crc=self.crc or 0,
-                  is_shutdown=bool(self.reason), move_count=1024)
+        self.send(
+            "config",
+            is_config=self.crc is not None,
+            crc=self.crc or 0,
+            is_shutdown=bool(self.reason),
+            move_count=1024,
+        )
 
     def do_finalize_config(self, crc):
         self.crc = crc
@@ -384,8 +418,7 @@ class FakeMCU:
             self.reason = reason
             for stepper in self.steppers.values():
                 stepper.stop(self.now())
-            self.send("shutdown", clock=self.now() & U32,
-                      static_string_id=REASONS.index(reason))
+            self.send("shutdown", clock=self.now() & U32, static_string_id=REASONS.index(reason))
 
     def do_emergency_stop(self):
         self.shutdown("Command request")
@@ -408,8 +441,7 @@ class FakeMCU:
     def do_query_analog_in(self, oid, clock, sample_count, **args):
         self.timers.pop(("adc", oid), None)
         if sample_count:
-            self.set_timer(("adc", oid), self.full_clock(clock),
-                           self.sample_adc, self.objects[oid])
+            self.set_timer(("adc", oid), self.full_clock(clock), self.sample_adc, self.objects[oid])
 
     def sample_adc(self, clock, adc):
         kelvin = self.levels.get(adc["pin"], 25) + 273.15
@@ -421,15 +453,14 @@ class FakeMCU:
             return self.shutdown("ADC out of range")
         next_clock = max(clock, self.now() - adc["rest_ticks"])
         next_clock += adc["rest_ticks"]
-        self.send("analog_in_state", oid=adc["oid"], value=value,
-                  next_clock=next_clock & U32)
+        self.send("analog_in_state", oid=adc["oid"], value=value, next_clock=next_clock & U32)
         self.set_timer(("adc", adc["oid"]), next_clock, self.sample_adc, adc)
 
     def do_config_neopixel(self, oid, data_size, **args):
         self.objects[oid].update(buffer=bytearray(data_size), sent=0)
 
     def do_neopixel_update(self, oid, pos, data):
-        self.objects[oid]["buffer"][pos:pos + len(data)] = data
+        self.objects[oid]["buffer"][pos : pos + len(data)] = data
 
     def do_neopixel_send(self, oid):
         leds = self.objects[oid]
@@ -443,7 +474,7 @@ class FakeMCU:
 
     def do_queue_step(self, oid, interval, count, add):
         stepper, now = self.steppers[oid], self.now()
-        if stepper.end is not None:     # else stopped: waits for a new clock
+        if stepper.end is not None:  # else stopped: waits for a new clock
             if not stepper.moves or stepper.end < now:
                 self.check_late(stepper.end + interval, "queue_step")
             stepper.queue_step(interval, count, add, now)
@@ -455,8 +486,7 @@ class FakeMCU:
         self.steppers[oid].end = self.full_clock(clock)
 
     def do_stepper_get_position(self, oid):
-        self.send("stepper_position", oid=oid,
-                  pos=self.steppers[oid].position_at(self.now()))
+        self.send("stepper_position", oid=oid, pos=self.steppers[oid].position_at(self.now()))
 
     def do_stepper_stop_on_trigger(self, oid, trsync_oid):
         self.objects[trsync_oid]["stops"].append(oid)
@@ -465,8 +495,12 @@ class FakeMCU:
         self.timers.pop(("endstop", oid), None)
         if sample_count:
             delay = int(self.options.homing_time * CLOCK_FREQ)
-            self.set_timer(("endstop", oid), self.full_clock(clock) + delay,
-                           self.endstop_hit, self.objects[oid])
+            self.set_timer(
+                ("endstop", oid),
+                self.full_clock(clock) + delay,
+                self.endstop_hit,
+                self.objects[oid],
+            )
 
     def endstop_hit(self, clock, endstop):
         endstop["next_clock"] = clock + endstop["rest_ticks"] & U32
@@ -474,22 +508,30 @@ class FakeMCU:
 
     def do_endstop_query_state(self, oid):
         endstop = self.objects[oid]
-        self.send("endstop_state", oid=oid, homing=0,
-                  next_clock=endstop.get("next_clock", 0),
-                  pin_value=int(self.levels.get(endstop["pin"], 0)))
+        self.send(
+            "endstop_state",
+            oid=oid,
+            homing=0,
+            next_clock=endstop.get("next_clock", 0),
+            pin_value=int(self.levels.get(endstop["pin"], 0)),
+        )
 
     def do_trsync_start(self, oid, report_clock, report_ticks, **args):
         self.objects[oid].update(can_trigger=1, trigger_reason=0, stops=[])
         self.timers.pop(("report", oid), None)
         if report_ticks:
-            self.set_timer(("report", oid), self.full_clock(report_clock),
-                           self.report_trsync, self.objects[oid])
+            self.set_timer(
+                ("report", oid),
+                self.full_clock(report_clock),
+                self.report_trsync,
+                self.objects[oid],
+            )
 
     def report_trsync(self, clock, trsync):
         self.send_trsync_state(trsync, self.now())
-        self.set_timer(("report", trsync["oid"]),
-                       clock + trsync["report_ticks"],
-                       self.report_trsync, trsync)
+        self.set_timer(
+            ("report", trsync["oid"]), clock + trsync["report_ticks"], self.report_trsync, trsync
+        )
 
     def trigger(self, clock, oid, reason):
         trsync = self.objects[oid]
@@ -505,9 +547,13 @@ class FakeMCU:
         self.send_trsync_state(self.objects[oid], 0)
 
     def send_trsync_state(self, trsync, clock):
-        self.send("trsync_state", oid=trsync["oid"], clock=clock & U32,
-                  can_trigger=trsync.get("can_trigger", 0),
-                  trigger_reason=trsync.get("trigger_reason", 0))
+        self.send(
+            "trsync_state",
+            oid=trsync["oid"],
+            clock=clock & U32,
+            can_trigger=trsync.get("can_trigger", 0),
+            trigger_reason=trsync.get("trigger_reason", 0),
+        )
 
 
 def as_json(value):
@@ -520,14 +566,24 @@ def log(text):
 
 def main():
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     parser.add_argument("link", help="symlink to make to the serial port")
-    parser.add_argument("--homing-time", type=float, default=.5,
-                        help="seconds from the start of homing to its endstop")
-    parser.add_argument("--strict", action="store_true",
-                        help="shut down ('Timer too close') on late commands")
-    parser.add_argument("--trace", type=argparse.FileType("w"), metavar="FILE",
-                        help="log the commands, with time.monotonic()")
+    parser.add_argument(
+        "--homing-time",
+        type=float,
+        default=0.5,
+        help="seconds from the start of homing to its endstop",
+    )
+    parser.add_argument(
+        "--strict", action="store_true", help="shut down ('Timer too close') on late commands"
+    )
+    parser.add_argument(
+        "--trace",
+        type=argparse.FileType("w"),
+        metavar="FILE",
+        help="log the commands, with time.monotonic()",
+    )
     mcu = FakeMCU(parser.parse_args())
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:

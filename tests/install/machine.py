@@ -1,9 +1,10 @@
-"""A HOME of its own for install.sh: clone of the project, Klipper tree, instances, services."""
+"""A simulated machine for install.sh: its home folder, Klipper, processes and services."""
 
 # Copyright (C) 2026  Klipper Router contributors
 # This file may be distributed under the terms of the GNU GPLv3 license.
 import configparser
 import os
+import re
 import shutil
 import stat
 import subprocess
@@ -13,14 +14,17 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Dict, List, Optional
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[2]
 NOBODY = 65534
 AS_ROOT = os.getuid() == 0
+needs_root = pytest.mark.skipif(not AS_ROOT, reason="only root can become another user")
 
 
 @dataclass(frozen=True)
 class Shell:
-    """A shell and the PATH of the machine it stands for."""
+    """A shell, and the PATH of a machine that has it."""
 
     name: str
     command: List[str]
@@ -29,21 +33,25 @@ class Shell:
 
 @dataclass(frozen=True)
 class Result:
-    """What a run of install.sh said and left."""
+    """The exit code and output of one run of install.sh."""
 
     code: int
     out: str
     err: str
 
     def succeeded(self, *texts: str) -> "Result":
-        """It ended well and printed these texts."""
+        """Check that it succeeded and printed these texts."""
         assert self.code == 0, self.err + self.out
         for text in texts:
             assert text in self.out + self.err, self.out + self.err
         return self
 
+    def main_sections(self) -> str:
+        """The sections for the main printer's config that it printed."""
+        return re.split(r"^Put this .*:$|^When no print", self.out, flags=re.MULTILINE)[1]
+
     def failed(self, *texts: str) -> None:
-        """It failed with one sentence, which has these texts."""
+        """Check that it failed with a single sentence that contains these texts."""
         assert self.code != 0, self.out
         assert self.out == ""
         assert self.err.startswith("install.sh: ") and self.err.count("\n") == 1, self.err
@@ -51,98 +59,106 @@ class Result:
             assert text in self.err, self.err
 
 
-class Bench:
-    """HOME/klipper router is the clone, HOME/klipper the tree, HOME/klippy-env its Python.
+class Machine:
+    """A home folder with the project, Klipper and klippy-env, and a /proc, /etc and /run.
 
-    HOME has a space in it.
+    HOME/klipper router is the clone of the project, HOME/klipper the Klipper tree. HOME itself
+    has a space in its name, too.
     """
 
     def __init__(self, folder: Path, shell: Shell, template: Path) -> None:
+        """template: a folder that holds `home` and `kalico`, see conftest.py."""
         self.folder = folder
         self.shell = shell
+        self.template = template
         self.home = folder / "my home"
-        self.root = folder / "root"
+        self.sysroot = folder / "root"
         self.bin = folder / "bin"
-        for path in (self.root / "proc", self.bin):
+        for path in (self.sysroot / "proc", self.bin):
             path.mkdir(parents=True)
-        shutil.copytree(template, self.home, symlinks=True)
+        copy_folder(template / "home", self.home)
         self.project = self.home / "klipper router"
         self.source = self.project / "klippy_extras/router"
         self.tree = self.home / "klipper"
         self.link = self.tree / "klippy/extras/router"
         self.exclude = self.tree / ".git/info/exclude"
-        self.provide("git")
+        self.add_to_path("git")
         self.set_python("3.8")
 
-    # What there is on the machine
+    # Setting it up
 
-    def provide(self, name: str) -> None:
-        """Put a program of this machine on the PATH of the bench."""
+    def add_to_path(self, name: str) -> None:
+        """Offer a program of the real machine on its PATH."""
         program = shutil.which(name)
-        assert program, f"{name} is not there"
+        assert program, f"{name} is not installed"
         (self.bin / name).symlink_to(program)
 
-    def program(self, path: Path, text: str) -> Path:
-        """Write a program in sh."""
+    def write_program(self, path: Path, text: str) -> Path:
+        """Write an executable shell script."""
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("#!/bin/sh\n" + text)
         path.chmod(0o755)
         return path
 
     def set_python(self, version: str) -> Path:
-        """Make the Python of klippy-env say this version; any other program of it runs as is."""
-        return self.program(
+        """Make the Python of klippy-env report this version; everything else it runs as usual."""
+        return self.write_program(
             self.home / "klippy-env/bin/python",
             f"case $2 in *version_info*) echo {version} ;;"
             f' *) exec "{sys.executable}" "$@" ;; esac\n',
         )
 
     def use_kalico(self) -> None:
-        """Make HOME/klipper a Kalico."""
+        """Replace HOME/klipper with Kalico."""
         shutil.rmtree(self.tree)
-        make_tree(self.tree, kalico=True)
+        copy_folder(self.template / "kalico", self.tree)
         self.link = self.tree / "klippy/plugins/router"
 
-    def instance(self, data: str, config: str = "[printer]\n") -> Path:
-        """Make HOME/DATA with a printer.cfg."""
+    def add_instance(self, data: str, config: str = "[printer]\n") -> Path:
+        """Make the data folder HOME/DATA of an instance; returns it."""
         folder = self.home / data
         (folder / "config").mkdir(parents=True)
         (folder / "comms").mkdir()
         (folder / "config/printer.cfg").write_text(config)
         return folder
 
-    def process(self, pid: int, *arguments: str, cwd: Optional[Path] = None) -> None:
-        """A process as /proc shows it."""
-        folder = self.root / "proc" / str(pid)
+    def add_process(self, pid: int, *arguments: str, cwd: Optional[Path] = None) -> None:
+        """Simulate a process with these arguments."""
+        folder = self.sysroot / "proc" / str(pid)
         folder.mkdir()
         (folder / "cmdline").write_bytes(b"".join(a.encode() + b"\0" for a in arguments))
         (folder / "cwd").symlink_to(cwd or "/")
 
-    def systemd(
+    def add_real_process(self, pid: int) -> None:
+        """Show a process of the real machine, too."""
+        (self.sysroot / f"proc/{pid}").symlink_to(f"/proc/{pid}")
+
+    def add_systemd(
         self, *services: str, code: int = 0, units: Optional[Dict[str, str]] = None
     ) -> Path:
-        """A systemd with these services; returns the log of what it was told.
+        """Simulate systemd with these services; returns the log of its commands.
 
-        units: {service: the lines of its unit}; of the others, an ExecStart that its name suggests.
+        code: the exit code of those commands. units: {service: the lines of its unit}; a service
+        that is not in it runs Klippy.
         """
-        (self.root / "run/systemd/system").mkdir(parents=True)
-        folder = self.root / "etc/systemd/system"
+        (self.sysroot / "run/systemd/system").mkdir(parents=True)
+        folder = self.sysroot / "etc/systemd/system"
         folder.mkdir(parents=True, exist_ok=True)
         log = self.folder / "systemctl.log"
         listed = "".join(f"echo '{name} loaded active running Klipper'\n" for name in services)
         for name in services:
             text = (units or {}).get(name, "ExecStart=/env/bin/python $KLIPPER_ARGS")
             (folder / name).write_text(f"[Service]\n{text}\n")
-        self.program(
+        self.write_program(
             self.bin / "systemctl",
             f'case $1 in\nlist-units)\n{listed};;\ncat) cat "{folder}/$2" ;;\n'
             f'*) echo "$*" >> "{log}"\nexit {code} ;;\nesac\n',
         )
         return log
 
-    def wanted(self, service: str) -> None:
-        """Enable a service of systemd()."""
-        wants = self.root / "etc/systemd/system/multi-user.target.wants"
+    def enable(self, service: str) -> None:
+        """Enable a service of add_systemd()."""
+        wants = self.sysroot / "etc/systemd/system/multi-user.target.wants"
         wants.mkdir(exist_ok=True)
         (wants / service).symlink_to(f"../{service}")
 
@@ -155,11 +171,11 @@ class Bench:
         cwd: Optional[Path] = None,
         env: Optional[Dict[str, str]] = None,
     ) -> Result:
-        """Run install.sh, as another user if wanted (which takes root)."""
+        """Run install.sh; user: the ID of another user, which only root can become."""
         variables = {
             "PATH": f"{self.bin}:{self.shell.path}",
             "HOME": str(self.home),
-            "ROUTER_INSTALL_ROOT": str(self.root),
+            "ROUTER_INSTALL_ROOT": str(self.sysroot),
             **(env or {}),
         }
         as_user: Dict[str, Any] = {}
@@ -177,24 +193,24 @@ class Bench:
         )
         return Result(done.returncode, done.stdout, done.stderr)
 
-    def fails(
+    def refuses(
         self,
         *arguments: str,
         saying: str,
         user: Optional[int] = None,
         env: Optional[Dict[str, str]] = None,
     ) -> None:
-        """It fails with one sentence that has `saying`, and changes nothing in HOME."""
+        """Check that it fails with one sentence that contains `saying`, and changes nothing."""
         before = fingerprint(self.home)
         self.install(*arguments, user=user, env=env).failed(saying)
         assert fingerprint(self.home) == before
 
-    def hand_to(self, user: int, *paths: Path) -> None:
-        """Give these and all in them to a user; without paths, HOME."""
+    def give_to(self, user: int, *paths: Path) -> None:
+        """Make a user ID the owner of these paths and everything in them; without paths, HOME."""
         subprocess.run(["chown", "-hR", f"{user}:{user}", *(paths or (self.home,))], check=True)
 
-    def push(self, files: Dict[str, str]) -> None:
-        """Give the project another commit, with these files, for the clone to pull."""
+    def push_update(self, files: Dict[str, str]) -> None:
+        """Commit these files to the project's origin, for the clone to pull."""
         origin = self.folder / "origin"
         git(self.folder, "clone", "-q", str(self.project), str(origin))
         for name, text in files.items():
@@ -204,7 +220,7 @@ class Bench:
         git(self.project, "remote", "set-url", "origin", str(origin))
 
     def is_installed(self, checkout: bool = True) -> bool:
-        """The link is there, leads to our clone, and git has nothing to say about it."""
+        """Check that the link leads to our clone and, in a checkout, that git does not list it."""
         assert os.readlink(self.link) == str(self.source)
         assert (self.link / "__init__.py").is_file()
         if checkout:
@@ -212,8 +228,13 @@ class Bench:
         return True
 
 
+def copy_folder(source: Path, target: Path) -> None:
+    """Copy a folder with its modes and links; several times as fast as shutil.copytree."""
+    subprocess.run(["cp", "-a", source, target], check=True)
+
+
 def make_tree(path: Path, kalico: bool = False, checkout: bool = True) -> Path:
-    """A stand-in for Klipper or Kalico, with what tells the one from the other."""
+    """Make the few files by which install.sh recognises Klipper or Kalico."""
     (path / "klippy/extras").mkdir(parents=True)
     (path / "klippy/extras/__init__.py").touch()
     loader = path / "klippy/klippy.py"
@@ -223,15 +244,21 @@ def make_tree(path: Path, kalico: bool = False, checkout: bool = True) -> Path:
         (path / "klippy/plugins").mkdir()
         (path / "klippy/plugins/__init__.py").touch()
     if checkout:
-        git(path, "init", "-q")
-        shutil.rmtree(path / ".git/hooks", ignore_errors=True)  # samples: many files to copy
-        git(path, "add", "-A")
-        git(path, "commit", "-q", "-m", "Klipper")
+        make_repository(path)
     return path
 
 
+def make_repository(path: Path) -> None:
+    """Commit everything in a folder, in a repository of its own."""
+    git(path, "init", "-q", "-b", "main", "--template=")
+    (path / ".git/info").mkdir()
+    (path / ".git/info/exclude").write_text("# Patterns of files that git ignores\n")
+    git(path, "add", "-A")
+    git(path, "commit", "-q", "-m", "Everything")
+
+
 def git(folder: Path, *arguments: str) -> str:
-    """Run git with a fixed identity and no configuration of the person's."""
+    """Run git with a fixed identity and without the user's configuration; returns its output."""
     done = subprocess.run(
         ["git", "-c", "safe.directory=*", "-c", "protocol.file.allow=always", *arguments],
         cwd=folder,
@@ -251,14 +278,17 @@ def git(folder: Path, *arguments: str) -> str:
 
 
 def sections(text: str) -> configparser.RawConfigParser:
-    """What a Klipper would read."""
+    """Parse a config as Klipper does."""
     parser = configparser.RawConfigParser(strict=True)
     parser.read_string(text)
     return parser
 
 
 def fingerprint(folder: Path) -> Dict[str, str]:
-    """Everything in a folder, byte for byte; not git's index, which reading renews."""
+    """{path: mode, owner and content} of everything in a folder.
+
+    Without git's index, which git rewrites when it reads the folder.
+    """
     found = {}
     for path in sorted(folder.rglob("*")):
         name = str(path.relative_to(folder))
