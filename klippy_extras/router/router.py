@@ -4,10 +4,11 @@
 #
 # This file may be distributed under the terms of the GNU GPLv3 license.
 import logging
-from typing import Any, Collection, Dict, List, Tuple, Type
+from typing import Any, Dict, List, Tuple
 
 from .api.commands import Commands
 from .api.methods import Methods
+from .api.proxies import Proxies
 from .api.remote_methods import RemoteMethods
 from .api.sync import Motion
 from .api.wait_commands import WaitCommands
@@ -21,7 +22,7 @@ from .diagnosis.peer_checks import PeerChecks
 from .errors import RouterError
 from .events.absences import Absences
 from .events.events import Events
-from .events.heartbeat import Watchdog
+from .events.heartbeat import Heartbeat
 from .events.lifecycle import Lifecycle
 from .events.notices import Notices
 from .events.print_guard import PrintGuard
@@ -75,12 +76,13 @@ class Router:
         self._subscriptions = Subscriptions(
             self._callback_failed, NameCheck(klippy.timers.soon, self._reports.warn)
         )
-        self._events = Events(self._report_event, klippy.reactor.monotonic)
+        self._events = Events(self._report_event, klippy.timers.now)
         self._waits = Waits(klippy, self._subscriptions, self._events)
         self._motion = Motion(klippy)
         self._printers: Dict[str, Printer] = {settings.name: self._local}
         self._peers: Dict[str, RemotePrinter] = {}
         self._status: Dict[str, PeerStatus] = {}
+        self._mirrors: Dict[RemotePrinter, Mirror] = {}
         self._stopped_with_us: List[RemotePrinter] = []
         echoes = Echoes()
         self._host_checks = HostChecks(
@@ -94,7 +96,7 @@ class Router:
         remote_methods = RemoteMethods(methods, self._reports, echoes)
         for peer in settings.peers:
             self._add_peer(peer, remote_methods)
-        self._listen(settings)
+        self._listen(settings, remote_methods)
         remote_methods.register_on(klippy, self._local)
         Endpoints(klippy, methods, self._local).register()
         self._register_commands(config, settings, methods)
@@ -119,11 +121,10 @@ class Router:
             on_call=remote_methods.called,
         )
         printer.allow = peer.allow
-        printer.listeners.append(remote_methods)
-        mirror = Mirror(peer.mirror, self._klippy.reactor.monotonic)
-        mirror.follow(self._local, printer, self._subscriptions)
+        mirror = Mirror(peer.mirror, self._klippy.timers.now)
         self._peers[peer.name] = self._printers[peer.name] = printer
         self._status[peer.name] = PeerStatus(printer, mirror)
+        self._mirrors[printer] = mirror
         if peer.emergency_stop:
             self._stopped_with_us.append(printer)
 
@@ -158,67 +159,36 @@ class Router:
             self._local,
             self._status_lines,
         )
-        macros, wrapped = _macro_names(config)
-        self._host_checks.shadowed = commands.register(macros)
-        proxies = [(name, peer.name) for peer in settings.peers for name in peer.proxy_commands]
-        for name, peer_name in proxies:
-            if name in macros:
-                raise _proxy_error(config.error, name, peer_name, "it is a macro of this printer")
+        proxies = Proxies(commands.proxy, config)
+        self._host_checks.shadowed = commands.register(proxies.macros)
+        proxies.register(settings.peers)
 
-        def register(names: Collection[Tuple[str, str]]) -> None:
-            for name, peer_name in names:
-                try:
-                    commands.proxy(name, peer_name)
-                except config.error as e:
-                    raise _proxy_error(config.error, name, peer_name, str(e)) from None
-
-        # A macro that wraps a command wants it to be there. The others are made when every
-        # section is loaded, so that it is us who notice that a command exists already.
-        register([proxy for proxy in proxies if proxy[0] in wrapped])
-        others = [proxy for proxy in proxies if proxy[0] not in wrapped]
-        config.get_printer().register_event_handler("klippy:connect", lambda: register(others))
-
-    def _listen(self, settings: RouterSettings) -> None:
+    def _listen(self, settings: RouterSettings, remote_methods: RemoteMethods) -> None:
+        """Decide who is notified of what happens to printers, and in which order."""
         klippy = self._klippy
         on_connect = {self._printers[peer.name]: peer.on_connect for peer in settings.peers}
         on_connect[self._local] = settings.on_connect
-        self._lifecycle = lifecycle = Lifecycle(on_connect)
-        absences = Absences(klippy.timers.after, klippy.timers.cancel)
-        absences.lost.append(lifecycle.lost)
-        for printer in self._printers.values():
-            lifecycle.add(printer)
-            printer.listeners.append(absences)
-            printer.listeners += [self._subscriptions, self._events, self._waits]
-            printer.status_listener = self._subscriptions.status
-        self._guard_prints(settings, absences)
-        self._watchdog = Watchdog(
-            klippy.timers,
-            self._local,
-            self._peers.values(),
-            lambda peer: lifecycle.misses(peer, self._local),
+        self._lifecycle = Lifecycle(self._printers.values(), on_connect)
+        self._heartbeat = Heartbeat(
+            klippy.timers, self._local, self._peers.values(), self._lifecycle
         )
-        for printer in self._printers.values():
-            printer.listeners.append(self._watchdog)
-
-    def _guard_prints(self, settings: RouterSettings, absences: Absences) -> None:
-        klippy = self._klippy
-        chosen = {
-            word: [self._peers[p.name] for p in settings.peers if p.on_disconnect == word]
+        absences = Absences(klippy.timers)
+        quiet, pausing = (
+            [self._peers[p.name] for p in settings.peers if p.on_disconnect == word]
             for word in ("ignore", "pause")
-        }
-        required = [self._peers[peer.name] for peer in settings.peers if peer.required]
-        notices = Notices(
-            klippy.show,
-            klippy.report,
-            klippy.reactor.monotonic,
-            klippy.timers.after,
-            chosen["ignore"],
         )
-        for peer in self._peers.values():
-            peer.listeners.append(notices)
-        guard = PrintGuard(klippy, self._local, absences, chosen["pause"], required)
-        absences.lost += [notices.lost, guard.lost]
+        required = [self._peers[peer.name] for peer in settings.peers if peer.required]
+        guard = PrintGuard(klippy, self._local, absences, pausing, required)
         klippy.printer.register_event_handler("klippy:connect", guard.guard_starts)
+        notices = Notices(klippy, quiet)
+        # A macro of the lifecycle comes before what subscriptions and events run on the same
+        # printer, and a loss is on the console before a print is paused for it
+        everyone = [self._lifecycle, absences, self._subscriptions, self._events, self._waits]
+        self._local.listeners += [*everyone, self._heartbeat]
+        for peer in self._peers.values():
+            mirror = self._mirrors[peer]
+            peer.listeners += [remote_methods, mirror, *everyone, notices, guard, self._heartbeat]
+            mirror.follow(self._local, peer, self._subscriptions)
 
     def peer_status(self, name: str) -> PeerStatus:
         """The status object of the section [router NAME]."""
@@ -261,11 +231,11 @@ class Router:
 
     # -- Klippy's events
 
-    def _start(self, eventtime: float) -> None:
-        self._local.start(eventtime)
+    def _start(self) -> None:
+        self._local.start()
         for peer in self._peers.values():
             peer.start()
-        self._watchdog.start(eventtime)
+        self._heartbeat.start()
 
     # Nothing may pause in these: they send and queue only
 
@@ -277,7 +247,7 @@ class Router:
             guarded(peer.emergency_stop)
         guarded(self._motion.drop_all)
         # Current Klipper has the whole message only after these handlers (its extras/error_mcu.py)
-        self._klippy.timers.soon(lambda eventtime: self._local.update_state())
+        self._klippy.timers.soon(self._local.update_state)
 
     def _handle_disconnect(self) -> None:
         for peer in self._peers.values():
@@ -292,7 +262,7 @@ class Router:
         if peer.ready:
             farewell = self._lifecycle.farewell(peer, self._local, self._klippy.end_reason)
             # No more heartbeats follow: the last one says that the peer knows why
-            heartbeat = self._watchdog.heartbeat(peer)
+            heartbeat = self._heartbeat.heartbeat(peer)
             peer.send_last("\n".join(filter(None, [heartbeat, farewell])))
 
     def _callback_failed(self, owner: Printer, target: Printer, error: RouterError) -> None:
@@ -315,23 +285,6 @@ class Router:
         for printer in self._printers.values():
             lines.append("%s: %s" % (printer.name, ", ".join(printer.describe())))
         return lines
-
-
-def _proxy_error(error: Type[Exception], name: str, peer_name: str, reason: str) -> Exception:
-    return error(
-        "Command '%s' in option 'proxy_commands' of section 'router %s' cannot be made: %s. Leave"
-        " it out, or rename the other one" % (name, peer_name, reason)
-    )
-
-
-def _macro_names(config: Any) -> Tuple[List[str], List[str]]:
-    """The commands that macros of the user define, and those that they wrap (rename_existing)."""
-    defined: List[str] = []
-    wrapped: List[str] = []
-    for section in config.get_prefix_sections("gcode_macro "):
-        wraps = section.get("rename_existing", None, note_valid=False) is not None
-        (wrapped if wraps else defined).append(section.get_name().split()[-1].upper())
-    return defined, wrapped
 
 
 def load_config(config: Any) -> Router:

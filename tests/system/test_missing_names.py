@@ -177,10 +177,10 @@ class Target:
 
 def search(target: Target, objects: Objects) -> List[Missing]:
     found: List[List[Missing]] = []
-    due: List[Callable[[float], None]] = []
+    due: List[Callable[[], None]] = []
     Search(target, objects, due.append, found.append).start()  # type: ignore[arg-type]
     while due:
-        due.pop(0)(0.0)
+        due.pop(0)()
     (missing,) = found
     return missing
 

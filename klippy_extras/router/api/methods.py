@@ -17,7 +17,7 @@ from ..gcode.parameters import (
     parse_objects,
     same_command,
 )
-from ..printers.printer import Done, Follower, Objects, Printer, is_stream
+from ..printers.printer import Done, Follower, Job, Objects, Printer, is_stream
 from ..status.subscribers import Client as StatusClient
 from ..status.subscriptions import Subscriptions
 from .restarts import restart
@@ -153,7 +153,7 @@ class Methods:
                 bounded(line)
         if not is_list(target):
             follower = _follower(request, printers[0])
-            printers[0].run_anyhow(script, request.done, follower)
+            printers[0].submit(Job(script, request.done, follower, in_any_state=True))
             return
         answers = Answers(printers, request.done)
         # This one last: where its own macro waits, its script runs in place
@@ -161,7 +161,7 @@ class Methods:
             follower = _follower(request, printer)
             done = answers.of(printer, follower)
             try:
-                printer.run_anyhow(script, done, follower)
+                printer.submit(Job(script, done, follower, in_any_state=True))
             except RouterError as e:
                 done(None, e)
 
@@ -361,7 +361,7 @@ def _with_callback(request: Request, result_params: Callable[[Any], Dict[str, ob
         if error is None:
             try:
                 script = command(callback, result_params(result), caller.old_parser)
-                caller.run_script(script, lambda _result, _error: None)
+                caller.submit(Job(script))
             except RouterError as e:
                 result, error = None, e
         done(result, error)

@@ -5,7 +5,7 @@
 # This file may be distributed under the terms of the GNU GPLv3 license.
 from typing import Any, Dict
 
-from ..printers.printer import Done, Failure, Printer
+from ..printers.printer import Done, Failure, Printer, ignore_answer
 
 
 def restart(target: Printer, firmware: bool, done: Done) -> None:
@@ -25,7 +25,7 @@ def restart(target: Printer, firmware: bool, done: Done) -> None:
     if target.is_local:
         # Whoever waits for the answer would not get it after the restart
         done(result, None)
-        target.call_endpoint(endpoint, {}, lambda _result, _error: None)
+        target.call_endpoint(endpoint, {}, ignore_answer)
     else:
         target.call_endpoint(endpoint, {}, accepted)
 

@@ -33,7 +33,7 @@ class Motion:
         step = _Step(act, dropped)
         self._steps.append(step)
         toolhead: Any = self._klippy.printer.lookup_object("toolhead")
-        end, _now, is_planned = toolhead.check_busy(self._klippy.reactor.monotonic())
+        end, _now, is_planned = toolhead.check_busy(self._klippy.timers.now())
         if is_planned:
             # Not register_lookahead_callback: it would wake a toolhead that stands still, and
             # idle_timeout would say Printing
@@ -50,14 +50,14 @@ class Motion:
             step.dropped()
 
     def _planned(self, step: _Step, print_time: float) -> None:
-        now = self._klippy.reactor.monotonic()
+        now = self._klippy.timers.now()
         mcu: Any = self._klippy.printer.lookup_object("mcu")
         due = now + max(0.0, print_time - mcu.estimated_print_time(now))
         # Two actions after one move: rounding may not turn them round
         self._latest = max(due, self._latest)
-        self._klippy.timers.at(self._latest, lambda eventtime: self._act(step))
+        self._klippy.timers.after(self._latest - now, lambda: self._act(step))
 
     def _act(self, step: _Step) -> None:
-        if step in self._steps:
-            self._steps.remove(step)
-            step.act()
+        # In order, whatever the rounding of their timers: those before it are due no later
+        while step in self._steps:
+            self._steps.pop(0).act()

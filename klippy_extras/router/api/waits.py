@@ -52,13 +52,13 @@ class Waits(PrinterListener):
 
     def run(self, wait: Wait, timeout: float) -> Any:
         """Wait for so many seconds at most; the result. Raises RouterError, TimedOut."""
-        monotonic = self._klippy.reactor.monotonic
-        deadline = monotonic() + timeout
+        now = self._klippy.timers.now
+        deadline = now() + timeout
         self._waits.append(wait)
         try:
             wait.start()
             # A script of this printer runs in place: nothing can end it before its time
-            is_late = monotonic() >= deadline
+            is_late = now() >= deadline
             answer = wait.completion.wait(deadline)
         finally:
             wait.closed = True

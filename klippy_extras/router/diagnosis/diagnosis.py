@@ -33,7 +33,7 @@ class Diagnosis:
         host_checks: HostChecks,
         peer_checks: PeerChecks,
     ) -> None:
-        self._timers, self._monotonic = klippy.timers, klippy.reactor.monotonic
+        self._timers = klippy.timers
         self._peers, self._host_checks, self._peer_checks = peers, host_checks, peer_checks
         self._running = 0
 
@@ -52,7 +52,7 @@ class Diagnosis:
 
         checks = CheckList(complete)
         steps = self._steps(list(printers), checks)
-        self._timers.soon(lambda eventtime: self._next(steps, checks))
+        self._timers.soon(lambda: self._next(steps, checks))
 
     def _steps(self, printers: Collection[Printer], checks: CheckList) -> Iterator[None]:
         for printer in printers:
@@ -69,8 +69,7 @@ class Diagnosis:
     def _next(self, steps: Iterator[None], checks: CheckList) -> None:
         """One step in each turn of the reactor: files and processes are looked at in them."""
         if next(steps, _END) is not _END:
-            self._timers.soon(lambda eventtime: self._next(steps, checks))
+            self._timers.soon(lambda: self._next(steps, checks))
         else:
             checks.close()
-            when = self._monotonic() + DEADLINE
-            self._timers.at(when, lambda eventtime: checks.time_is_up())
+            self._timers.after(DEADLINE, checks.time_is_up)

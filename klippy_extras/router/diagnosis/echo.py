@@ -14,7 +14,7 @@ from typing import Any, Callable, Dict, List, Mapping, Optional
 from ..errors import RouterError
 from ..gcode.parameters import command
 from ..klippy.guard import guarded
-from ..printers.printer import Printer
+from ..printers.printer import Job, Order, Printer
 from ..sanitize import printable
 
 ECHO_METHOD = "router/echo"
@@ -61,7 +61,7 @@ class Echoes:
             elif error is not None:
                 echo.on_news()
 
-        peer.submit_first(echo.render, done)
+        peer.submit(Job(echo.render, done, order=Order.FIRST))
         self._tests[peer] = echo
         return echo
 

@@ -28,13 +28,13 @@ class RoundTrips:
     """Asks a peer ten times who it is, each time when it has answered."""
 
     def __init__(self, klippy: Klippy, peer: RemotePrinter, check: Check) -> None:
-        self._monotonic, self._peer, self._check = klippy.reactor.monotonic, peer, check
+        self._now, self._peer, self._check = klippy.timers.now, peer, check
         self._times: List[float] = []
         self._sent_at = 0.0
 
     def start(self) -> None:
         """Ask; the check ends when all answers are there."""
-        self._sent_at = self._monotonic()
+        self._sent_at = self._now()
         try:
             self._peer.call_endpoint("info", {}, self._answered)
         except RouterError as e:
@@ -44,7 +44,7 @@ class RoundTrips:
         if error is not None:
             self._check.found(FAIL, str(error))
             return
-        self._times.append(self._monotonic() - self._sent_at)
+        self._times.append(self._now() - self._sent_at)
         if self._check.finding is not None:
             return  # it came too late
         if len(self._times) < SAMPLES:
@@ -75,7 +75,7 @@ class EchoTest:
 
     def start(self, peer: RemotePrinter, seconds: float) -> None:
         """Begin, and end after so many seconds at the latest."""
-        self._began = self._klippy.reactor.monotonic()
+        self._began = self._klippy.timers.now()
         try:
             self._echo = self._echoes.start(peer, self._on_news)
         except RouterError as e:
@@ -85,7 +85,7 @@ class EchoTest:
             self._way.found(*BUSY)
             self._others.found(*BUSY)
             return
-        self._klippy.timers.at(self._began + seconds, lambda eventtime: self._stop())
+        self._klippy.timers.after(seconds, self._stop)
 
     def _on_news(self) -> None:
         echo = self._echo
@@ -94,16 +94,16 @@ class EchoTest:
             self._fail("%s did not run: %s" % (ECHO_MACRO, printable(echo.error)))
         elif echo.is_back and not self._is_listening:
             self._is_listening = True
-            now = self._klippy.reactor.monotonic()
+            now = self._klippy.timers.now()
             self._way.found(OK, "there and back in %.1f ms" % ((now - self._began) * 1000.0,))
-            self._klippy.timers.at(now + LISTEN, self._listened)
+            self._klippy.timers.after(LISTEN, self._listened)
 
     def _fail(self, text: str) -> None:
         self._way.found(FAIL, text)
         self._others.found(WARN, "not known: the echo was not heard")
         self._stop()
 
-    def _listened(self, eventtime: float) -> None:
+    def _listened(self) -> None:
         self._stop()
         assert self._echo is not None
         answers = list(self._echo.answers)

@@ -3,38 +3,34 @@
 # Copyright (C) 2026  Klipper Router contributors
 #
 # This file may be distributed under the terms of the GNU GPLv3 license.
-from typing import Any, Callable, Dict, List
+from typing import Dict
 
+from ..klippy.timers import Timer, Timers
 from ..printers.printer import Printer, PrinterListener
-
-# (delay in seconds, callback) -> what the second one takes
-After = Callable[[float, Callable[[], None]], Any]
-Cancel = Callable[[Any], None]
-# (printer, reason): a state of Klippy, disconnected or timeout
-Lost = Callable[[Printer, str], None]
 
 
 class Absences(PrinterListener):
-    """Calls those in `lost` when a printer was ready, and has not been for its disconnect_grace."""
+    """Notifies a printer's listeners when it is lost, at the end of its disconnect_grace."""
 
-    def __init__(self, after: After, cancel: Cancel) -> None:
-        self._after, self._cancel = after, cancel
-        self._grace: Dict[Printer, Any] = {}
-        self.lost: List[Lost] = []
+    def __init__(self, timers: Timers) -> None:
+        self._timers = timers
+        self._grace: Dict[Printer, Timer] = {}
 
     def counts_as_ready(self, printer: Printer) -> bool:
         """Whether it is ready, or may be back within its disconnect_grace."""
         return printer.ready or printer in self._grace
 
     def became_ready(self, printer: Printer) -> None:
-        self._cancel(self._grace.pop(printer, None))
+        grace = self._grace.pop(printer, None)
+        if grace is not None:
+            grace.cancel()
 
     def state_changed(self, printer: Printer, was_ready: bool) -> None:
         if not was_ready:
             return
         reason = printer.state if printer.connected else printer.loss_reason
         if printer.disconnect_grace > 0.0:
-            self._grace[printer] = self._after(
+            self._grace[printer] = self._timers.after(
                 printer.disconnect_grace, lambda: self._over(printer, reason)
             )
         else:
@@ -45,5 +41,5 @@ class Absences(PrinterListener):
         self._notify(printer, reason)
 
     def _notify(self, printer: Printer, reason: str) -> None:
-        for lost in self.lost:
-            lost(printer, reason)
+        for listener in printer.listeners:
+            listener.lost(printer, reason)

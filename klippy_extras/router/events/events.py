@@ -8,7 +8,7 @@ from typing import Any, Callable, Dict, List, NamedTuple, Optional, Protocol, Se
 from ..errors import LinkLost, NotReady, RouterError, UsageError
 from ..gcode.parameters import same_command
 from ..gcode.templates import Template
-from ..printers.printer import Printer, PrinterListener, is_stream
+from ..printers.printer import Job, Printer, PrinterListener, is_stream
 
 # Names of which the latest event is kept for printer.router.events, the oldest first out
 MAX_RECENT = 64
@@ -263,7 +263,7 @@ class Events(PrinterListener):
         if handler.template is not None:
             handler.template.check(context)
             # Written when its turn comes: a hundred handlers of one event are no work now
-            target.submit(delivery.render, delivery.done)
+            target.submit(Job(delivery.render, delivery.done))
             return
         if is_stream(handler.gcode, context):
             raise UsageError("Endpoint '%s' answers on and on" % (handler.gcode,))

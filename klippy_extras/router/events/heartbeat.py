@@ -3,12 +3,13 @@
 # Copyright (C) 2026  Klipper Router contributors
 #
 # This file may be distributed under the terms of the GNU GPLv3 license.
-from typing import Any, Callable, Collection, Dict, Optional
+from typing import Any, Collection, Dict, Optional
 
 from ..errors import RouterError
 from ..gcode.parameters import command
 from ..klippy.timers import Timers
-from ..printers.printer import Printer, PrinterListener
+from ..printers.printer import Job, Order, Printer, PrinterListener
+from .lifecycle import Lifecycle
 
 # The macro that a peer has when it includes router_watchdog.cfg
 HEARTBEAT_MACRO = "ROUTER_HEARTBEAT"
@@ -16,25 +17,23 @@ HEARTBEAT_MACRO = "ROUTER_HEARTBEAT"
 INTERVAL = 3.0
 
 
-class Watchdog(PrinterListener):
-    """Feeds the peers, as long as this Klippy lives; a listener of them and of the host.
-
-    misses: whether a peer was notified that the host cannot be used.
-    """
+class Heartbeat(PrinterListener):
+    """Sends every peer a heartbeat as long as this Klippy runs; a listener of them and the host."""
 
     def __init__(
         self,
         timers: Timers,
         host: Printer,
         peers: Collection[Printer],
-        misses: Callable[[Printer], bool],
+        lifecycle: Lifecycle,
     ) -> None:
-        self._timers, self._host, self._peers, self._misses = timers, host, peers, misses
+        self._timers, self._host = timers, host
+        self._peers, self._lifecycle = peers, lifecycle
         self._on_its_way: Dict[Printer, str] = {}  # what it says, once that is known
 
-    def start(self, eventtime: float) -> None:
+    def start(self) -> None:
         """Begin, and go on until the timers are closed."""
-        self._timers.at(eventtime + INTERVAL, self.start)
+        self._timers.after(INTERVAL, self.start)
         self._feed_all()
 
     def became_ready(self, printer: Printer) -> None:
@@ -53,11 +52,11 @@ class Watchdog(PrinterListener):
         if HEARTBEAT_MACRO not in peer.commands:
             return ""
         # A host that is not ready counts as gone after a while, but where the peer was notified
-        told = self._misses(peer)
+        notified = self._lifecycle.misses(peer, self._host)
         params = {
             "PRINTER": self._host.name,
-            "READY": int(self._host.ready and not told),
-            "TOLD": int(told),
+            "READY": int(self._host.ready and not notified),
+            "TOLD": int(notified),
         }
         return command(HEARTBEAT_MACRO, params, peer.old_parser)
 
@@ -80,4 +79,4 @@ class Watchdog(PrinterListener):
                 self._feed(peer)  # the host's state has changed meanwhile
 
         self._on_its_way[peer] = ""
-        peer.submit_first(render, done)
+        peer.submit(Job(render, done, order=Order.FIRST))

@@ -3,11 +3,11 @@
 # Copyright (C) 2026  Klipper Router contributors
 #
 # This file may be distributed under the terms of the GNU GPLv3 license.
-from typing import Any, Dict, List, Mapping, Optional, Set
+from typing import Any, Collection, Dict, List, Mapping, Optional, Set
 
 from ..errors import RouterError
 from ..gcode.parameters import command
-from ..printers.printer import Printer, PrinterListener
+from ..printers.printer import Job, Printer, PrinterListener
 
 
 class Lifecycle(PrinterListener):
@@ -16,19 +16,12 @@ class Lifecycle(PrinterListener):
     on_connect: printer -> G-code that is run there whenever it becomes ready.
     """
 
-    def __init__(self, on_connect: Mapping[Printer, str]) -> None:
-        self._printers: List[Printer] = []
-        self._on_connect = on_connect
-        # Who has been told (or need not be told) of which ready printers
-        self._knows: Dict[Printer, Set[Printer]] = {}
-        # ... and of which ones that they cannot be used any more
-        self._misses: Dict[Printer, Set[Printer]] = {}
-
-    def add(self, printer: Printer) -> None:
-        """Another printer takes part."""
-        self._printers.append(printer)
-        self._knows[printer], self._misses[printer] = set(), set()
-        printer.listeners.append(self)
+    def __init__(self, printers: Collection[Printer], on_connect: Mapping[Printer, str]) -> None:
+        self._printers, self._on_connect = printers, on_connect
+        # Which ready printers each of them knows of: it was notified, or need not be
+        self._knows: Dict[Printer, Set[Printer]] = {printer: set() for printer in printers}
+        # ... and of which ones it was notified that they cannot be used any more
+        self._misses: Dict[Printer, Set[Printer]] = {printer: set() for printer in printers}
 
     def became_ready(self, printer: Printer) -> None:
         script = self._on_connect.get(printer)
@@ -92,6 +85,6 @@ class Lifecycle(PrinterListener):
                 printer.log("did not run a macro: %s" % (error,))
 
         try:
-            printer.run_script(script, done)
+            printer.submit(Job(script, done))
         except RouterError as e:
             printer.log("was not told: %s" % (e,))

@@ -5,10 +5,10 @@
 # This file may be distributed under the terms of the GNU GPLv3 license.
 from typing import Callable, Collection, Dict, Optional
 
+from ..klippy.klippy import Klippy
 from ..printers.printer import Printer, PrinterListener
 from ..rates import Bucket
 from ..version import VERSION
-from .absences import After
 
 # Lines about a peer that comes and goes at once, and after them one in so many seconds
 BURST = 6
@@ -18,29 +18,21 @@ INTERVAL = 10.0
 class _Presence:
     """What the console says about one peer: that it is lost, or ready again."""
 
-    def __init__(self, monotonic: Callable[[], float]) -> None:
+    def __init__(self, now: Callable[[], float]) -> None:
         self.lost = False
         self.said_lost = False
         self.is_waiting = False  # for the next line to be allowed
-        self.rate = Bucket(BURST, INTERVAL, monotonic)
+        self.rate = Bucket(BURST, INTERVAL, now)
 
 
 class Notices(PrinterListener):
-    """A listener of peers. show: prints a line on this printer's console, report: and in its log.
+    """A listener of peers. quiet: peers whose losses are not shown.
 
-    quiet: peers whose losses are not shown. (The log has a line for each change of each peer.)
+    (The log has a line for each change of each peer.)
     """
 
-    def __init__(
-        self,
-        show: Callable[[str], None],
-        report: Callable[[str], None],
-        monotonic: Callable[[], float],
-        after: After,
-        quiet: Collection[Printer],
-    ) -> None:
-        self._show, self._report, self._quiet = show, report, quiet
-        self._monotonic, self._after = monotonic, after
+    def __init__(self, klippy: Klippy, quiet: Collection[Printer]) -> None:
+        self._klippy, self._quiet = klippy, quiet
         self._presences: Dict[Printer, _Presence] = {}
         # The latest version of each peer's include file, so that a mismatch is said once
         self._include_versions: Dict[Printer, Optional[str]] = {}
@@ -49,7 +41,7 @@ class Notices(PrinterListener):
         """It was ready, and has not been for its disconnect_grace."""
         if printer.is_local or printer in self._quiet:
             return
-        presence = self._presences.setdefault(printer, _Presence(self._monotonic))
+        presence = self._presences.setdefault(printer, _Presence(self._klippy.timers.now))
         presence.lost = True
         self._say(printer, presence)
 
@@ -65,11 +57,11 @@ class Notices(PrinterListener):
             return
         if not presence.rate.take():
             presence.is_waiting = True
-            self._after(INTERVAL, lambda: self._say_late(printer, presence))
+            self._klippy.timers.after(INTERVAL, lambda: self._say_late(printer, presence))
             return
         presence.said_lost = presence.lost
         text = absence(printer) if presence.lost else printer.name + " is ready again"
-        self._show("Router: %s" % (text,))
+        self._klippy.show("Router: %s" % (text,))
 
     def _say_late(self, printer: Printer, presence: _Presence) -> None:
         presence.is_waiting = False
@@ -80,7 +72,7 @@ class Notices(PrinterListener):
         last = self._include_versions.get(printer)
         self._include_versions[printer] = version
         if version not in (None, VERSION, last):
-            self._report(
+            self._klippy.report(
                 "%s has router_api.cfg of version %s, the router is version %s: after an"
                 " update RESTART %s, and restart the Klipper service of this printer"
                 % (printer.name, version, VERSION, printer.name)

@@ -7,7 +7,7 @@ from typing import Any, Callable, Collection, Optional
 
 from ..errors import RouterError
 from ..klippy.klippy import Klippy
-from ..printers.printer import Printer
+from ..printers.printer import Job, Order, Printer, PrinterListener
 from .absences import Absences
 from .notices import absence
 
@@ -16,7 +16,7 @@ from .notices import absence
 _START, _START_OR_GO_ON = "SDCARD_PRINT_FILE", "M24"
 
 
-class PrintGuard:
+class PrintGuard(PrinterListener):
     """pausing: peers whose loss pauses a print; required: peers without which none starts."""
 
     def __init__(
@@ -50,7 +50,7 @@ class PrintGuard:
                 self._klippy.report("the print was not paused: %s" % (error,))
 
         try:
-            self._printer.submit_first(pause, done)
+            self._printer.submit(Job(pause, done, order=Order.FIRST))
         except RouterError as e:
             done(None, e)
 

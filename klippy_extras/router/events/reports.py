@@ -8,7 +8,7 @@ from typing import Any, Callable, Dict, Mapping, Optional, Set
 from ..errors import RouterError
 from ..gcode.parameters import command
 from ..klippy.klippy import Klippy
-from ..printers.printer import Printer
+from ..printers.printer import Job, Printer
 from ..rates import Repeats
 from ..sanitize import counted, printable
 
@@ -76,7 +76,7 @@ class Reports:
         message = self.last_error = printable(error)
         repeats = self._repeats.get(caller)
         if repeats is None:
-            repeats = self._repeats[caller] = Repeats(self._klippy.reactor.monotonic)
+            repeats = self._repeats[caller] = Repeats(self._klippy.timers.now)
         if not repeats.take((method, target, message)):
             self._expect_summary()
         elif ERROR_MACRO in caller.commands and not in_macro:
@@ -114,7 +114,7 @@ class Reports:
                 caller.log("was not notified: %s (%s)" % (script, error))
 
         try:
-            caller.submit(render, done)
+            caller.submit(Job(render, done))
         except RouterError as e:
             caller.log("was not notified: %s (%s)" % (script, e))
 
@@ -123,10 +123,9 @@ class Reports:
     def _expect_summary(self) -> None:
         if not self._summary_due:
             self._summary_due = True
-            when = self._klippy.reactor.monotonic() + SUMMARY_DELAY
-            self._klippy.timers.at(when, self._print_summary)
+            self._klippy.timers.after(SUMMARY_DELAY, self._print_summary)
 
-    def _print_summary(self, eventtime: float) -> None:
+    def _print_summary(self) -> None:
         self._summary_due = False
         for caller, repeats in self._repeats.items():
             for kind, count in repeats.take_left_out():

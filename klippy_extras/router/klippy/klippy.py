@@ -62,13 +62,13 @@ class Klippy:
     @property
     def prints_file(self) -> bool:
         """Whether a print from virtual_sdcard is in progress and not paused."""
-        status = self.object_status("virtual_sdcard", self.reactor.monotonic())
+        status = self.object_status("virtual_sdcard", self.timers.now())
         return bool(status.get("is_active"))
 
     @property
     def is_printing_or_paused(self) -> bool:
         """Whether a print from virtual_sdcard has started and not ended."""
-        status = self.object_status("print_stats", self.reactor.monotonic())
+        status = self.object_status("print_stats", self.timers.now())
         return status.get("state") in ("printing", "paused")
 
     @property

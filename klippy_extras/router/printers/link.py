@@ -11,6 +11,7 @@ from typing import Any, List, NamedTuple, Optional, Protocol
 
 from ..klippy.guard import guarded
 from ..klippy.klippy import Klippy
+from ..klippy.timers import Timer
 
 # One try a second: an absent peer costs a failing connect(), nothing more
 RECONNECT_INTERVAL = 1.0
@@ -54,7 +55,7 @@ class Link:
         self._unsent_size = 0
         self._broken: Optional[str] = None
         self._reading = True
-        self._retry: Optional[List[Any]] = None
+        self._retry: Optional[Timer] = None
         self.last_failure = ""  # why the latest try to connect failed
 
     @property
@@ -68,8 +69,7 @@ class Link:
 
     def stop(self) -> None:
         """Close the connection for good. Not from within an fd callback."""
-        self._klippy.timers.cancel(self._retry)
-        self._retry = None
+        self._stop_retrying()
         if self._unsent and self._broken is None:
             self._send_some(b"".join(self._unsent))  # what fits; nobody calls us again for the rest
         self._close_socket()
@@ -106,8 +106,8 @@ class Link:
 
     # -- connecting
 
-    def _connect(self, eventtime: float) -> None:
-        self._retry = self._klippy.timers.at(eventtime + RECONNECT_INTERVAL, self._connect)
+    def _connect(self) -> None:
+        self._retry = self._klippy.timers.after(RECONNECT_INTERVAL, self._connect)
         sock = None
         try:
             before = os.stat(self._path)
@@ -127,23 +127,28 @@ class Link:
         except ValueError as e:  # a path that no file can have
             self.last_failure = str(e)
             return
-        self._klippy.timers.cancel(self._retry)
-        self._retry = None
+        self._stop_retrying()
         self._sock, self._broken, self._reading = sock, None, True
-        self._connected_at = eventtime
+        self._connected_at = self._klippy.timers.now()
         self._fd_handle = self._klippy.reactor.register_fd(
             sock.fileno(), self._handle_readable, self._handle_writable
         )
         socket_file = SocketFile(after.st_dev, after.st_ino, after.st_ctime_ns, pid)
-        if not guarded(self._owner.link_opened, socket_file, eventtime):
+        if not guarded(self._owner.link_opened, socket_file, self._connected_at):
             self.fail(INTERNAL_ERROR)
 
-    def _finish(self, eventtime: float) -> None:
+    def _finish(self) -> None:
         reason, self._broken = self._broken or "", None
         self._close_socket()
         guarded(self._owner.link_closed, reason)
-        when = max(eventtime, self._connected_at + RECONNECT_INTERVAL)
-        self._retry = self._klippy.timers.at(when, self._connect)
+        again_at = self._connected_at + RECONNECT_INTERVAL
+        delay = max(0.0, again_at - self._klippy.timers.now())
+        self._retry = self._klippy.timers.after(delay, self._connect)
+
+    def _stop_retrying(self) -> None:
+        if self._retry is not None:
+            self._retry.cancel()
+            self._retry = None
 
     def _close_socket(self) -> None:
         if self._sock is None:

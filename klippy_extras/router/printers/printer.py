@@ -5,7 +5,19 @@
 # This file may be distributed under the terms of the GNU GPLv3 license.
 from abc import ABC, abstractmethod
 from collections import deque
-from typing import Any, Callable, Deque, Dict, FrozenSet, List, Mapping, NamedTuple, Optional
+from enum import Enum
+from typing import (
+    Any,
+    Callable,
+    Deque,
+    Dict,
+    FrozenSet,
+    List,
+    Mapping,
+    NamedTuple,
+    Optional,
+    Union,
+)
 
 from ..errors import Busy, NotReady, RouterError
 from ..sanitize import counted
@@ -61,40 +73,72 @@ class Follower:
         """One of several scripts that are waited for together has failed, or was not sent."""
 
 
-class Job(NamedTuple):
-    """A script in a printer's queue, rendered when its turn comes so that it has the latest.
+class Order(Enum):
+    """Which place a script takes in a printer's queue.
 
-    is_judged: whether an unknown command in it counts as an error, which has a price.
+    Of IN_TURN there are MAX_QUEUE at most, and an unknown command in one counts as an error, which
+    has a price. Nobody asks whether the others succeed.
     """
 
-    render: Callable[[], str]
-    done: Done
+    IN_TURN = "behind those that wait"
+    FIRST = "in front of them: it must not wait, and makes no difference to them"
+    STATUS = "a status callback: there is at most one for each subscription"
+
+
+def ignore_answer(_result: Any, _error: Failure) -> None:
+    """The Done of whoever does not want to know."""
+
+
+class Job(NamedTuple):
+    """A script for a printer.
+
+    script: its text, or what gives the text when its turn comes, so that it has the latest values.
+    One without text is left out; one whose function raises a RouterError ends with it.
+    in_any_state: a printer that is shut down or in error runs what Klipper accepts then.
+    """
+
+    script: Union[str, Callable[[], str]]
+    done: Done = ignore_answer
     follower: Optional[Follower] = None
-    is_judged: bool = True
+    order: Order = Order.IN_TURN
+    in_any_state: bool = False
+
+    def text(self) -> str:
+        """The G-code to run now. Raises RouterError."""
+        return self.script if isinstance(self.script, str) else self.script()
 
 
 class PrinterListener:
-    """Who is told what happens to printers; each method does nothing here."""
+    """Is notified of what happens to printers; each method does nothing here."""
 
     def new_session(self, printer: "Printer") -> None:
-        """Its Klippy was started anew: what it registered before is void."""
+        """Its Klippy was started again: what it registered before is void."""
 
     def became_ready(self, printer: "Printer") -> None:
         """It can be used from now on."""
 
     def state_changed(self, printer: "Printer", was_ready: bool) -> None:
-        """printer.state is another one now."""
+        """printer.state has changed."""
+
+    def lost(self, printer: "Printer", reason: str) -> None:
+        """It was ready, and has not been for its disconnect_grace.
+
+        reason: a state of Klippy, disconnected or timeout.
+        """
+
+    def status_changed(
+        self, printer: "Printer", eventtime: float, status: Status, is_snapshot: bool
+    ) -> None:
+        """Values of the watched objects, read at eventtime (seconds of the printer's own clock).
+
+        is_snapshot: all of them, not only those that have changed.
+        """
 
     def too_long(self, printer: "Printer", error: RouterError) -> None:
-        """The status that it was asked to watch was longer than it may send."""
+        """The status of the watched objects was longer than max_message."""
 
     def call_skipped(self, printer: "Printer", method: str, error: RouterError) -> None:
-        """It called one of our methods, with more parameters than it may send."""
-
-
-# Told the values of the objects that a printer was asked to watch: (printer, seconds of its own
-# clock when they were read, status, whether these are all of them and not only what changed)
-StatusListener = Callable[["Printer", float, Status, bool], None]
+        """Its call of one of our methods was longer than max_message."""
 
 
 class Printer(ABC):
@@ -112,8 +156,7 @@ class Printer(ABC):
         # What it may ask of others: gcode, event, status, call (option 'allow'); None: everything
         self.allow: Optional[FrozenSet[str]] = None
         self.disconnect_grace = disconnect_grace  # seconds
-        self.listeners: List[PrinterListener] = []
-        self.status_listener: StatusListener = lambda *_: None
+        self.listeners: List[PrinterListener] = []  # notified in this order
         self.state = "disconnected"  # or Klippy's: startup, ready, shutdown, error
         self.state_message = ""
         self.ready = False
@@ -143,45 +186,20 @@ class Printer(ABC):
 
     # -- scripts
 
-    def submit(
-        self, render: Callable[[], str], done: Done, follower: Optional[Follower] = None
-    ) -> None:
-        """Run a script after those that wait already. done({}, None) when it has finished.
+    def submit(self, job: Job) -> None:
+        """Run a script when its turn comes. job.done({}, None) when it has finished.
 
-        An unknown command in it is an error, though Klipper goes on after it and reports success.
-        Raises NotReady or Busy, and then done is not called. A script that renders to "" is left
-        out; one whose rendering raises a RouterError ends with it.
+        An unknown command in it is an error, though Klipper continues after it and reports
+        success. Raises NotReady or Busy, and then job.done is not called.
         """
         if not self.ready:
             raise self.not_ready()
-        if len(self._queue) >= MAX_QUEUE:
+        if job.order is Order.FIRST:
+            self._queue.appendleft(job)
+        elif job.order is Order.IN_TURN and len(self._queue) >= MAX_QUEUE:
             raise Busy("%s is busy: %d scripts are waiting for it" % (self.name, MAX_QUEUE))
-        self._queue.append(Job(render, done, follower))
-        self._pump()
-
-    def run_script(self, script: str, done: Done, follower: Optional[Follower] = None) -> None:
-        """submit() for a script whose text is known."""
-        self.submit(lambda: script, done, follower)
-
-    def run_anyhow(self, script: str, done: Done, follower: Optional[Follower] = None) -> None:
-        """run_script(); one that is shut down or in error runs what Klipper takes then."""
-        self.run_script(script, done, follower)
-
-    def submit_first(self, render: Callable[[], str], done: Done) -> None:
-        """submit() for what may not wait for others, and makes no difference to them."""
-        if not self.ready:
-            raise self.not_ready()
-        self._queue.appendleft(Job(render, done, is_judged=False))
-        self._pump()
-
-    def submit_status(self, render: Callable[[], str], done: Done) -> None:
-        """submit() for a status callback: of these there is at most one for each subscription, so
-        the queue's bound is not for them, nor does anybody ask whether they succeed. Raises
-        NotReady.
-        """
-        if not self.ready:
-            raise self.not_ready()
-        self._queue.append(Job(render, done, is_judged=False))
+        else:
+            self._queue.append(job)
         self._pump()
 
     def not_ready(self) -> NotReady:
@@ -230,7 +248,7 @@ class Printer(ABC):
 
     @abstractmethod
     def watch(self, objects: Objects) -> None:
-        """Tell status_listener the status of these objects from now on, a snapshot first.
+        """Notify listeners of the status of these objects from now on, a snapshot first.
 
         Replaces what was watched before.
         """

@@ -19,12 +19,13 @@ from ..klippy.guard import guarded
 from ..klippy.klippy import Klippy
 from ..klippy.old_parser import PARSER_PROBE, parser_is_old
 from ..klippy.peer_log import PeerLog
+from ..klippy.timers import Timer
 from ..sanitize import counted, plain_text, printable
 from ..version import INCLUDE_PROBE, include_version
 from .framing import Frame
 from .hints import Hints
 from .link import Link, SocketFile
-from .printer import Done, Failure, Follower, Objects, Printer
+from .printer import Done, Failure, Job, Objects, Order, Printer, ignore_answer
 from .running_script import RefusedScript, RunningScript
 from .session import Session
 from .session_events import (
@@ -68,7 +69,7 @@ class RemotePrinter(Printer):
         methods: Sequence[str],
         on_call: Receiver,
     ) -> None:
-        log = PeerLog(name, klippy.reactor.monotonic)
+        log = PeerLog(name, klippy.timers.now)
         super().__init__(name, disconnect_grace, log.write, Hints(klippy.respond_info))
         self.sock = sock  # the path of its API socket
         self.methods = len(methods)  # that are registered there when it is ready
@@ -87,8 +88,8 @@ class RemotePrinter(Printer):
         self._was_connected = False
         self._running: Optional[RunningScript] = None
         self._frames: Deque[Frame] = deque()
-        self._watchdog: Optional[List[Any]] = None
-        self._catch_up: Optional[List[Any]] = None  # the rest of what was read is due then
+        self._watchdog: Optional[Timer] = None
+        self._catch_up: Optional[Timer] = None  # the rest of what was read is due then
         self._handlers: Dict[type, Callable[[Any], None]] = {
             Answer: self._answered,
             Status: self._told_status,
@@ -156,22 +157,25 @@ class RemotePrinter(Printer):
     def emergency_stop(self) -> None:
         """Stop the peer at once; whoever calls this does not wait for an answer."""
         if self.connected:
-            self._ask("emergency_stop", {}, lambda _result, _error: None)
+            self._ask("emergency_stop", {}, ignore_answer)
 
     def send_last(self, script: str) -> None:
         """Run a script there of which nothing is to be known any more, before stop()."""
         if script:
-            self._ask("gcode/script", {"script": script}, lambda _result, _error: None)
+            self._ask("gcode/script", {"script": script}, ignore_answer)
 
-    def run_anyhow(self, script: str, done: Done, follower: Optional[Follower] = None) -> None:
+    def submit(self, job: Job) -> None:
         # Not while it starts: it may be ready when the script arrives, and then run all of it
-        if self.state not in ("shutdown", "error"):
-            self.run_script(script, done, follower)
-            return
-        refused = RefusedScript(self.not_ready(), self.state_message, done, follower)
-        self._request("gcode/script", {"script": script}, refused.answered)
-        if follower is not None:
-            follower.sent()
+        if job.in_any_state and self.state in ("shutdown", "error"):
+            self._send_unready(job)
+        else:
+            super().submit(job)
+
+    def _send_unready(self, job: Job) -> None:
+        refused = RefusedScript(self.not_ready(), self.state_message, job)
+        self._request("gcode/script", {"script": job.text()}, refused.answered)
+        if job.follower is not None:
+            job.follower.sent()
 
     def watch(self, objects: Objects) -> None:
         self._session.want(objects)
@@ -181,7 +185,7 @@ class RemotePrinter(Printer):
         while self._queue and self._running is None:
             job = self._queue.popleft()
             try:
-                script = "" if job.follower is not None and job.follower.given_up else job.render()
+                script = "" if job.follower is not None and job.follower.given_up else job.text()
             except RouterError as e:
                 job.done(None, e)
                 continue
@@ -189,7 +193,7 @@ class RemotePrinter(Printer):
                 job.done({}, None)
                 continue
             running = self._running = RunningScript(self, job)
-            began = running.began if job.is_judged else None
+            began = running.began if job.order is Order.IN_TURN else None
             self._session.run_script(script, running.answered, began)
             running.sent()
             self._flush()
@@ -208,8 +212,7 @@ class RemotePrinter(Printer):
     def expect_shutdown(self, script: RunningScript) -> None:
         """The peer has said that it shuts down; its state follows soon, and is the error then."""
         if self.ready:
-            when = self._klippy.reactor.monotonic() + SHUTDOWN_DELAY
-            self._klippy.timers.at(when, lambda eventtime: self.end_script(script, None))
+            self._klippy.timers.after(SHUTDOWN_DELAY, lambda: self.end_script(script, None))
         else:
             self.end_script(script, self.not_ready())
 
@@ -246,7 +249,7 @@ class RemotePrinter(Printer):
         self._watch_over(eventtime)
 
     def link_received(self, data: bytes, eventtime: float) -> None:
-        begin = self._klippy.reactor.monotonic()
+        begin = self._klippy.timers.now()
         try:
             self._frames.extend(self._session.receive(data, eventtime))
         except BadMessage as e:
@@ -259,8 +262,7 @@ class RemotePrinter(Printer):
 
     def link_closed(self, reason: str) -> None:
         self._stop_watchdog()
-        self._klippy.timers.cancel(self._catch_up)
-        self._catch_up = None
+        self._stop_catching_up()
         self._skipped.close()
         self._frames.clear()
         unanswered = self._session.closed()
@@ -277,19 +279,17 @@ class RemotePrinter(Printer):
         """Handle what has arrived, for a bounded time; the rest in the next turn."""
         was_reading = self._catch_up is None
         if not was_reading:
-            self._klippy.timers.cancel(self._catch_up)
-            self._catch_up = None
+            self._stop_catching_up()
         self._corked = True
-        begin = self._klippy.reactor.monotonic()
+        begin = self._klippy.timers.now()
         try:
             while self._frames:
                 for event in self._session.handle(self._frames.popleft(), eventtime):
                     self._handlers[type(event)](event)
                 if self._frames:
-                    now = self._klippy.reactor.monotonic()
+                    now = self._klippy.timers.now()
                     if now - begin >= MAX_CALLBACK_TIME:
-                        next_time = now + CATCH_UP_PAUSE * (now - begin)
-                        self._catch_up = self._klippy.timers.at(next_time, self._handle_frames)
+                        self._catch_up_after(CATCH_UP_PAUSE * (now - begin))
                         break
         except BadMessage as e:
             self._frames.clear()
@@ -303,10 +303,17 @@ class RemotePrinter(Printer):
                 self._link.set_reading(is_reading)
 
     def _pause_reading(self, begin: float) -> None:
-        now = self._klippy.reactor.monotonic()
-        when = now + CATCH_UP_PAUSE * (now - begin)
-        self._catch_up = self._klippy.timers.at(when, self._handle_frames)
+        self._catch_up_after(CATCH_UP_PAUSE * (self._klippy.timers.now() - begin))
         self._link.set_reading(False)
+
+    def _catch_up_after(self, delay: float) -> None:
+        timers = self._klippy.timers
+        self._catch_up = timers.after(delay, lambda: self._handle_frames(timers.now()))
+
+    def _stop_catching_up(self) -> None:
+        if self._catch_up is not None:
+            self._catch_up.cancel()
+            self._catch_up = None
 
     def _subscribe_again(self) -> None:
         self._session.subscribe_again()
@@ -324,7 +331,8 @@ class RemotePrinter(Printer):
         guarded(event.token, event.result, error)
 
     def _told_status(self, event: Status) -> None:
-        self.status_listener(self, event.eventtime, event.status, event.snapshot)
+        for listener in self.listeners:
+            listener.status_changed(self, event.eventtime, event.status, event.snapshot)
 
     def _printed(self, event: Output) -> None:
         if self._running is not None:
@@ -385,11 +393,14 @@ class RemotePrinter(Printer):
                 self._link.fail(str(e))
                 return
         self._flush()
-        self._watchdog = self._klippy.timers.at(next_time, self._watch_over)
+        timers = self._klippy.timers
+        delay = max(0.0, next_time - timers.now())
+        self._watchdog = timers.after(delay, lambda: self._watch_over(timers.now()))
 
     def _stop_watchdog(self) -> None:
-        self._klippy.timers.cancel(self._watchdog)
-        self._watchdog = None
+        if self._watchdog is not None:
+            self._watchdog.cancel()
+            self._watchdog = None
 
 
 def _is_object_list(result: Any) -> bool:

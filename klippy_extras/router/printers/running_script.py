@@ -3,11 +3,11 @@
 # Copyright (C) 2026  Klipper Router contributors
 #
 # This file may be distributed under the terms of the GNU GPLv3 license.
-from typing import Any, Optional, Protocol
+from typing import Any, Protocol
 
 from ..errors import NotReady, PeerError
 from ..sanitize import printable
-from .printer import Done, Failure, Follower, Job
+from .printer import Failure, Job
 from .script_output import ScriptOutput
 
 # Characters of a state's message by which Klippy's refusal of a command is recognized
@@ -62,15 +62,13 @@ class RefusedScript:
     The message of its state is how Klippy refuses a command then: that is `why` it cannot be used.
     """
 
-    def __init__(
-        self, why: NotReady, state_message: str, done: Done, follower: Optional[Follower]
-    ) -> None:
-        self._why, self._done, self._follower = why, done, follower
+    def __init__(self, why: NotReady, state_message: str, job: Job) -> None:
+        self._why, self._job = why, job
         self._refusal = printable(state_message.strip().split("\n")[0])[:MAX_REFUSAL]
 
     def answered(self, _result: Any, error: Failure) -> None:
-        if self._follower is not None:
-            self._follower.ended()
+        if self._job.follower is not None:
+            self._job.follower.ended()
         if isinstance(error, PeerError) and self._refusal in str(error):
             error = self._why
-        self._done(None if error else {}, error)
+        self._job.done(None if error else {}, error)

@@ -3,10 +3,11 @@
 # Copyright (C) 2026  Klipper Router contributors
 #
 # This file may be distributed under the terms of the GNU GPLv3 license.
-from typing import Any, Callable, List, Optional
+from typing import Callable, Optional
 
 from ..errors import RouterError, TooLong
 from ..klippy.klippy import Klippy
+from ..klippy.timers import Timer
 from .printer import Printer
 from .session_events import (
     CALL,
@@ -47,7 +48,7 @@ class SkippedMessages:
             "limit": "max_message (%d bytes)" % (max_message,),
             "raise_it": "raise max_message in [router %s]" % (printer.name,),
         }
-        self._timer: Optional[List[Any]] = None
+        self._timer: Optional[Timer] = None
         self._at = 0.0
 
     def handle(self, event: Skipped) -> None:
@@ -63,8 +64,8 @@ class SkippedMessages:
         else:
             self._printer.hints.say(str(error))
         if event.what == UPDATE and self._timer is None:
-            when = max(self._klippy.reactor.monotonic(), self._at + RESUBSCRIBE_INTERVAL)
-            self._timer = self._klippy.timers.at(when, self._due)
+            wait = self._at + RESUBSCRIBE_INTERVAL - self._klippy.timers.now()
+            self._timer = self._klippy.timers.after(max(0.0, wait), self._due)
 
     def answer_error(self, error: RouterError) -> RouterError:
         """The error of a request whose answer was skipped, with the way out."""
@@ -73,9 +74,10 @@ class SkippedMessages:
 
     def close(self) -> None:
         """The connection is gone."""
-        self._klippy.timers.cancel(self._timer)
-        self._timer = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
-    def _due(self, eventtime: float) -> None:
-        self._timer, self._at = None, eventtime
+    def _due(self) -> None:
+        self._timer, self._at = None, self._klippy.timers.now()
         self._subscribe_again()

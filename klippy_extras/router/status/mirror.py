@@ -27,7 +27,6 @@ class Mirror(PrinterListener):
 
     def follow(self, host: Printer, peer: Printer, subscriptions: Subscriptions) -> None:
         """Begin to keep the values of this peer."""
-        peer.listeners.append(self)
         if self._objects:
             where = "option 'mirror' in section 'router %s'" % (peer.name,)
             subscriptions.follow(host, peer, self._objects, self, where)

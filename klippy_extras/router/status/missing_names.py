@@ -16,7 +16,7 @@ MAX_LOOKED_AT = 60
 # What two names have in common, from 0 to 1, for one to be a guess at the other
 _ALIKE = 0.5
 
-Soon = Callable[[Callable[[float], None]], Any]
+Soon = Callable[[Callable[[], None]], Any]
 
 
 class Missing(NamedTuple):
@@ -126,7 +126,7 @@ class Search:
                 if field not in values:
                     self._wrong.append((name, field, _Guess(field, list(values))))
 
-    def _guess(self, _eventtime: float) -> None:
+    def _guess(self) -> None:
         if not self._wrong:
             self._found(self._missing)
             return

@@ -7,7 +7,7 @@ from typing import Any, Callable, Dict, List, Optional, Protocol
 
 from ..errors import RouterError, UsageError
 from ..gcode.parameters import StatusParameters, command_of
-from ..printers.printer import Done, Failure, Objects, Printer, Status
+from ..printers.printer import Done, Failure, Job, Objects, Order, Printer, Status
 from .missing_names import Missing
 
 # Where a subscription stands while its target's snapshot is too long, see trial.py: it takes part
@@ -115,7 +115,7 @@ class MacroSubscription(Subscription):
     def deliver(self, eventtime: float = 0.0) -> None:
         if self.pending and not self._on_its_way and not self.closed and self.owner.ready:
             self._on_its_way = True
-            self.owner.submit_status(self._render, self._finished)
+            self.owner.submit(Job(self._render, self._finished, order=Order.STATUS))
 
     def _render(self) -> str:
         if self.closed:

@@ -141,12 +141,13 @@ class Subscriptions(PrinterListener):
         if feed is not None:
             feed.too_long(error)
 
-    def status(self, printer: Printer, eventtime: float, status: Status, snapshot: bool) -> None:
-        """Told by every printer that is asked to watch objects; see printer.StatusListener."""
+    def status_changed(
+        self, printer: Printer, eventtime: float, status: Status, is_snapshot: bool
+    ) -> None:
         feed = self._feeds.get(printer)
         if feed is not None:
-            feed.tell(eventtime, status, snapshot)
-            if snapshot:
+            feed.tell(eventtime, status, is_snapshot)
+            if is_snapshot:
                 self._name_check.check(feed)
 
     # -- inside

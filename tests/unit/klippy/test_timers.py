@@ -16,7 +16,7 @@ def test_callbacks_come_in_order_and_never_early(delays, steps):
     start = reactor.now
     called = []
     for delay in delays:
-        timers.at(start + delay, lambda now, due=start + delay: called.append((due, now)))
+        timers.after(delay, lambda due=start + delay: called.append((due, reactor.now)))
     for step in [0.0, *steps]:
         reactor.run(step)
     due_by_now = sorted(start + d for d in delays if start + d <= reactor.now)
@@ -28,13 +28,12 @@ def test_a_cancelled_callback_does_not_come():
     reactor = FakeReactor()
     timers = Timers(reactor)
     called = []
-    handle = timers.at(reactor.now + 1, called.append)
-    timers.at(reactor.now + 1, called.append)
-    timers.cancel(handle)
+    timer = timers.after(1, lambda: called.append("cancelled"))
+    timers.after(1, lambda: called.append("other"))
+    timer.cancel()
     reactor.run(2.0)
-    assert len(called) == 1
-    timers.cancel(handle)
-    timers.cancel(None)
+    assert called == ["other"]
+    timer.cancel()
 
 
 def test_a_callback_may_ask_for_the_next_one_without_starving_the_loop():
@@ -42,8 +41,8 @@ def test_a_callback_may_ask_for_the_next_one_without_starving_the_loop():
     timers = Timers(reactor)
     count = []
 
-    def again(eventtime: float) -> None:
-        count.append(eventtime)
+    def again() -> None:
+        count.append(reactor.now)
         timers.soon(again)
 
     timers.soon(again)
@@ -55,8 +54,8 @@ def test_an_exception_is_logged_and_the_others_still_come(caplog):
     reactor = FakeReactor()
     timers = Timers(reactor)
     called = []
-    timers.soon(lambda eventtime: 1 / 0)
-    timers.soon(called.append)
+    timers.soon(lambda: 1 / 0)
+    timers.soon(lambda: called.append(reactor.now))
     reactor.run()
     assert len(called) == 1
     assert "ZeroDivisionError" in caplog.text
@@ -66,9 +65,9 @@ def test_nothing_comes_after_close():
     reactor = FakeReactor()
     timers = Timers(reactor)
     called = []
-    timers.soon(called.append)
+    timers.soon(lambda: called.append(reactor.now))
     timers.close()
-    timers.soon(called.append)
+    timers.soon(lambda: called.append(reactor.now))
     reactor.run(1.0)
     assert called == []
     assert reactor.timers == []

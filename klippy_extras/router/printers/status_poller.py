@@ -1,0 +1,84 @@
+# Reads the status of this printer's own objects at regular intervals, and finds what has changed
+#
+# Copyright (C) 2026  Klipper Router contributors
+#
+# This file may be distributed under the terms of the GNU GPLv3 license.
+import logging
+from typing import Any, Callable, Dict, Optional
+
+from ..klippy.klippy import Klippy
+from ..klippy.timers import Timer
+from .printer import Objects, Status
+
+# Seconds between two reads of the watched objects, however often the subscriptions change
+MIN_READ_INTERVAL = 0.05
+
+# (eventtime, status, whether these are all values and not only those that have changed)
+OnStatus = Callable[[float, Status, bool], None]
+
+
+class StatusPoller:
+    """Calls on_status with changes of the watched objects, every `interval` seconds at most."""
+
+    def __init__(self, klippy: Klippy, interval: float, on_status: OnStatus) -> None:
+        self._klippy, self._interval, self._on_status = klippy, interval, on_status
+        self._watched: Objects = {}
+        self._last: Status = {}
+        self._failing: Dict[str, str] = {}
+        self._snapshot_due = False
+        self._timer: Optional[Timer] = None
+        self._read_at = 0.0
+
+    def watch(self, objects: Objects) -> None:
+        """Read these objects from now on instead of those before; all values come first."""
+        self._watched = objects
+        self._last = {name: values for name, values in self._last.items() if name in objects}
+        self._snapshot_due = True
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if objects:
+            timers = self._klippy.timers
+            delay = max(0.0, self._read_at + MIN_READ_INTERVAL - timers.now())
+            self._timer = timers.after(delay, self._read_watched)
+
+    def query(self, objects: Objects) -> Dict[str, Any]:
+        """The values of these objects now, as Klipper's objects/query gives them."""
+        eventtime = self._klippy.timers.now()
+        status: Status = {}
+        for name, fields in objects.items():
+            values = self._read(name, eventtime)
+            status[name] = (
+                dict(values) if fields is None else {field: values.get(field) for field in fields}
+            )
+        return {"eventtime": eventtime, "status": status}
+
+    def _read_watched(self) -> None:
+        eventtime = self._read_at = self._klippy.timers.now()
+        # Before anything else: an error below must not end the reading
+        self._timer = self._klippy.timers.after(self._interval, self._read_watched)
+        is_snapshot, self._snapshot_due = self._snapshot_due, False
+        changes: Status = {}
+        for name, fields in self._watched.items():
+            values = self._read(name, eventtime)
+            last = {} if is_snapshot else self._last.get(name, {})
+            # A field that does not exist any more is None, once
+            lost = dict.fromkeys(f for f, v in last.items() if fields is None and v is not None)
+            current = {**lost, **values} if fields is None else {f: values.get(f) for f in fields}
+            changed = {f: v for f, v in current.items() if f not in last or v != last[f]}
+            self._last[name] = current
+            if changed or is_snapshot:
+                changes[name] = changed
+        if changes:
+            self._on_status(eventtime, changes, is_snapshot)
+
+    def _read(self, name: str, eventtime: float) -> Dict[str, Any]:
+        try:
+            status = self._klippy.object_status(name, eventtime)
+            return status if isinstance(status, dict) else {}
+        except Exception as e:
+            # Somebody else's get_status(): Klippy itself would shut down for it
+            if self._failing.get(name) != str(e):
+                self._failing[name] = str(e)
+                logging.exception("router: reading the status of '%s' failed", name)
+            return {}
