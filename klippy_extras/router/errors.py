@@ -1,4 +1,4 @@
-# Domain errors of the router: one class for each kind of blame
+# Errors of the router, by what went wrong
 #
 # Copyright (C) 2026  Klipper Router contributors
 #
@@ -14,11 +14,11 @@ class UsageError(RouterError):
 
 
 class NotAllowed(RouterError):
-    """The caller may not do this ('allow' in its section)."""
+    """The caller must not do this ('allow' in its section)."""
 
 
 class NotReady(RouterError):
-    """The target is not there, or not in a state to serve the request. Nothing was sent."""
+    """The target is not connected, or in no state to serve the request. Nothing was sent."""
 
 
 class Busy(RouterError):
@@ -42,4 +42,4 @@ class BadMessage(RouterError):
 
 
 class TimedOut(RouterError):
-    """The peer, or what was waited for, did not come in time."""
+    """An answer, or what was waited for, did not arrive in time."""

@@ -1,4 +1,4 @@
-# How often something may be said: bounds for the log, the console and error macros
+# Rate limits for the log, the console and error macros
 #
 # Copyright (C) 2026  Klipper Router contributors
 #
@@ -11,7 +11,7 @@ ALIKE_INTERVAL = 5.0
 # Reports of all kinds
 ALL_BURST = 40
 ALL_INTERVAL = 0.5
-# Kinds that are told apart; the oldest is forgotten
+# Kinds that are counted separately; the oldest is forgotten
 MAX_KINDS = 16
 
 Clock = Callable[[], float]
@@ -27,7 +27,7 @@ class Bucket:
         self.left_out = 0  # things that were not let through
 
     def take(self) -> bool:
-        """Whether one more may pass; one that may not is counted."""
+        """Whether one more gets through; one that does not is counted."""
         self._fill()
         if self._tokens < 1.0:
             self.left_out += 1
@@ -42,7 +42,7 @@ class Bucket:
 
     @property
     def is_full(self) -> bool:
-        """Whether nothing has come for so long that it is as good as new."""
+        """Whether there was nothing for so long that a whole burst gets through again."""
         self._fill()
         return self._tokens >= self._burst
 

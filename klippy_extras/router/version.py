@@ -9,7 +9,7 @@ from typing import Any, Dict, List, Mapping, Optional
 VERSION = "0.2.0"
 
 _INCLUDE_MACRO = "gcode_macro _ROUTER"
-# The object and field in which the include files tell their version
+# The object and field of the include files' version
 INCLUDE_PROBE: Dict[str, Optional[List[str]]] = {_INCLUDE_MACRO: ["version"]}
 
 

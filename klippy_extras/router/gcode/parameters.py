@@ -5,7 +5,7 @@
 # This file may be distributed under the terms of the GNU GPLv3 license.
 #
 # What Klipper does with a line (gcode.py, _process_commands and _get_extended_params), and what
-# therefore must never come from a value:
+# therefore a value must never contain:
 # - A script is split at "\n" only; each line is stripped of every Unicode whitespace.
 # - The command is all text up to the second run of letters: "NAME 1='x'" is an unknown command.
 # - Parameters of an extended command are split by shlex in posix mode: '...' is literal, "..."
@@ -151,7 +151,7 @@ def bounded(script: str) -> str:
 
 
 class ParameterNames(Dict[Tuple[str, str], str]):
-    """parameter_name() by (object, field), remembered: status tells the same ones all the time."""
+    """parameter_name() by (object, field), remembered: a status has the same ones all the time."""
 
     def __missing__(self, key: Tuple[str, str]) -> str:
         if len(self) >= MAX_NAMES:
@@ -161,7 +161,7 @@ class ParameterNames(Dict[Tuple[str, str], str]):
 
 
 class StatusParameters:
-    """The status of one printer as parameters: what several are told of it is written once."""
+    """The status of one printer as parameters, written once for several subscribers."""
 
     def __init__(self, names: ParameterNames) -> None:
         self._names = names

@@ -4,11 +4,11 @@
 #
 # This file may be distributed under the terms of the GNU GPLv3 license.
 #
-# What Klipper does with a line, and what therefore must never come from a value, is told at the
-# head of gcode_params.py.
+# What Klipper does with a line, and what a value must therefore never contain, is at the head of
+# parameters.py.
 import re
 from decimal import Decimal
-from typing import Callable, Dict, List, Mapping, Tuple, Union
+from typing import Callable, Dict, List, Mapping, NamedTuple, Tuple, Union
 
 from ..errors import UsageError
 from .parameters import (
@@ -70,13 +70,21 @@ def _as_number(text: str, old_parser: bool) -> str:
     return format(Decimal(text), "f") if number.group(1) else text
 
 
-def _without_separators(escape: _Escape) -> _Escape:
-    def checked(text: str, old_parser: bool) -> str:
-        if _SEPARATOR.search(text) is not None:
-            raise _Unfit("without , = { and }")
-        return escape(text, old_parser)
+class _Placeholder(NamedTuple):
+    """{key} in a handler.
 
-    return checked
+    escape: for where it stands; in_context: it is part of a CONTEXT=, which is taken apart again.
+    """
+
+    key: str
+    escape: _Escape
+    in_context: bool = False
+
+    def fill(self, text: str, old_parser: bool) -> str:
+        """The text of its value, escaped. Raises _Unfit."""
+        if self.in_context and _SEPARATOR.search(text) is not None:
+            raise _Unfit("without , = { and }")
+        return self.escape(text, old_parser)
 
 
 _ESCAPE: Dict[str, _Escape] = {"": quote, "'": _in_single_quotes, '"': _in_double_quotes}
@@ -103,8 +111,7 @@ class Template:
             )
         gcode = self._gcode = SURROGATE.sub("\ufffd", gcode)
         self._bare = gcode.strip() if is_bare_command(gcode) else ""
-        # Text, or (key, escape)
-        self._pieces: List[Union[str, Tuple[str, _Escape]]] = []
+        self._pieces: List[Union[str, _Placeholder]] = []
         for i, line in enumerate(gcode.split("\n")):
             if i:
                 self._pieces.append("\n")
@@ -116,8 +123,8 @@ class Template:
     def check(self, context: Mapping[str, object]) -> None:
         """Raises UsageError for a value that is missing."""
         for piece in self._pieces:
-            if not isinstance(piece, str) and not self._bare and piece[0] not in context:
-                raise self._missing(piece[0])
+            if not isinstance(piece, str) and not self._bare and piece.key not in context:
+                raise self._missing(piece.key)
 
     def render(self, context: Mapping[str, object], old_parser: bool) -> str:
         """The script to run. Raises UsageError for a value that is missing or does not fit."""
@@ -129,15 +136,14 @@ class Template:
             if isinstance(piece, str):
                 script.append(piece)
                 continue
-            key, escape = piece
-            if key not in context:
-                raise self._missing(key)
-            text = parameter_text(context[key])
+            if piece.key not in context:
+                raise self._missing(piece.key)
+            text = parameter_text(context[piece.key])
             try:
-                script.append(escape(text, old_parser))
+                script.append(piece.fill(text, old_parser))
             except _Unfit as e:
                 raise self._error(
-                    "needs a value for {%s} that is %s, not %s" % (key, e, shown(text))
+                    "needs a value for {%s} that is %s, not %s" % (piece.key, e, shown(text))
                 ) from None
         return bounded("".join(script))
 
@@ -174,7 +180,7 @@ class Template:
     def _fill(self, text: str, escape: _Escape) -> None:
         end = 0
         for found in _PLACEHOLDER.finditer(text):
-            self._pieces += [text[end : found.start()], (found.group(1), escape)]
+            self._pieces += [text[end : found.start()], _Placeholder(found.group(1), escape)]
             end = found.end()
         self._pieces.append(text[end:])
 
@@ -191,8 +197,8 @@ class Template:
                     raise self._error(
                         "has {%s} outside of a parameter's value (KEY={%s})" % (found.groups() * 2)
                     )
-                escape = self._escape(name, key, mark)
-                self._pieces += [line[copied:i], (found.group(1), escape)]
+                placeholder = self._placeholder(found.group(1), (name, key), mark)
+                self._pieces += [line[copied:i], placeholder]
                 i = copied = found.end()
                 continue
             if char == "=" and not key:
@@ -217,8 +223,7 @@ class Template:
         self._pieces.append(line[copied:i])
 
     @staticmethod
-    def _escape(name: str, key: str, mark: str) -> _Escape:
-        if (name, key) in _GCODE_PARAMETERS:
-            return _as_number
-        escape = _ESCAPE[mark]
-        return _without_separators(escape) if (name, key) == _CONTEXT_PARAMETER else escape
+    def _placeholder(key: str, parameter: Tuple[str, str], mark: str) -> _Placeholder:
+        if parameter in _GCODE_PARAMETERS:
+            return _Placeholder(key, _as_number)
+        return _Placeholder(key, _ESCAPE[mark], parameter == _CONTEXT_PARAMETER)

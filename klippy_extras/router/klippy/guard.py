@@ -8,7 +8,7 @@ from typing import Any, Callable
 
 
 def guarded(callback: Callable[..., Any], *args: Any) -> bool:
-    """Call it; an exception is logged and goes no further: it would end the print. True if none.
+    """Call it, and log an exception, which would end the print. Returns whether there was none.
 
     Not for BaseException: Klippy ends waiting greenlets by throwing GreenletExit into them.
     """

@@ -28,7 +28,7 @@ class Klippy:
         # 2023-era Klipper cannot take # * ; in a parameter. Its dispatcher shows it by this
         # attribute (klippy/gcode.py before 2024-11-26).
         self.old_parser = hasattr(self.gcode, "extended_r")
-        # Who listens to the console while a script runs; of nested scripts the innermost
+        # What gets the console's text while a script runs; of nested scripts the innermost
         self._listening: List[Callable[[str], None]] = []
         self.gcode.register_output_handler(self._handle_output)
 
@@ -93,7 +93,7 @@ class Klippy:
 
     def pause_print(self) -> None:
         """Run PAUSE for a caller that holds gcode_mutex. Raises RouterError, also when a print
-        from virtual_sdcard goes on nevertheless: PAUSE does nothing while pause_resume is paused.
+        from virtual_sdcard continues nevertheless: PAUSE does nothing while pause_resume is paused.
         """
         self.run_script_here("PAUSE")
         sdcard: Any = self.printer.lookup_object("virtual_sdcard", None)
@@ -129,7 +129,7 @@ class Klippy:
         except self.command_error as e:
             raise RouterError(printable(e)) from e
         except Exception as e:
-            # Klippy itself would shut down for it; the caller is told, and the log
+            # Klippy itself would shut down for it; here the caller gets the error, and the log
             logging.exception("router: endpoint '%s' failed", printable(endpoint))
             raise RouterError("endpoint '%s' failed: %s" % (endpoint, printable(e))) from e
         return request.result
@@ -175,7 +175,7 @@ class Klippy:
 
     def report(self, text: str) -> None:
         """One line on this printer's console and in its log: something has failed, and a print
-        goes on. Not `!!`, on which some hosts (OctoPrint) stop a print.
+        continues. Not `!!`, on which some hosts (OctoPrint) stop a print.
         """
         logging.warning("router: %s", text)
         self.gcode.respond_raw("// Router: %s" % (text,))

@@ -5,7 +5,7 @@
 # This file may be distributed under the terms of the GNU GPLv3 license.
 from typing import Any, Dict, FrozenSet, List, Optional
 
-# Objects whose status tells how old a Klipper is; see parser_is_old()
+# Objects whose status shows how old a Klipper is; see parser_is_old()
 PARSER_PROBE: Dict[str, Optional[List[str]]] = {"idle_timeout": ["idle_timeout"]}
 
 

@@ -9,12 +9,12 @@ from typing import Callable
 from ..rates import Bucket
 from ..sanitize import counted, printable
 
-# Lines at once (a printer comes and goes with several), and after them one a second
+# Lines at once (a printer that connects writes several), and after them one per second
 BURST = 6
 
 
 class PeerLog:
-    """What a printer does may not fill the log: others look for their own troubles there."""
+    """Bounded, so that one printer cannot fill the log in which users look for other problems."""
 
     def __init__(self, name: str, monotonic: Callable[[], float]) -> None:
         self._name = name

@@ -15,7 +15,7 @@ class _NoConnection:
         return True
 
     def send(self, message: Dict[str, Any]) -> None:
-        """Nobody is there."""
+        """Nobody receives it."""
 
 
 class InProcessRequest:

@@ -10,7 +10,7 @@ from .guard import guarded
 from .protocols import Reactor
 
 # Scripts, and calls of endpoints, run for this long in one go (seconds), then everything else has
-# its turn for at least the second time: a long queue of short ones may not hold the reactor up
+# its turn for at least the second time: a long queue of short ones must not block the reactor
 MAX_RUN_TIME = 0.0005
 RUN_PAUSE = 0.002
 

@@ -9,8 +9,7 @@ from typing import Callable, List, Optional, Tuple
 from .guard import guarded
 from .protocols import Reactor, ReactorTimer
 
-# Callbacks that are due at once run for this long in one go (seconds), then everything else has
-# its turn
+# Callbacks that are due together run for this long (seconds), then everything else has its turn
 MAX_TIMERS_TIME = 0.0005
 
 

@@ -1,4 +1,4 @@
-# Sentences about one printer for the user of this one, each of them once
+# Sentences about one printer on the main printer's console, each of them once
 #
 # Copyright (C) 2026  Klipper Router contributors
 #
@@ -24,7 +24,7 @@ class Hints:
             self._show("Router: %s" % (printable(sentence),))
 
     def is_new(self, sentence: str) -> bool:
-        """Whether it was not said yet; from now on it was."""
+        """Whether it was not shown yet; from now on it counts as shown."""
         if sentence in self._said or len(self._said) >= MAX_HINTS:
             return False
         self._said.add(sentence)

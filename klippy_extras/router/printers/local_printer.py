@@ -1,4 +1,4 @@
-# This printer: the interface of a printer, answered inside its own Klippy
+# The main printer: the interface of a printer, answered inside this Klippy
 #
 # Copyright (C) 2026  Klipper Router contributors
 #
@@ -18,7 +18,7 @@ from .printer import Done, Job, Objects, Order, Printer, Status
 from .script_output import ScriptOutput
 from .status_poller import StatusPoller
 
-# Seconds between two looks at Klippy's state while it starts
+# Seconds between two reads of Klippy's state while it starts
 STARTUP_INTERVAL = 1.0
 # Calls of this printer's own endpoints that wait for their turn
 MAX_CALLS = 32
@@ -40,7 +40,7 @@ class LocalPrinter(Printer):
         self._status_interval = status_interval
         self.old_parser = klippy.old_parser
         self._running = False
-        # Not register_callback(): a script may pause in a timer, too, and this one is there already
+        # Not register_callback(): a script may pause in a timer, too, and this one exists already
         self._runner = klippy.reactor.register_timer(self._run_queue)
         self._gcode_calls = Runners(klippy.reactor, 1)
         self._calls = Runners(klippy.reactor, MAX_RUNNERS)
@@ -88,8 +88,8 @@ class LocalPrinter(Printer):
             super().submit(job)
 
     def _submit_status(self, job: Job) -> None:
-        # All that is due runs together, and no more often than this: a print from virtual_sdcard
-        # steps back each time that somebody else holds the G-code mutex
+        # All that is due runs together, at most once per status_interval: a print from
+        # virtual_sdcard pauses each time that something else holds the G-code mutex
         if not self.ready:
             raise self.not_ready()
         self._status_jobs.append(job)
@@ -119,7 +119,7 @@ class LocalPrinter(Printer):
     def _run_queue(self, eventtime: float) -> float:
         reactor = self._klippy.reactor
         with self._klippy.gcode_mutex:
-            # Counted from here: the mutex may have been somebody else's for minutes
+            # Counted from here: the mutex may have been taken for minutes
             pause_at = reactor.monotonic() + MAX_RUN_TIME
             while self._queue:
                 self._run(self._queue.popleft())
@@ -128,7 +128,7 @@ class LocalPrinter(Printer):
             while self._status_due():
                 self._run(self._status_jobs.popleft())
                 if reactor.monotonic() >= pause_at:
-                    # Keeping the mutex: to take it again would step a print back again
+                    # Keeping the mutex: taking it again would pause a print again
                     pause_at = reactor.pause(reactor.monotonic() + RUN_PAUSE) + MAX_RUN_TIME
         if self._queue or self._status_due():
             return reactor.monotonic() + RUN_PAUSE
@@ -136,7 +136,7 @@ class LocalPrinter(Printer):
         return reactor.NEVER
 
     def _run(self, job: Job) -> None:
-        output = ScriptOutput(None)  # it stands on our own console already
+        output = ScriptOutput(None)  # it is on our own console already
         error: Optional[RouterError] = None
         try:
             script = job.text()

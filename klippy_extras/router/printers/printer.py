@@ -1,4 +1,4 @@
-# What every printer can be asked, be it this one or a peer: state, scripts, objects
+# The interface of a printer, this one or a peer: its state, queue of scripts, endpoints, objects
 #
 # Copyright (C) 2026  Klipper Router contributors
 #
@@ -35,12 +35,12 @@ Objects = Dict[str, Optional[List[str]]]
 Status = Dict[str, Dict[str, Any]]
 
 
-# Endpoints whose answers go on and on, to the connection that asked
+# Streaming endpoints: their answers continue, on the connection that asked
 _STREAMS = ("objects/subscribe", "gcode/subscribe_output", "register_remote_method")
 
 
 def is_stream(endpoint: str, params: Mapping[str, Any]) -> bool:
-    """Whether this endpoint would go on answering: that would reach a connection of ours.
+    """Whether this is a streaming endpoint: its answers would continue on a connection of ours.
 
     Source: klippy/extras/bulk_sensor.py, whose dump_... endpoints need no response_template.
     """
@@ -54,7 +54,7 @@ class Follower:
 
     @property
     def given_up(self) -> bool:
-        """Whether nobody waits for it any more: if it was not sent yet, it must not be."""
+        """Whether nobody waits for it any more: if it was not sent yet, it must not be sent."""
         return False
 
     def sent(self) -> None:
@@ -86,7 +86,7 @@ class Order(Enum):
 
 
 def ignore_answer(_result: Any, _error: Failure) -> None:
-    """The Done of whoever does not want to know."""
+    """A Done for answers that nobody needs."""
 
 
 class Job(NamedTuple):
@@ -151,9 +151,10 @@ class Printer(ABC):
     ) -> None:
         self.name = name
         self.log = log  # writes one line about this printer, at a bounded rate
-        self.hints = hints  # what the user of this one should know about it
-        self.missing: List[str] = []  # what others want of it and it does not have, a sentence each
-        # What it may ask of others: gcode, event, status, call (option 'allow'); None: everything
+        self.hints = hints  # for sentences about it on the main printer's console
+        # Objects and fields that are subscribed to and that it does not have, a sentence each
+        self.missing: List[str] = []
+        # What it is allowed to ask of others: gcode, event, status, call; None: everything
         self.allow: Optional[FrozenSet[str]] = None
         self.disconnect_grace = disconnect_grace  # seconds
         self.listeners: List[PrinterListener] = []  # notified in this order
