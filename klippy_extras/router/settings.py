@@ -143,8 +143,8 @@ def _read_mirror(config: Any) -> Dict[str, Optional[List[str]]]:
         fields = [field.strip() for field in listed.split(",") if field.strip()]
         if not name or (colon and not fields) or name in mirror:
             raise config.error(
-                "Invalid line '%s' in option 'mirror' of section '%s': write an object a line, as"
-                " 'print_stats: state, filename', or 'toolhead' for all its fields"
+                "Invalid line '%s' in option 'mirror' of section '%s': write one object per line,"
+                " as in 'print_stats: state, filename', or 'toolhead' for all its fields"
                 % (line, config.get_name())
             )
         mirror[name] = fields or None
@@ -159,7 +159,7 @@ def _read_sensors(config: Any) -> List[SensorSettings]:
         if not NAME_RULE.fullmatch(name) or not source_object.strip():
             raise config.error(
                 "Invalid line '%s' in option 'sensors' of section '%s': write"
-                " 'name: object' or 'name: object.field', as 'chamber: heater_generic chamber'"
+                " 'name: object' or 'name: object.field', as in 'chamber: heater_generic chamber'"
                 % (line, config.get_name())
             )
         if config.has_section("temperature_sensor " + name):
@@ -237,8 +237,8 @@ def _check_unique(config: Any, settings: RouterSettings) -> None:
         for what in proxies + sensors:
             if what in taken:
                 raise config.error(
-                    "The %s of section 'router %s' exists already, in section 'router %s': name it"
-                    " once" % (what, peer.name, taken[what])
+                    "The %s of section 'router %s' exists already, in section 'router %s': define"
+                    " it only once" % (what, peer.name, taken[what])
                 )
             taken[what] = peer.name
 

@@ -208,7 +208,7 @@ class Printer(ABC):
         if not self.connected:
             return NotReady("%s is not connected" % (self.name,))
         if self.state == "ready":
-            return NotReady("%s is not ready (just connecting)" % (self.name,))
+            return NotReady("%s is not ready (still connecting)" % (self.name,))
         first_line = self.state_message.strip().split("\n")[0]
         reason = ": ".join(filter(None, [self.state, first_line]))
         return NotReady("%s is not ready (%s)" % (self.name, reason))
