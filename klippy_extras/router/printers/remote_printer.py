@@ -3,8 +3,7 @@
 # Copyright (C) 2026  Klipper Router contributors
 #
 # This file may be distributed under the terms of the GNU GPLv3 license.
-from collections import deque
-from typing import Any, Callable, Deque, Dict, List, Optional, Sequence
+from typing import Any, Callable, Dict, List, Optional, Sequence
 
 from ..errors import (
     BadMessage,
@@ -22,7 +21,6 @@ from ..klippy.peer_log import PeerLog
 from ..klippy.timers import Timer
 from ..sanitize import counted, plain_text, printable
 from ..version import INCLUDE_PROBE, include_version
-from .framing import Frame
 from .hints import Hints
 from .link import Link, SocketFile
 from .printer import Done, Failure, Job, Objects, Order, Printer, ignore_answer
@@ -35,7 +33,7 @@ from .session_events import (
     Output,
     Ready,
     Skipped,
-    StateSaid,
+    StateReported,
     Status,
 )
 from .skipped import SkippedMessages
@@ -87,7 +85,6 @@ class RemotePrinter(Printer):
         self._klippy_session: Any = None
         self._was_connected = False
         self._running: Optional[RunningScript] = None
-        self._frames: Deque[Frame] = deque()
         self._watchdog: Optional[Timer] = None
         self._catch_up: Optional[Timer] = None  # the rest of what was read is due then
         self._handlers: Dict[type, Callable[[Any], None]] = {
@@ -96,7 +93,7 @@ class RemotePrinter(Printer):
             Output: self._printed,
             Called: self._called,
             Identified: self._identified,
-            StateSaid: self._state_said,
+            StateReported: self._state_said,
             Ready: self._became_ready,
             Skipped: self._skipped.handle,
         }
@@ -236,8 +233,10 @@ class RemotePrinter(Printer):
         return check
 
     def _flush(self) -> None:
-        if self._session.output and not self._corked:
-            self._link.send(self._session.take_output())
+        if not self._corked:
+            output = self._session.take_output()
+            if output:
+                self._link.send(output)
 
     # -- what the link tells
 
@@ -251,11 +250,11 @@ class RemotePrinter(Printer):
     def link_received(self, data: bytes, eventtime: float) -> None:
         begin = self._klippy.timers.now()
         try:
-            self._frames.extend(self._session.receive(data, eventtime))
+            self._session.receive(data, eventtime)
         except BadMessage as e:
             self._link.fail(str(e))
             return
-        self._handle_frames(eventtime)
+        self._handle_events()
         if self._session.skipping and self._catch_up is None:
             # What is thrown away is read with the same pauses as what is handled
             self._pause_reading(begin)
@@ -264,7 +263,6 @@ class RemotePrinter(Printer):
         self._stop_watchdog()
         self._stop_catching_up()
         self._skipped.close()
-        self._frames.clear()
         unanswered = self._session.closed()
         if self.connected:
             self.log("disconnected: %s" % (reason,))
@@ -275,7 +273,7 @@ class RemotePrinter(Printer):
 
     # -- the messages of the peer
 
-    def _handle_frames(self, eventtime: float) -> None:
+    def _handle_events(self) -> None:
         """Handle what has arrived, for a bounded time; the rest in the next turn."""
         was_reading = self._catch_up is None
         if not was_reading:
@@ -283,21 +281,21 @@ class RemotePrinter(Printer):
         self._corked = True
         begin = self._klippy.timers.now()
         try:
-            while self._frames:
-                for event in self._session.handle(self._frames.popleft(), eventtime):
-                    self._handlers[type(event)](event)
-                if self._frames:
+            while True:
+                event = self._session.next_event()
+                if event is None:
+                    break
+                self._handlers[type(event)](event)
+                if self._session.has_more:
                     now = self._klippy.timers.now()
                     if now - begin >= MAX_CALLBACK_TIME:
                         self._catch_up_after(CATCH_UP_PAUSE * (now - begin))
                         break
         except BadMessage as e:
-            self._frames.clear()
             self._link.fail(str(e))
         finally:
             self._corked = False
-            if self._session.output:
-                self._flush()
+            self._flush()
             is_reading = self._catch_up is None
             if is_reading != was_reading:
                 self._link.set_reading(is_reading)
@@ -307,8 +305,7 @@ class RemotePrinter(Printer):
         self._link.set_reading(False)
 
     def _catch_up_after(self, delay: float) -> None:
-        timers = self._klippy.timers
-        self._catch_up = timers.after(delay, lambda: self._handle_frames(timers.now()))
+        self._catch_up = self._klippy.timers.after(delay, self._handle_events)
 
     def _stop_catching_up(self) -> None:
         if self._catch_up is not None:
@@ -366,7 +363,7 @@ class RemotePrinter(Printer):
             for listener in self.listeners:
                 listener.new_session(self)
 
-    def _state_said(self, event: StateSaid) -> None:
+    def _state_said(self, event: StateReported) -> None:
         state, message = self.state, self.state_message
         if event.state is not None:
             state = plain_text(printable(event.state))

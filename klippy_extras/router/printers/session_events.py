@@ -1,4 +1,4 @@
-# What a peer says, as its Session hands it over
+# The events of a Session: what its peer said
 #
 # Copyright (C) 2026  Klipper Router contributors
 #
@@ -14,8 +14,8 @@ class Identified(NamedTuple):
     info: Dict[str, Any]
 
 
-class StateSaid(NamedTuple):
-    """Klippy's own state on the peer, and the message that goes with it; None: as before."""
+class StateReported(NamedTuple):
+    """The state of the peer's Klippy, and its message; None: unchanged."""
 
     state: Optional[str]
     message: Optional[str]
@@ -24,8 +24,8 @@ class StateSaid(NamedTuple):
 class Ready(NamedTuple):
     """Ready for use.
 
-    commands: the G-code commands that have a help text, macros included; status: of the objects
-    that are wanted, and of the probe.
+    commands: the G-code commands that have a help text, macros included; status: of the wanted
+    objects and the probe.
     """
 
     commands: FrozenSet[str]
@@ -35,7 +35,7 @@ class Ready(NamedTuple):
 class Status(NamedTuple):
     """Values of subscribed objects, read at eventtime (seconds of the peer's clock).
 
-    snapshot: all that is wanted, not only what changed.
+    snapshot: all values that are wanted, not only those that changed.
     """
 
     eventtime: float
@@ -52,7 +52,7 @@ class Answer(NamedTuple):
 
 
 class Output(NamedTuple):
-    """A message on the peer's console, as it stands there (// ..., !! ..., echo: ...)."""
+    """A message on the peer's console, with its prefix (// ..., !! ..., echo: ...)."""
 
     text: str
 
@@ -65,10 +65,10 @@ class Called(NamedTuple):
 
 
 class Skipped(NamedTuple):
-    """A message that is longer than max_message was thrown away undecoded.
+    """A message longer than max_message was skipped, undecoded.
 
-    what: one of SNAPSHOT (of what is wanted: it must be less from now on), UPDATE (of status: what
-    is known is not true any more), OUTPUT, COMMANDS (Ready has none), CALL; method: of CALL.
+    what: SNAPSHOT (of what is wanted: ask for less from now on), UPDATE (of status: what is known
+    is out of date), OUTPUT, COMMANDS (Ready has none) or CALL; method: of a CALL.
     """
 
     what: str
@@ -77,4 +77,4 @@ class Skipped(NamedTuple):
 
 SNAPSHOT, UPDATE, OUTPUT, COMMANDS, CALL = "snapshot", "update", "output", "commands", "call"
 
-Event = Union[Identified, StateSaid, Ready, Status, Answer, Output, Called, Skipped]
+Event = Union[Identified, StateReported, Ready, Status, Answer, Output, Called, Skipped]

@@ -1,6 +1,7 @@
-"""A peer's state table: a Session and a pretended Klippy, connected by hand.
+"""The protocol with one peer: a Session and a pretended Klippy, connected by hand.
 
-Bytes and time go in, events and bytes come out: no socket, no reactor, and the clock stands.
+Bytes and time go in, events and bytes come out: no socket, no reactor, and the clock is set by
+hand.
 """
 
 # Copyright (C) 2026  Klipper Router contributors
@@ -14,14 +15,8 @@ from hypothesis import strategies as st
 
 from klippy_extras.router.errors import BadMessage, TimedOut, TooLong
 from klippy_extras.router.printers.framing import ETX
-from klippy_extras.router.printers.session import (
-    CLOSED,
-    CONNECTED,
-    IDENTIFYING,
-    PREPARING,
-    READY,
-    Session,
-)
+from klippy_extras.router.printers.phases import Phase
+from klippy_extras.router.printers.session import Session
 from klippy_extras.router.printers.session_events import (
     Answer,
     Called,
@@ -30,7 +25,7 @@ from klippy_extras.router.printers.session_events import (
     Output,
     Ready,
     Skipped,
-    StateSaid,
+    StateReported,
     Status,
 )
 
@@ -55,10 +50,10 @@ class Pair:
 
     def say(self, *messages: Any) -> List[Event]:
         """The peer sends these messages."""
-        events: List[Event] = []
         data = b"".join(json.dumps(message).encode() + ETX for message in messages)
-        for frame in self.session.receive(data, self.now):
-            events += self.session.handle(frame, self.now)
+        self.session.receive(data, self.now)
+        events = list(iter(self.session.next_event, None))
+        assert not self.session.has_more
         return events
 
     def answer(self, request: Dict[str, Any]) -> List[Event]:
@@ -94,13 +89,13 @@ def update(**status: Any) -> Dict[str, Any]:
 
 def test_a_ready_peer_is_identified_prepared_and_ready():
     pair = Pair()
-    assert pair.session.phase == IDENTIFYING
+    assert pair.session.phase is Phase.IDENTIFYING
     (info,) = pair.requests()
     assert info["method"] == "info"
     assert info["params"]["client_info"]["program"] == "Klipper Router"
     events = pair.answer(info)
-    assert [type(e) for e in events] == [Identified, StateSaid]
-    assert pair.session.phase == PREPARING
+    assert [type(e) for e in events] == [Identified, StateReported]
+    assert pair.session.phase is Phase.PREPARING
     output, *requests = pair.requests()
     assert output["method"] == "gcode/subscribe_output"
     assert [r["method"] for r in requests] == [
@@ -113,9 +108,9 @@ def test_a_ready_peer_is_identified_prepared_and_ready():
     assert not any("id" in r for r in requests[:2])
     assert pair.answer(requests[2]) == []
     events = pair.answer(requests[3])
-    assert [type(e) for e in events] == [StateSaid, Status, Ready]
+    assert [type(e) for e in events] == [StateReported, Status, Ready]
     assert "ROUTER_ON_READY" in events[2].commands
-    assert pair.session.phase == READY
+    assert pair.session.phase is Phase.READY
 
 
 @pytest.mark.parametrize("state", ["startup", "error", "shutdown"])
@@ -123,9 +118,9 @@ def test_a_peer_that_is_not_ready_is_connected_only_and_its_status_flows(state):
     pair = Pair(state)
     pair.session.want({"print_stats": ["state"]})
     events = pair.settle()
-    assert pair.session.phase == CONNECTED
-    assert [type(e) for e in events] == [Identified, StateSaid, StateSaid, Status]
-    assert events[1] == StateSaid(state, "is " + state)
+    assert pair.session.phase is Phase.CONNECTED
+    assert [type(e) for e in events] == [Identified, StateReported, StateReported, Status]
+    assert events[1] == StateReported(state, "is " + state)
 
 
 def test_a_peer_that_becomes_ready_is_subscribed_again_before_it_counts():
@@ -134,7 +129,7 @@ def test_a_peer_that_becomes_ready_is_subscribed_again_before_it_counts():
     pair.settle()
     pair.state = "ready"
     events = pair.say(update(webhooks={"state": "ready", "state_message": "is ready"}))
-    assert [type(e) for e in events] == [StateSaid, Status]
+    assert [type(e) for e in events] == [StateReported, Status]
     requests = pair.requests()
     subscribe = requests.pop()
     assert subscribe["params"]["objects"] == {
@@ -145,7 +140,7 @@ def test_a_peer_that_becomes_ready_is_subscribed_again_before_it_counts():
     for request in requests:
         if "id" in request:
             assert pair.answer(request) == []
-    assert [type(e) for e in pair.answer(subscribe)] == [StateSaid, Status, Ready]
+    assert [type(e) for e in pair.answer(subscribe)] == [StateReported, Status, Ready]
 
 
 def test_a_subscription_that_was_on_its_way_when_the_peer_got_ready_does_not_count():
@@ -165,31 +160,31 @@ def test_shutdown_and_restart_leave_ready():
     pair = Pair()
     pair.settle()
     events = pair.say(update(webhooks={"state": "shutdown", "state_message": "Lost\nmore"}))
-    assert events[0] == StateSaid("shutdown", "Lost\nmore")
-    assert pair.session.phase == CONNECTED
+    assert events[0] == StateReported("shutdown", "Lost\nmore")
+    assert pair.session.phase is Phase.CONNECTED
     assert pair.session.closed() == []
-    assert pair.session.phase == CLOSED
+    assert pair.session.phase is Phase.CLOSED
 
 
 def test_a_state_or_message_that_did_not_change_is_left_as_it_is():
     pair = Pair()
     pair.settle()
-    assert pair.say(update(webhooks={"state": "shutdown"}))[0] == StateSaid("shutdown", None)
-    assert pair.say(update(webhooks={"state_message": "why"}))[0] == StateSaid(None, "why")
-    assert pair.session.phase == CONNECTED
+    assert pair.say(update(webhooks={"state": "shutdown"}))[0] == StateReported("shutdown", None)
+    assert pair.say(update(webhooks={"state_message": "why"}))[0] == StateReported(None, "why")
+    assert pair.session.phase is Phase.CONNECTED
 
 
-def test_ten_wishes_in_a_row_make_two_subscriptions_and_one_snapshot():
+def test_ten_changes_in_a_row_make_two_subscriptions_and_one_snapshot():
     pair = Pair()
     pair.settle()
     for i in range(10):
         pair.session.want({f"object_{n}": None for n in range(i + 1)})
     (first,) = pair.requests()
-    assert [type(e) for e in pair.answer(first)] == [StateSaid]
+    assert [type(e) for e in pair.answer(first)] == [StateReported]
     (second,) = pair.requests()
     assert len(second["params"]["objects"]) == 12
     events = pair.answer(second)
-    assert [type(e) for e in events] == [StateSaid, Status]
+    assert [type(e) for e in events] == [StateReported, Status]
     assert events[1].snapshot
 
 
@@ -250,7 +245,7 @@ def test_a_snapshot_that_is_too_long_is_asked_for_again_with_less():
     *_, help_request, subscribe = pair.requests()
     pair.answer(help_request)
     assert pair.say({"id": subscribe["id"], "result": {"text": LONG}}) == [Skipped("snapshot")]
-    assert pair.session.phase == PREPARING
+    assert pair.session.phase is Phase.PREPARING
     pair.session.want({"print_stats": None})
     (subscribe,) = pair.requests()
     assert "configfile" not in subscribe["params"]["objects"]
@@ -327,7 +322,45 @@ def test_scripts_are_unanswered_when_the_connection_ends_but_are_not_counted_as_
     assert pair.session.closed() == ["begun", "finished"]
 
 
-def test_a_silent_peer_is_asked_at_half_the_timeout_and_gone_at_the_whole():
+def test_events_stay_in_the_session_until_they_are_asked_for():
+    pair = Pair()
+    pair.settle()
+    line = {"method": "router/gcode/output", "params": {"response": "// hello"}}
+    data = b"".join(json.dumps(m).encode() + ETX for m in (line, update(webhooks={}), line))
+    pair.session.receive(data[:-10], pair.now)
+    pair.session.receive(data[-10:], pair.now)
+    for expected in (Output("// hello"), Status(2.0, {"webhooks": {}}, False)):
+        assert pair.session.has_more
+        assert pair.session.next_event() == expected
+    assert pair.session.has_more
+    assert pair.session.closed() == []
+    assert not pair.session.has_more
+    assert pair.session.next_event() is None
+
+
+def test_a_state_before_the_peer_was_identified_is_a_bad_message():
+    for state in ("ready", "startup"):
+        with pytest.raises(BadMessage, match="while identifying"):
+            Pair().say(update(webhooks={"state": state, "state_message": ""}))
+
+
+def test_a_new_connection_starts_from_the_beginning():
+    pair = Pair()
+    pair.settle()
+    pair.session.want({"print_stats": None})
+    pair.session.receive(b'{"id":', pair.now)
+    pair.session.closed()
+    pair.session.request("info", {}, "never sent")
+    pair.session.opened(pair.now)
+    assert pair.session.pending == 0
+    assert pair.session.phase is Phase.IDENTIFYING
+    (info,) = pair.requests()
+    pair.answer(info)
+    (subscribe,) = (r for r in pair.requests() if r["method"] == "objects/subscribe")
+    assert "print_stats" in subscribe["params"]["objects"]
+
+
+def test_a_silent_peer_is_asked_at_half_the_timeout_and_lost_at_the_whole():
     pair = Pair()
     pair.settle()
     assert pair.session.tick(pair.now) == pair.now + TIMEOUT / 2
@@ -355,16 +388,16 @@ def test_a_peer_has_time_to_answer_where_we_stood_still(was_asked):
 def test_a_peer_that_answers_stays_and_its_round_trip_is_known():
     pair = Pair()
     pair.settle()
-    pair.session.tick(pair.now + TIMEOUT / 2)
-    pair.now += TIMEOUT / 2 + 0.25
+    pair.now += TIMEOUT / 2
+    pair.session.tick(pair.now)
     (ping,) = pair.requests()
-    pair.session._ping_at = pair.now - 0.25
+    pair.now += 0.25
     pair.answer(ping)
     assert pair.session.latency == 0.25
     assert pair.session.tick(pair.now) > pair.now
 
 
-def test_a_peer_that_never_identifies_itself_is_gone_after_the_timeout():
+def test_a_peer_that_never_identifies_itself_is_lost_after_the_timeout():
     pair = Pair()
     with pytest.raises(TimedOut):
         pair.session.tick(pair.now + TIMEOUT)
@@ -383,6 +416,7 @@ def test_a_peer_that_never_identifies_itself_is_gone_after_the_timeout():
         {"method": ["router/objects/update"], "params": {}},
         update(webhooks={"state": 3}),
         update(webhooks=[]),
+        update(webhooks={"state": "ready", "state_message": ["text"]}),
         {"method": "router/objects/update", "params": {"eventtime": 1, "status": []}},
         {"method": "router/objects/update", "params": {"status": {}}},
     ],
