@@ -7,7 +7,6 @@ from types import SimpleNamespace
 
 import pytest
 
-from klippy_extras.router.api.status_waits import condition_of
 from tests.lab import config
 from tests.lab.api import ApiError
 from tests.lab.lab import Lab
@@ -398,27 +397,6 @@ def test_objects_wait_names_the_value_it_has_when_it_times_out(main, led):
             main.script(f"ROUTER_OBJECTS_WAIT TARGET={target} OBJECT={'x' * 101} FIELD=x EQUALS=1")
     with pytest.raises(ApiError, match="absent is not connected"):
         main.script("ROUTER_OBJECTS_WAIT TARGET=absent OBJECT=toolhead FIELD=x EQUALS=1")
-
-
-@pytest.mark.parametrize(
-    ("params", "true", "false"),
-    [
-        ({"EQUALS": "printing"}, ["printing"], ["standby", None, 1, "Printing"]),
-        ({"EQUALS": "5"}, [5, 5.0, "5"], [6, True, None, "5.0"]),
-        ({"EQUALS": "0.5"}, [0.5], [0.05, None]),
-        ({"EQUALS": "true"}, [True], [False, None]),
-        ({"EQUALS": "False"}, [False], [True, 0.5]),
-        ({"NOT_EQUALS": "5"}, [6, "x", ""], [5, 5.0, None]),
-        ({"EQUALS": ""}, [""], ["x", 0, None]),
-        ({"MINIMUM": "5"}, [5, 5.5], [4.9, None, "6", True]),
-        ({"MAXIMUM": "-1"}, [-1, -2.5], [0, None, "-2", False]),
-        ({"MINIMUM": "1", "MAXIMUM": "2", "NOT_EQUALS": "1.5"}, [1, 2], [1.5, 0.9, 2.1]),
-    ],
-)
-def test_conditions(params, true, false):
-    condition = condition_of(params)
-    assert [value for value in true if not condition(value)] == []
-    assert [value for value in false if condition(value)] == []
 
 
 # What ends a wait early. Last: printers are shut down and killed here

@@ -1,0 +1,4 @@
+"""Tests of klippy_extras/router/status."""
+
+# Copyright (C) 2026  Klipper Router contributors
+# This file may be distributed under the terms of the GNU GPLv3 license.

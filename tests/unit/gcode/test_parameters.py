@@ -1,0 +1,186 @@
+"""Values to the text of a G-code parameter, names to its name, and our own OBJECTS."""
+
+# Copyright (C) 2026  Klipper Router contributors
+# This file may be distributed under the terms of the GNU GPLv3 license.
+import json
+import math
+from typing import Any, List, Tuple
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from klippy_extras.router.errors import UsageError
+from klippy_extras.router.gcode.parameters import (
+    MAX_LENGTH,
+    ParameterNames,
+    StatusParameters,
+    command,
+    parameter_name,
+    parameter_text,
+    parse_objects,
+    status_params,
+)
+from klippy_extras.router.gcode.templates import Template
+from tests.unit.gcode.values import texts, values
+
+
+def test_a_command_that_would_halt_the_printer_is_refused() -> None:
+    command("ON_X", {"A": "x" * (MAX_LENGTH - 9)})
+    with pytest.raises(UsageError, match="16385 characters"):
+        command("ON_X", {"A": "x" * (MAX_LENGTH - 9) + "x"})
+    with pytest.raises(UsageError, match="20005 characters"):
+        Template("M118 {x}").render({"x": "x" * 20000}, False)
+
+
+@pytest.mark.parametrize("name", ["", "M112\nON_X", "ON_X A=1", "ON X", "M117", "G28", "ß", "A2_B"])
+def test_only_a_command_is_a_command(name: str) -> None:
+    with pytest.raises(UsageError, match="is not the name of a command"):
+        command(name, {})
+
+
+@pytest.mark.parametrize(
+    ("parts", "name"),
+    [
+        (("print_stats", "state"), "PRINT_STATS_STATE"),
+        (("heater_generic chamber", "temperature"), "HEATER_GENERIC_CHAMBER_TEMPERATURE"),
+        (("fan_generic  Kühler (2)", "speed"), "FAN_GENERIC_K_HLER_2_SPEED"),
+        (("weiß", "\u0131\u017f"), "WEISS_IS"),
+        (("\u212aelvin",), "_ELVIN"),
+        (("lane=1 b",), "LANE_1_B"),
+        (("1st",), "_1ST"),
+        (("",), "_"),
+    ],
+)
+def test_parameter_names(parts: Tuple[str, ...], name: str) -> None:
+    assert parameter_name(*parts) == name
+
+
+@given(key=texts)
+def test_a_parameter_name_stays_itself(key: str) -> None:
+    name = parameter_name(key)
+    assert name == parameter_name(name) == name.upper()
+    assert name.isascii() and name.isidentifier()
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("a b", "a b"),
+        (None, ""),
+        (True, "True"),
+        (False, "False"),
+        (1, "1"),
+        (-0.5, "-0.5"),
+        (1e-07, "1e-07"),
+        (100.0, "100.0"),
+        (math.nan, "NaN"),
+        (math.inf, "Infinity"),
+        ([0.1, 2, None, True], "[0.1,2,null,true]"),
+        ((1.0, 2.0), "[1.0,2.0]"),
+        ({"a": {"b": "é"}}, '{"a":{"b":"é"}}'),
+        ({"a": {1}}, '{"a":"{1}"}'),
+        ({(1, 2): 3}, "<dict>"),
+    ],
+)
+def test_texts(value: Any, text: str) -> None:
+    assert parameter_text(value) == text
+
+
+@given(value=values)
+def test_lists_and_objects_are_json(value: Any) -> None:
+    text = parameter_text(value)
+    if isinstance(value, (list, dict)):
+        assert json.dumps(json.loads(text)) == json.dumps(value)
+
+
+def test_no_value_is_too_odd_for_a_text() -> None:
+    class Silent:
+        def __str__(self) -> str:
+            raise RuntimeError
+
+    class Number:
+        def tolist(self) -> float:
+            return 2.5
+
+    class Word(str):
+        def __str__(self) -> str:
+            return "another"
+
+    circle: List[Any] = []
+    circle.append(circle)
+    deep: List[Any] = []
+    for _ in range(100000):
+        deep = [deep]
+    assert parameter_text(Silent()) == "<Silent>"
+    assert parameter_text([Silent()]) == "<list>"
+    assert parameter_text(circle) == "<list>"
+    assert parameter_text(deep) == "<list>"
+    assert parameter_text(10**5000) in ("<int>", "1" + "0" * 5000)  # older Pythons can write it
+    assert parameter_text(Number()) == "2.5"
+    assert parameter_text([Number()]) == "[2.5]"
+    assert parameter_text(Word("word")) == "word"
+
+
+def test_none_is_left_out_of_a_result_and_empty_in_a_change() -> None:
+    status = {"heater_generic chamber": {"target": None, "power": 0.0}}
+    assert status_params(status) == {"HEATER_GENERIC_CHAMBER_POWER": 0.0}
+    written = StatusParameters(ParameterNames()).write(status, old_parser=False)
+    assert written == ["HEATER_GENERIC_CHAMBER_TARGET=''", "HEATER_GENERIC_CHAMBER_POWER='0.0'"]
+
+
+@given(
+    told=st.lists(
+        st.tuples(st.booleans(), st.dictionaries(texts, st.dictionaries(texts, values))), max_size=4
+    ),
+    old=st.lists(st.booleans(), min_size=1, max_size=3),
+)
+def test_what_is_shared_is_written_as_if_it_were_not(told: Any, old: List[bool]) -> None:
+    shared, names = StatusParameters(ParameterNames()), ParameterNames()
+    for share, status in told:
+        shared.share(share)
+        for old_parser in old:
+            alone = StatusParameters(names).write(status, old_parser)
+            assert shared.write(status, old_parser) == alone
+
+
+def test_a_value_that_several_are_told_is_written_once() -> None:
+    written: List[str] = []
+
+    class Noted:
+        def __str__(self) -> str:
+            written.append("once")
+            return "text"
+
+    shared = StatusParameters(ParameterNames())
+    shared.share(True)
+    status = {"thing": {"field": Noted()}}
+    for _ in range(3):
+        assert shared.write(status, old_parser=False) == ["THING_FIELD='text'"]
+    assert written == ["once"]
+
+
+def test_objects() -> None:
+    assert parse_objects("print_stats:state|filename,toolhead") == {
+        "print_stats": ["state", "filename"],
+        "toolhead": None,
+    }
+    assert parse_objects(" heater_generic chamber : temperature | target ,fan") == {
+        "heater_generic chamber": ["temperature", "target"],
+        "fan": None,
+    }
+    assert parse_objects("a:b,a:c|b,d:e,d,f,f:g") == {"a": ["b", "c"], "d": None, "f": None}
+
+
+@pytest.mark.parametrize("text", ["", " ", ",", "a,", "a:", "a:b|", ":b", "a,,b"])
+def test_malformed_objects(text: str) -> None:
+    with pytest.raises(UsageError, match="^Malformed OBJECTS '"):
+        parse_objects(text)
+
+
+@given(text=texts)
+def test_messages_about_input_are_short_and_printable(text: str) -> None:
+    try:
+        parse_objects("=:," + text * 10)
+    except UsageError as e:
+        assert str(e).isprintable() and len(str(e)) < 1000
