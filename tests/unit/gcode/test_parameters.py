@@ -131,7 +131,11 @@ def test_none_is_left_out_of_a_result_and_empty_in_a_change() -> None:
 
 @given(
     told=st.lists(
-        st.tuples(st.booleans(), st.dictionaries(texts, st.dictionaries(texts, values))), max_size=4
+        st.tuples(
+            st.booleans(),
+            st.dictionaries(texts, st.dictionaries(texts, values, max_size=3), max_size=2),
+        ),
+        max_size=3,
     ),
     old=st.lists(st.booleans(), min_size=1, max_size=3),
 )
