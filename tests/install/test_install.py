@@ -45,13 +45,13 @@ def test_shellcheck() -> None:
     assert done.returncode == 0, done.stdout
 
 
-def test_readme_documents_every_option(machine: Machine) -> None:
-    text = (ROOT / "README.md").read_text()
+def test_the_reference_documents_every_option(machine: Machine) -> None:
+    text = (ROOT / "klippy_extras/README.md").read_text()
     options = re.findall(r"^  (-\S+)", machine.install("--help").out, re.MULTILINE)
     assert len(options) == 10
     # What Klipper itself says: test_real_klippers.py sees real ones say it
     for needed in [*options, "Section 'router' is not a valid config section", "-dirty"]:
-        assert needed in text, f"README.md does not have {needed}"
+        assert needed in text, f"the reference does not have {needed}"
 
 
 # Installing and uninstalling

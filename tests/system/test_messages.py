@@ -1,4 +1,4 @@
-"""The messages that README's troubleshooting explains, against what is really printed."""
+"""The messages that the documents explain, against what is really printed."""
 
 # Copyright (C) 2026  Klipper Router contributors
 # This file may be distributed under the terms of the GNU GPLv3 license.
@@ -9,6 +9,7 @@ import re
 
 import pytest
 
+from tests.documents import README, REFERENCE
 from tests.lab import config
 from tests.lab.api import ApiError
 from tests.lab.klippers import ROOT, klipper
@@ -16,8 +17,7 @@ from tests.lab.lab import Lab
 from tests.lab.waiting import wait_until
 from tests.system.macros import remote_call, start_trio, wait_known
 
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-CHAPTER = README.partition("\n## Troubleshooting\n")[2].partition("\n## ")[0]
+CHAPTER = REFERENCE.chapter("## Messages")
 INCLUDE = f"[include {ROOT}/includes/router_api.cfg]\n"
 LARGE = "".join(  # more than max_message in the status of configfile
     f"[gcode_macro LARGE_{letter}]\ngcode:\n    M118 {letter * 4000}\n"
@@ -73,6 +73,17 @@ def test_every_message_is_held_by_a_test():
     assert messages() == OF_A_CONFIG.keys() | PRINTED.keys() | others
 
 
+def test_the_readme_explains_some_of_them():
+    symptoms = re.findall(r"^\| (.*?) \| ", README.chapter("## Troubleshooting"), re.MULTILINE)
+    quoted = {text for row in symptoms for text in re.findall(r"`([^`]+)`", row) if " " in text}
+    assert quoted - {shown_section().splitlines()[0]} <= messages()
+
+
+def shown_section():
+    """What Klippy says of a section that no module takes, as the reference shows it."""
+    return re.search(r"```\n(Section .*?)```", CHAPTER, re.DOTALL)[1]
+
+
 @pytest.mark.parametrize("message", OF_A_CONFIG)
 def test_what_a_config_is_answered_with(lab, kind, message):
     printer = lab.printer(kind, "main", config.printing(OF_A_CONFIG[message]))
@@ -83,8 +94,8 @@ def test_what_a_config_is_answered_with(lab, kind, message):
 def test_a_section_that_no_module_takes(lab, kind):
     printer = lab.printer(kind, "main", config.printing("[rooter]\n"))
     printer.wait_state("error")
-    shown = re.search(r"```\n(Section .*?)```", CHAPTER, re.DOTALL)[1]
-    assert printer.call("info")["state_message"].replace("rooter", "router").startswith(shown)
+    message = printer.call("info")["state_message"].replace("rooter", "router")
+    assert message.startswith(shown_section())
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,108 @@
+"""The documents: their links, the names in them, and the code blocks that no printer runs."""
+
+# Copyright (C) 2026  Klipper Router contributors
+# This file may be distributed under the terms of the GNU GPLv3 license.
+import re
+from typing import List
+
+import pytest
+
+from tests.documents import ALL, DOCUMENTS, README, REFERENCE, blocks_of
+from tests.lab.klippers import ROOT
+
+PACKAGE = ROOT / "klippy_extras" / "router"
+BY_NAME = {document.name: document for document in ALL}
+LINES = re.MULTILINE
+
+# {how a code block begins: the test that holds it}; those of printers are in test_documents.py
+UNMARKED = {
+    "main printer's Klippy": "a drawing",
+    "./examples/run.sh print_stats": "test_scripts_that_are_shown_exist",
+    "./tests/run.sh": "test_scripts_that_are_shown_exist",
+    "./tests/run.sh --fast": "test_scripts_that_are_shown_exist",
+    "./tests/run.sh tests/system/test_waits.py -k timeout": "test_scripts_that_are_shown_exist",
+    "./tests/bench.sh": "test_scripts_that_are_shown_exist",
+    "git clone <address of this repository> ~/klipper-router": "shell",
+    "[update_manager klipper-router]": "test_the_section_for_moonraker",
+    "[router]": "test_every_option_is_in_the_reference",
+    "[router NAME]": "test_every_option_is_in_the_reference",
+    "curl -s http://localhost:7125/printer/router/event/trigger \\": "test_the_request_over_http",
+    "Section 'router' is not a valid config section": "test_messages.py",
+    "ssh -N -o StreamLocalBindUnlink=yes -o ServerAliveInterval=2 \\": "shell",
+}
+
+
+def unmarked_blocks() -> List[str]:
+    return [
+        block.text
+        for document in DOCUMENTS
+        for block in blocks_of(document.text)
+        if not block.language
+    ]
+
+
+def test_every_other_code_block_is_held_by_a_test():
+    firsts = {re.split(r" {5,}", text.strip())[0].split("\n")[0] for text in unmarked_blocks()}
+    assert firsts == set(UNMARKED)
+    languages = {block.language for document in DOCUMENTS for block in blocks_of(document.text)}
+    assert languages == {"", "ini", "gcode", "console", "python"}
+
+
+def test_scripts_that_are_shown_exist():
+    for text in unmarked_blocks():
+        for name in re.findall(r"(?:^|\s)\./(\S+)|\s(tests/\S+)", text, LINES):
+            assert (ROOT / "".join(name)).exists(), name
+
+
+def test_the_section_for_moonraker():
+    section = next(text for text in unmarked_blocks() if text.startswith("[update_manager"))
+    fixed = [line for line in section.splitlines() if not line.startswith(("path:", "origin:"))]
+    script = (ROOT / "install.sh").read_text()
+    assert not [line for line in fixed if line not in script]
+
+
+@pytest.mark.parametrize("document", ALL, ids=str)
+def test_links_lead_somewhere(document):
+    for link in document.links():
+        if "://" in link:
+            continue
+        path, _hash, anchor = link.partition("#")
+        target = (document.path.parent / path).resolve() if path else document.path
+        assert target.exists(), link
+        if anchor:
+            name = target.relative_to(ROOT).as_posix()
+            assert anchor in BY_NAME[name].anchors(), link
+    for name in re.findall(
+        r"`((?:examples|tests|includes|klippy_extras)/[\w./]*)`", document.prose
+    ):
+        assert (ROOT / name).exists(), name
+
+
+@pytest.mark.parametrize("document", ALL, ids=str)
+def test_no_two_headings_have_the_same_anchor(document):
+    anchors = document.anchors()
+    assert len(anchors) == len(set(anchors))
+
+
+def test_the_readme_links_to_every_other_document():
+    linked = {link.partition("#")[0] for link in README.links()}
+    assert {document.name for document in DOCUMENTS} - {README.name} <= linked
+    assert ".github/CONTRIBUTING.md" in linked
+
+
+def test_the_readme_is_short():
+    assert len(README.lines) <= 450
+
+
+def test_contents_list_every_chapter():
+    for document in (README, REFERENCE):
+        contents = document.text.partition("\n## ")[0]
+        for heading, anchor in zip(document.headings, document.anchors()):
+            if heading.startswith("## "):
+                assert f"(#{anchor})" in contents, heading
+
+
+def test_contributing_names_every_package():
+    text = BY_NAME[".github/CONTRIBUTING.md"].text
+    packages = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
+    assert packages and not {name for name in packages if f"{name}" not in text}
