@@ -5,6 +5,9 @@
 import select
 from typing import Any, Callable, Dict, List, Optional
 
+# Turns of the loop after which a test has hung
+MAX_TURNS = 10000
+
 
 class _Timer:
     def __init__(self, callback: Callable[[float], float], waketime: float) -> None:
@@ -17,8 +20,47 @@ class _FdHandle:
         self.readable, self.writeable = True, False
 
 
+class _Completion:
+    """The reactor's completion: the loop turns inside of wait()."""
+
+    _UNKNOWN = object()
+
+    def __init__(self, reactor: "FakeReactor") -> None:
+        self._reactor, self._result = reactor, self._UNKNOWN
+
+    def test(self) -> bool:
+        return self._result is not self._UNKNOWN
+
+    def complete(self, result: Any) -> None:
+        self._result = result
+
+    def wait(self, waketime: float = 9999999999999999.0, waketime_result: Any = None) -> Any:
+        self._reactor.turn_until(self.test, waketime)
+        return self._result if self.test() else waketime_result
+
+
+class _Mutex:
+    """The reactor's mutex; the loop turns until it is free."""
+
+    def __init__(self, reactor: "FakeReactor") -> None:
+        self._reactor, self._is_held = reactor, False
+
+    def test(self) -> bool:
+        return self._is_held
+
+    def __enter__(self) -> None:
+        self._reactor.turn_until(lambda: not self._is_held, self._reactor.NEVER)
+        self._is_held = True
+
+    def __exit__(self, *exc: Any) -> None:
+        self._is_held = False
+
+
 class FakeReactor:
-    """The reactor's interface without greenlets: nothing may pause on it.
+    """The reactor's interface without greenlets: while somebody waits, the loop turns inside.
+
+    Hence who waits first goes on last, which a test must not depend on. Time passes only when a
+    test says so, or somebody waits.
 
     As Klipper's of 2023 it looks every fd up again after a poll: a callback that unregisters an
     fd of the same poll makes run() raise KeyError.
@@ -43,6 +85,7 @@ class FakeReactor:
         timer.waketime = waketime
 
     def unregister_timer(self, timer: _Timer) -> None:
+        timer.waketime = self.NEVER
         self.timers = [t for t in self.timers if t is not timer]
 
     def register_callback(self, callback: Any, waketime: float = NOW) -> None:
@@ -52,6 +95,16 @@ class FakeReactor:
             return self.NEVER
 
         timer = self.register_timer(once, waketime)
+
+    def completion(self) -> _Completion:
+        return _Completion(self)
+
+    def mutex(self) -> _Mutex:
+        return _Mutex(self)
+
+    def pause(self, waketime: float) -> float:
+        self.turn_until(lambda: False, waketime)
+        return self.now
 
     def register_fd(self, fd: int, read: Any, write: Optional[Any] = None) -> _FdHandle:
         self.fds[fd] = handle = _FdHandle(fd, read, write)
@@ -70,6 +123,28 @@ class FakeReactor:
             if not self._turn():
                 return
 
+    def advance(self, seconds: float) -> None:
+        """Let time pass, and call every timer at its time."""
+        self.pause(self.now + seconds)
+
+    def at(self, delay: float, callback: Callable[[], Any]) -> None:
+        """Call back after so many seconds, for what happens while somebody waits."""
+        self.register_callback(lambda eventtime: callback(), self.now + delay)
+
+    def turn_until(self, is_over: Callable[[], bool], waketime: float) -> None:
+        """Turn the loop, every timer at its time, until it is over or that late."""
+        for _ in range(MAX_TURNS):
+            if is_over():
+                return
+            due = min([timer.waketime for timer in self.timers], default=self.NEVER)
+            if due > waketime or due >= self.NEVER:
+                assert waketime < self.NEVER, "this would wait for ever"
+                self.now = max(self.now, waketime)
+                return
+            self.now = max(self.now, due)
+            self._turn()
+        raise AssertionError("this turns for ever")
+
     def _turn(self) -> bool:
         poll = select.poll()
         for handle in self.fds.values():
@@ -81,8 +156,10 @@ class FakeReactor:
                 self.fds[fd].read(self.now)
             if event & select.POLLOUT:
                 self.fds[fd].write(self.now)
-        due = [timer for timer in self.timers if timer.waketime <= self.now]
-        for timer in due:
-            timer.waketime = self.NEVER
-            timer.waketime = timer.callback(self.now)
-        return bool(happened or due)
+        has_called = False
+        for timer in self.timers:
+            if timer.waketime <= self.now:
+                has_called = True
+                timer.waketime = self.NEVER
+                timer.waketime = timer.callback(self.now)
+        return bool(happened) or has_called

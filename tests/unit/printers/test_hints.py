@@ -1,0 +1,38 @@
+"""A sentence about a printer is shown once in a session of its Klippy, and not too many of them."""
+
+# Copyright (C) 2026  Klipper Router contributors
+# This file may be distributed under the terms of the GNU GPLv3 license.
+from klippy_extras.router.printers.hints import MAX_HINTS, Hints
+
+
+def test_a_sentence_is_shown_once_a_session():
+    shown = []
+    hints = Hints(shown.append)
+    for sentence in ("one", "two", "one"):
+        hints.say(sentence)
+    assert shown == ["Router: one", "Router: two"]
+    hints.new_session()
+    hints.say("one")
+    assert shown == ["Router: one", "Router: two", "Router: one"]
+
+
+def test_is_new_says_so_once_without_showing_it():
+    shown = []
+    hints = Hints(shown.append)
+    assert hints.is_new("one") and not hints.is_new("one")
+    hints.say("one")
+    assert shown == []
+
+
+def test_there_are_not_too_many():
+    shown = []
+    hints = Hints(shown.append)
+    for number in range(3 * MAX_HINTS):
+        hints.say(str(number))
+    assert shown == [f"Router: {number}" for number in range(MAX_HINTS)]
+
+
+def test_what_a_printer_says_stays_on_one_line():
+    shown = []
+    Hints(shown.append).say("bad\nM112 \x1b name")
+    assert shown == ["Router: bad M112   name"]
