@@ -137,8 +137,7 @@ class Router:
             sensor.register(config)
             printer.listeners.append(sensor)
             objects: Objects = {setting.source_object: [setting.source_field]}
-            where = "option 'sensors' in section 'router %s'" % (peer.name,)
-            self._subscriptions.follow(self._local, printer, objects, sensor, where)
+            self._subscriptions.follow(self._local, printer, objects, sensor)
 
     def _register_commands(self, config: Any, settings: RouterSettings, methods: Methods) -> None:
         waiting = WaitCommands(

@@ -311,7 +311,7 @@ def test_the_request_over_http(methods, printer):
         events = MagicMock()
         own = Methods({"main": printer}, MagicMock(), events, MagicMock())
         own.call(method, Request(printer, body, done))
-        assert events.trigger.call_args[0][1:3] == ("lane_change", {"lane": 2})
+        assert events.trigger.call_args[0][0][:2] == ("lane_change", {"lane": 2})
 
 
 # -- limits

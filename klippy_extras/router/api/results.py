@@ -3,10 +3,33 @@
 # Copyright (C) 2026  Klipper Router contributors
 #
 # This file may be distributed under the terms of the GNU GPLv3 license.
-from typing import Any, Dict
+from typing import Any, Callable, Dict
 
 from ..diagnosis.checks import worst
-from ..gcode.parameters import parameter_name, status_params
+from ..errors import RouterError
+from ..gcode.parameters import command, parameter_name, status_params
+from ..printers.printer import Done, Failure, Job, Printer
+
+# The result of a method as G-code parameters
+ResultParams = Callable[[Any], Dict[str, object]]
+
+
+class ResultCallback:
+    """Runs a macro of the caller with the result of a method, and passes the result on."""
+
+    def __init__(self, caller: Printer, macro: str, params: ResultParams, passed_to: Done) -> None:
+        self._caller, self._macro = caller, macro
+        self._params, self._passed_to = params, passed_to
+
+    def done(self, result: Any, error: Failure) -> None:
+        """The Done of the method. That the macro cannot be run is an error of the method."""
+        if error is None:
+            try:
+                params = self._params(result)
+                self._caller.submit(Job(command(self._macro, params, self._caller.old_parser)))
+            except RouterError as e:
+                result, error = None, e
+        self._passed_to(result, error)
 
 
 def scalar_params(result: Any) -> Dict[str, object]:

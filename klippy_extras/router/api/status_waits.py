@@ -54,9 +54,7 @@ class StatusWait(Wait):
             return
         objects: Objects = {self._name: [self._field]}
         try:
-            self._subscriptions.subscribe_client(
-                self._target, self._target, objects, self, self._check
-            )
+            self._subscriptions.subscribe(self._target, self._target, objects, self, self._check)
             if self._value is None:
                 Search(self._target, objects, self._soon, self._searched).start()
         except RouterError as e:
@@ -75,7 +73,6 @@ class StatusWait(Wait):
             self.update(result["eventtime"], result["status"])
 
     def update(self, eventtime: float, status: Status) -> None:
-        """A client of subscriptions: the value is another one now."""
         values = status.get(self._name, {})
         if self._field in values:
             self._value = values[self._field]

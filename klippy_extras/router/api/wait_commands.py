@@ -12,7 +12,8 @@ from ..events.reports import Reports
 from ..klippy.klippy import Klippy
 from ..printers.printer import Printer
 from ..status.subscriptions import Subscriptions
-from .methods import Methods, Request, check_event
+from .method_params import check_event
+from .methods import Methods, Request
 from .status_waits import CONDITIONS, FreshWait, StatusWait, condition_of
 from .waits import EventWait, ScriptWait, Wait, Waits
 

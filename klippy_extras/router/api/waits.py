@@ -11,18 +11,19 @@ from abc import ABC, abstractmethod
 from typing import Any, Callable, List, Sequence
 
 from ..errors import LinkLost, RouterError, TimedOut
-from ..events.events import Context, Events
+from ..events.events import Events
 from ..klippy.klippy import Klippy
 from ..printers.printer import Failure, Follower, Printer, PrinterListener
+from ..printers.receiver import Event, Receiver
 from ..sanitize import counted
 from ..status.subscriptions import Subscriptions
 
 
-class Wait(ABC):
+class Wait(Receiver, ABC):
     """One wait, for Waits.run(). Subclasses say what it begins with and what ends it."""
 
     targets: Sequence[Printer] = ()  # the wait ends with an error when one of them is lost
-    closed = False  # over: as a client of events and subscriptions it is notified no more
+    closed = False  # whether it is over
 
     def __init__(self, klippy: Klippy) -> None:
         self.completion = klippy.reactor.completion()
@@ -148,7 +149,7 @@ class ScriptWait(Wait):
     def start(self) -> None:
         if self._name:
             # From before the script is sent: it may be what triggers the event
-            self._events.subscribe_client(self._name, self, retained=False)
+            self._events.subscribe(self._name, self)
         self._request(self)
 
     def follow(self, printer: Printer) -> Follower:
@@ -168,9 +169,8 @@ class ScriptWait(Wait):
         if error is not None or not self._name:
             self.done(result, error)
 
-    def event(self, event: str, context: Context, source: str) -> None:
-        """A client of events: the one waited for was triggered."""
-        self.done(context, None)
+    def event(self, event: Event) -> None:
+        self.done(event.context, None)
 
     def late(self, timeout: str) -> str:
         unfinished = [f for f in self._followers if not f.has_succeeded]
@@ -188,11 +188,10 @@ class EventWait(Wait):
         self._events, self._name = events, event
 
     def start(self) -> None:
-        self._events.subscribe_client(self._name, self, retained=False)
+        self._events.subscribe(self._name, self)
 
-    def event(self, event: str, context: Context, source: str) -> None:
-        """A client of events: it was triggered."""
-        self.done(context, None)
+    def event(self, event: Event) -> None:
+        self.done(event.context, None)
 
     def late(self, timeout: str) -> str:
         return "event '%s' was not triggered after %s" % (self._name, timeout)

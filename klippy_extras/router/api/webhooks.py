@@ -10,8 +10,10 @@ from ..errors import Busy, RouterError
 from ..klippy.klippy import Klippy
 from ..klippy.protocols import Reactor
 from ..printers.printer import Failure, Printer, Status
+from ..printers.receiver import Event, Receiver
 from ..sanitize import plain, plain_text
 from .methods import Methods, Request
+from .subscribers import IsMeant, Params
 
 # Each waiting request is a paused greenlet, and about 97 of them end a Kalico or a 2023 Klippy
 MAX_WAITING = 32
@@ -20,10 +22,11 @@ MAX_WAITING = 32
 ANSWER_DEPTH = 64
 
 
-class _ApiClient:
-    """Pushes to the connection of a direct API client, in the form of its response_template.
+class ApiClient(Receiver):
+    """Sends to the connection of an API client, in the form of its response_template.
 
-    Equal to another one of the same connection and template: that is who subscribes again.
+    Two are equal if they have the same connection and template. Of its requests it is both the
+    subscriber and the receiver.
     """
 
     def __init__(self, connection: Any, template: Dict[str, Any]) -> None:
@@ -31,7 +34,7 @@ class _ApiClient:
 
     def __eq__(self, other: object) -> bool:
         return (
-            isinstance(other, _ApiClient)
+            isinstance(other, ApiClient)
             and self._connection is other._connection
             and self._template == other._template
         )
@@ -46,8 +49,21 @@ class _ApiClient:
     def update(self, eventtime: float, status: Status) -> None:
         self._push({"eventtime": eventtime, "status": status})
 
-    def event(self, event: str, context: Dict[str, Any], source: str) -> None:
-        self._push({"event": event, "context": context, "source": source})
+    def event(self, event: Event) -> None:
+        params = {"event": event.name, "context": event.context, "source": event.caller.name}
+        self._push(params)
+
+    def retained(self, event: Event) -> None:
+        self.event(event)
+
+    def of_event(self, event: str, params: Params) -> Receiver:
+        return self
+
+    def of_status(self, target: Printer, params: Params) -> Receiver:
+        return self
+
+    def meant_by(self, params: Params, name: str) -> IsMeant:
+        return lambda receiver: receiver == self
 
     def _push(self, params: Dict[str, Any]) -> None:
         # An answer JSON cannot encode would shut the printer down: plain() is for that
@@ -136,8 +152,8 @@ class Endpoints:
                 raise Busy("The router is busy: %d API requests are waiting" % (MAX_WAITING,))
 
     @staticmethod
-    def _client(web_request: Any) -> Optional[_ApiClient]:
+    def _client(web_request: Any) -> Optional[ApiClient]:
         template = web_request.get_dict("response_template", None)
         if template is None:
             return None
-        return _ApiClient(web_request.get_client_connection(), template)
+        return ApiClient(web_request.get_client_connection(), template)

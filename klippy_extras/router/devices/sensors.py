@@ -6,6 +6,7 @@
 from typing import Any, Dict, Optional, Tuple
 
 from ..printers.printer import Printer, PrinterListener, Status
+from ..printers.receiver import Receiver
 from ..sanitize import plain
 
 # Options by which a sensor has a say in what a heater or fan does: temperature_combined, and
@@ -13,23 +14,22 @@ from ..sanitize import plain
 STEERING_OPTIONS = ("sensor_list", "ambient_temp_sensor", "inner_sensor_name")
 
 
-class RemoteSensor(PrinterListener):
+class RemoteSensor(PrinterListener, Receiver):
     """The object temperature_sensor NAME, as klippy/extras/temperature_sensor.py makes it.
 
     It is no sensor_type: no heater or fan of this printer can be steered by it. Temperatures are
     in degrees Celsius, None while unknown: a number would be one that the peer does not measure.
     """
 
-    closed = False
-
     def __init__(self, name: str, peer: Printer, source_object: str, source_field: str) -> None:
+        self.title = "option 'sensors' in section 'router %s'" % (peer.name,)
         self._name, self._peer = name, peer
         self._object, self._field = source_object, source_field
         self._temperature: Optional[float] = None
         self._measured_min: Optional[float] = None
         self._measured_max: Optional[float] = None
 
-    # -- what the peer tells
+    # -- what the peer reports
 
     def update(self, eventtime: float, status: Status) -> None:
         value = status.get(self._object, {}).get(self._field)

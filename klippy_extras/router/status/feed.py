@@ -3,22 +3,22 @@
 # Copyright (C) 2026  Klipper Router contributors
 #
 # This file may be distributed under the terms of the GNU GPLv3 license.
-from typing import Any, Callable, Collection, Dict, FrozenSet, List, Optional, Tuple
+from typing import Any, Callable, Dict, FrozenSet, List, Optional, Tuple
 
 from ..errors import RouterError
 from ..gcode.parameters import ParameterNames, StatusParameters
-from ..printers.printer import Objects, Printer, Status
-from .subscribers import HELD, PROVEN, Subscription, without_none
+from ..printers.printer import Failure, Objects, Printer, Status
+from .subscription import HELD, PROVEN, Subscription, without_none
 from .trial import failed, passed, reset
 
-# What a subscription wants is too long for a message of its target
+# What a subscription wants is too long for one message of its target
 Barred = Callable[[Subscription, RouterError], None]
 
 
 class Feed:
     """One target: its subscriptions, their union, and the last known values.
 
-    barred: told of one that gets no values any more, until the target is back.
+    barred: called for one that gets no values any more, until the target connects again.
     """
 
     def __init__(self, target: Printer, names: ParameterNames, barred: Barred) -> None:
@@ -29,15 +29,18 @@ class Feed:
         self.eventtime = 0.0
         self._values: Status = {}
         self._complete = False  # the values are those of the whole union, and changes follow
-        self._lost = False  # the target went away since the last snapshot
+        self._lost = False  # the target has disconnected since the last snapshot
         # object -> the subscriptions that want it, with their fields (None: all), so that an
         # update costs nothing for those who do not want it
         self._wanted_by: Dict[str, List[Tuple[Subscription, Optional[FrozenSet[str]]]]] = {}
 
     # -- who wants what
 
-    def add(self, subscription: Subscription, replaces: Callable[[Subscription], bool]) -> None:
-        """One more: watch what it wants besides. Its first snapshot comes when all is known."""
+    def add(self, subscription: Subscription) -> None:
+        """One more: watch what it wants besides. Its first snapshot follows when all is known.
+
+        It replaces the one with an equal receiver.
+        """
         self.subscriptions.append(subscription)
         more = self._note(subscription, self.union)
         # This printer's own are read again in any case: that is cheap, and what is known of them is
@@ -46,37 +49,37 @@ class Feed:
             self._complete = False
             self.union = {**self.union, **more}
             self.target.watch(self.union)
-        for other in self.subscriptions:
-            if other is not subscription and replaces(other):
-                # Who waits for the older one's first snapshot gets the one of this
-                subscription.waiting, other.waiting = other.waiting + subscription.waiting, []
+        replaced = [
+            s
+            for s in self.subscriptions
+            if s is not subscription and s.receiver == subscription.receiver
+        ]
+        for older in replaced:
+            # Who waits for the older one's first snapshot gets the one of this
+            subscription.waiting, older.waiting = older.waiting + subscription.waiting, []
         # Only now: what both of them want stays known
-        self.remove(lambda s: s is not subscription and replaces(s))
+        self.remove(replaced)
         if self._complete:
             subscription.place = PROVEN
             subscription.begin(self.eventtime, self._part(subscription.objects))
 
-    def remove(
-        self, goes: Callable[[Subscription], bool], why: Optional[RouterError] = None
-    ) -> int:
-        """End some subscriptions, and watch the union of the others. Returns how many there were.
+    def remove(self, removed: List[Subscription], why: Failure = None) -> None:
+        """End these subscriptions, and watch the union of the others.
 
         why: the error of those that still wait for their first snapshot, where there is one.
         """
-        gone = [s for s in self.subscriptions if goes(s)]
-        if not gone:
-            return 0
-        for subscription in gone:
+        if not removed:
+            return
+        for subscription in removed:
             subscription.close()
         self.subscriptions = [s for s in self.subscriptions if not s.closed]
-        for subscription in gone:
+        for subscription in removed:
             if why is not None:
                 subscription.refuse(why)
             else:
                 subscription.end(self.eventtime)
         self.note_missing()
         self._rebuild()
-        return len(gone)
 
     def _rebuild(self, watch_again: bool = False) -> None:
         self._wanted_by = {}
@@ -88,7 +91,7 @@ class Feed:
             return
         self.union = union
         if not any(s.place == HELD for s in self.subscriptions):
-            # Those that are held back still know what they were told
+            # Those that are held back still know what they were notified of
             self._values = {
                 name: _known(values, union[name])
                 for name, values in self._values.items()
@@ -116,7 +119,7 @@ class Feed:
         doubtful: Objects = {}
         for subscription in self.subscriptions:
             is_idle = subscription.waiting or not subscription.takes_part
-            if subscription.checked or is_idle or not subscription.title:
+            if subscription.checked or is_idle or not subscription.receiver.title:
                 continue
             subscription.checked = True
             for name, fields in subscription.objects.items():
@@ -131,18 +134,18 @@ class Feed:
     def note_missing(self) -> None:
         """Keep what the target does not have, and has not got since, where others read it."""
         self.target.missing = [
-            "%s: %s" % (subscription.title, one.sentence)
+            "%s: %s" % (subscription.receiver.title, one.sentence)
             for subscription in self.subscriptions
             for one in subscription.missing
             if one.field is None or self._values.get(one.name, {}).get(one.field) is None
         ]
 
-    # -- what the target tells
+    # -- what the target reports
 
     def lose(self) -> None:
-        """The target has gone. Who waits for a first snapshot is told so."""
+        """The target has disconnected: an error for those that wait for a first snapshot."""
         self._complete, self._lost = False, True
-        self.remove(lambda s: bool(s.waiting), self.target.not_ready())
+        self.remove([s for s in self.subscriptions if s.waiting], self.target.not_ready())
         reset(self.subscriptions)
         for subscription in self.subscriptions:
             subscription.checked, subscription.missing = False, []
@@ -166,49 +169,60 @@ class Feed:
             self._barred(culprit, error)
         self._rebuild(watch_again=True)
 
-    def tell(self, eventtime: float, status: Status, snapshot: bool) -> None:
-        """Values of the target: to each subscription what it wants of them."""
+    def update(self, eventtime: float, status: Status, is_snapshot: bool) -> None:
+        """Values of the target: notify each subscription of what it wants of them."""
         self.eventtime = eventtime
-        told: Dict[Subscription, None] = {}
+        updated: Dict[Subscription, None] = {}
         for name, values in status.items():
             wanted_by = self._wanted_by.get(name)
             if wanted_by is None:
                 continue
             known = self._values.setdefault(name, {})
-            gone: Collection[str] = ()
-            if snapshot:
-                if self.target.state != "startup":
-                    # Asked for all fields, an object gives those that it has
-                    gone = known.keys() - values.keys()
-                values = self._news(known, {**dict.fromkeys(gone), **values})
-            known.update(values)
-            for field in gone:
-                del known[field]
+            if is_snapshot:
+                values = self._take_snapshot(known, values)
+            else:
+                known.update(values)
             for subscription, fields in wanted_by:
                 part = values if fields is None else {f: values[f] for f in fields & values.keys()}
                 if part and not subscription.waiting:
                     subscription.add(name, part)
-                    told[subscription] = None
-        if snapshot:
-            self._lost = self._lost and self.target.state == "startup"
-            for subscription in [s for s in self.subscriptions if s.waiting and s.takes_part]:
-                subscription.begin(eventtime, self._part(subscription.objects))
-            self._complete = not passed(self.subscriptions)
-            if not self._complete:
-                self._rebuild(watch_again=True)
+                    updated[subscription] = None
+        if is_snapshot:
+            self._end_snapshot()
         if self.target.missing:
             self.note_missing()
-        self.parameters.share(len(told) > 1)
-        for subscription in told:
+        self.parameters.share(len(updated) > 1)
+        for subscription in updated:
             subscription.deliver(eventtime)
 
-    def _news(self, known: Dict[str, Any], values: Dict[str, Any]) -> Dict[str, Any]:
-        """What a snapshot says that the subscribers do not know yet."""
+    def _take_snapshot(self, known: Dict[str, Any], values: Dict[str, Any]) -> Dict[str, Any]:
+        """Bring the known values of an object up to date; returns what has changed."""
         if self.target.state == "startup":
             # Klippy has not loaded its config yet: None says nothing about an object
-            values = without_none(values)
-        elif self._lost:
-            # A fresh snapshot for everybody: all values, and those that are gone
+            changes = self._changes(known, without_none(values))
+            known.update(changes)
+            return changes
+        # Asked for all fields, an object gives those that it has
+        removed = known.keys() - values.keys()
+        changes = self._changes(known, {**dict.fromkeys(removed), **values})
+        known.update(changes)
+        for field in removed:
+            del known[field]
+        return changes
+
+    def _end_snapshot(self) -> None:
+        """All objects of a snapshot were seen: those that waited for it get their part."""
+        self._lost = self._lost and self.target.state == "startup"
+        for subscription in [s for s in self.subscriptions if s.waiting and s.takes_part]:
+            subscription.begin(self.eventtime, self._part(subscription.objects))
+        self._complete = not passed(self.subscriptions)
+        if not self._complete:
+            self._rebuild(watch_again=True)
+
+    def _changes(self, known: Dict[str, Any], values: Dict[str, Any]) -> Dict[str, Any]:
+        """Which of these values the receivers do not know yet."""
+        if self._lost and self.target.state != "startup":
+            # They get a fresh snapshot: all values, and those that there are no more
             return {f: v for f, v in values.items() if v is not None or known.get(f) is not None}
         return {f: v for f, v in values.items() if f not in known or known[f] != v}
 

@@ -6,17 +6,16 @@
 from typing import Any, Callable, Dict, Optional
 
 from ..printers.printer import Objects, Printer, PrinterListener, Status
+from ..printers.receiver import Receiver
 from ..sanitize import plain
 from .subscriptions import Subscriptions
 
 
-class Mirror(PrinterListener):
+class Mirror(PrinterListener, Receiver):
     """Keeps the values of a peer's objects; None for what is not known, or not any more.
 
     Every change makes new dicts: Klipper finds a change by comparing with what it last got.
     """
-
-    closed = False
 
     def __init__(self, objects: Objects, monotonic: Callable[[], float]) -> None:
         self._objects, self._monotonic = objects, monotonic
@@ -28,8 +27,8 @@ class Mirror(PrinterListener):
     def follow(self, host: Printer, peer: Printer, subscriptions: Subscriptions) -> None:
         """Begin to keep the values of this peer."""
         if self._objects:
-            where = "option 'mirror' in section 'router %s'" % (peer.name,)
-            subscriptions.follow(host, peer, self._objects, self, where)
+            self.title = "option 'mirror' in section 'router %s'" % (peer.name,)
+            subscriptions.follow(host, peer, self._objects, self)
 
     def update(self, eventtime: float, status: Status) -> None:
         new = dict(self.values)

@@ -8,7 +8,7 @@ from typing import Callable, List, Set
 from ..printers.printer import Printer
 from .feed import Feed
 from .missing_names import Missing, Search, Soon
-from .subscribers import Subscription
+from .subscription import Subscription
 
 # A line on the console of a printer
 Warn = Callable[[Printer, str], None]
@@ -48,9 +48,9 @@ class NameCheck:
         self.check(feed)
 
     def _say(self, subscription: Subscription, sentence: str) -> None:
-        text = "%s: %s" % (subscription.title, sentence)
-        owner = subscription.owner
-        if not subscription.callback:
+        text = "%s: %s" % (subscription.receiver.title, sentence)
+        owner = subscription.receiver.owner
+        if owner is None:
             subscription.target.hints.say(text)
         elif owner.hints.is_new(text):
             self._warn(owner, text)

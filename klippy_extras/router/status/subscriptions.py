@@ -1,28 +1,23 @@
-# Who wants which objects of whom: one union a target, each subscriber only its part, merged
+# Status subscriptions: one union of objects per target, and for each receiver its part of it
 #
 # Copyright (C) 2026  Klipper Router contributors
 #
 # This file may be distributed under the terms of the GNU GPLv3 license.
-from typing import Callable, Dict, Optional, Tuple
+from typing import Callable, Dict, Tuple
 
 from ..errors import RouterError, UsageError
 from ..gcode.parameters import ParameterNames
 from ..printers.printer import Done, Objects, Printer, PrinterListener, Status
+from ..printers.receiver import Receiver
 from .feed import Feed
+from .macro_callback import MacroCallback, Report
 from .name_check import NameCheck
-from .subscribers import (
-    Client,
-    ClientSubscription,
-    MacroSubscription,
-    Report,
-    Subscription,
-    number_of_fields,
-)
+from .subscription import Subscription, number_of_fields
 
 # Objects of one target that are read, and fields of one object, for all subscribers together:
 # reading 256 small ones takes this printer well under a millisecond
 MAX_OBJECTS = 256
-# Fields that all subscriptions of one target name together: their union is worked out anew
+# Fields that all subscriptions of one target name together: their union is worked out again
 # whenever one of them ends
 MAX_FIELDS = 2048
 # Characters of the name of an object or field
@@ -31,12 +26,8 @@ MAX_NAME = 100
 MAX_SUBSCRIPTIONS = 256
 
 
-def _is_of(client: Client) -> Callable[[Subscription], bool]:
-    return lambda s: isinstance(s, ClientSubscription) and s.client == client
-
-
 class Subscriptions(PrinterListener):
-    """All status subscriptions, of all printers. report: told of callbacks that cannot be run."""
+    """All status subscriptions, of all printers. report: called for macros that cannot be run."""
 
     def __init__(self, report: Report, names: NameCheck) -> None:
         self._report, self._name_check = report, names
@@ -51,83 +42,60 @@ class Subscriptions(PrinterListener):
     def counts(self, printer: Printer) -> Tuple[int, int]:
         """The number of subscriptions to the status of this printer, and of its own to others."""
         feed = self._feeds.get(printer)
-        own = sum(s.owner is printer for f in self._feeds.values() for s in f.subscriptions)
+        own = sum(s.caller is printer for f in self._feeds.values() for s in f.subscriptions)
         return len(feed.subscriptions) if feed else 0, own
 
-    def subscribe(
-        self, owner: Printer, target: Printer, objects: Objects, callback: str, done: Done
-    ) -> None:
-        """Run this macro of the owner with the first snapshot, and with every change after it.
+    def macro(self, owner: Printer, target: Printer, name: str) -> Receiver:
+        """A macro of the owner as the receiver of the target's status."""
+        return MacroCallback(owner, target, name, self._report, self._feed(target).parameters)
 
-        Replaces the owner's subscription of the same target and callback. done gets the first
+    def subscribe(
+        self, caller: Printer, target: Printer, objects: Objects, receiver: Receiver, done: Done
+    ) -> None:
+        """Notify the receiver of the first snapshot, and of every change after it.
+
+        Replaces the subscription of the same target with an equal receiver. done gets the first
         snapshot as {"eventtime": ..., "status": ...}. Raises NotReady when the target is not
-        connected.
+        connected, and UsageError where a bound is reached.
         """
         target.check_connected()
         feed = self._feed(target)
-        self._check_bounds(feed, owner, objects, callback)
-        subscription = MacroSubscription(
-            owner, target, objects, callback, self._report, feed.parameters
-        )
+        self._check_bounds(feed, caller, objects, receiver)
+        subscription = Subscription(caller, target, objects, receiver)
         subscription.waiting.append(done)
-        feed.add(subscription, lambda s: s.owner is owner and s.callback == callback)
+        feed.add(subscription)
         self._name_check.check(feed)
 
-    def subscribe_client(
-        self, owner: Printer, target: Printer, objects: Objects, client: Client, done: Done
-    ) -> None:
-        """Tell the client every change after the first snapshot, which done gets.
-
-        An equal client that is told of the target already is replaced. Raises NotReady when the
-        target is not connected.
-        """
-        target.check_connected()
-        feed = self._feed(target)
-        self._check_bounds(feed, owner, objects, "")
-        subscription = ClientSubscription(owner, target, objects, client)
-        subscription.waiting.append(done)
-        feed.add(subscription, _is_of(client))
-
     def follow(
-        self, owner: Printer, target: Printer, objects: Objects, client: Client, where: str
+        self, caller: Printer, target: Printer, objects: Objects, receiver: Receiver
     ) -> None:
-        """Tell the client all values whenever the target comes, and every change after that.
+        """Notify the receiver of all values whenever the target connects, and of every change."""
+        self._feed(target).add(Subscription(caller, target, objects, receiver))
 
-        where: the option and section that say so.
-        """
-        subscription = ClientSubscription(owner, target, objects, client)
-        subscription.where = where
-        self._feed(target).add(subscription, lambda s: False)
-
-    def unsubscribe(self, owner: Printer, target: Printer, callback: Optional[str]) -> int:
-        """End the owner's macro subscriptions of the target: all, or those with this callback.
-
-        Returns how many there were.
-        """
-        return self._feed(target).remove(
-            lambda s: s.owner is owner and bool(s.callback) and callback in (None, s.callback)
-        )
-
-    def unsubscribe_client(self, target: Printer, client: Client) -> int:
-        """Tell this client no more of the target. Returns how often it was told (0 or 1)."""
-        return self._feed(target).remove(_is_of(client))
+    def unsubscribe(self, target: Printer, is_meant: Callable[[Receiver], bool]) -> int:
+        """Notify these receivers of the target no more. Returns how many subscriptions ended."""
+        removed = [s for s in self._feed(target).subscriptions if is_meant(s.receiver)]
+        self._feed(target).remove(removed)
+        return len(removed)
 
     def prune(self) -> None:
-        """Forget the API clients that have gone."""
-        for feed in self._feeds.values():
-            feed.remove(lambda s: isinstance(s, ClientSubscription) and s.client.closed)
+        """Remove the subscriptions of API clients that have disconnected, and of waits that are
+        over.
+        """
+        for target in self._feeds:
+            self.unsubscribe(target, lambda receiver: receiver.closed)
 
-    # -- what printers tell
+    # -- what printers report
 
     def new_session(self, printer: Printer) -> None:
-        for feed in self._feeds.values():
-            feed.remove(lambda s: s.owner is printer and bool(s.callback))
+        for target in self._feeds:
+            self.unsubscribe(target, lambda receiver: receiver.owner is printer)
 
     def became_ready(self, printer: Printer) -> None:
         for feed in self._feeds.values():
             for subscription in feed.subscriptions:
-                if subscription.owner is printer:
-                    subscription.deliver(feed.eventtime)
+                if subscription.receiver.owner is printer:
+                    subscription.receiver.resume()
             if feed.target is printer:
                 self._name_check.check(feed)
 
@@ -146,13 +114,15 @@ class Subscriptions(PrinterListener):
     ) -> None:
         feed = self._feeds.get(printer)
         if feed is not None:
-            feed.tell(eventtime, status, is_snapshot)
+            feed.update(eventtime, status, is_snapshot)
             if is_snapshot:
                 self._name_check.check(feed)
 
     # -- inside
 
-    def _check_bounds(self, feed: Feed, owner: Printer, objects: Objects, callback: str) -> None:
+    def _check_bounds(
+        self, feed: Feed, caller: Printer, objects: Objects, receiver: Receiver
+    ) -> None:
         if len(feed.union.keys() | objects.keys()) > MAX_OBJECTS or any(
             len(fields or ()) > MAX_OBJECTS for fields in objects.values()
         ):
@@ -172,12 +142,12 @@ class Subscriptions(PrinterListener):
             s
             for f in self._feeds.values()
             for s in f.subscriptions
-            if s.owner is owner and not (f is feed and callback and s.callback == callback)
+            if s.caller is caller and not (f is feed and s.receiver == receiver)
         ]
         if len(others) >= MAX_SUBSCRIPTIONS:
             raise UsageError(
                 "%s has %d subscriptions already: end one with ROUTER_OBJECTS_UNSUBSCRIBE"
-                % (owner.name, MAX_SUBSCRIPTIONS)
+                % (caller.name, MAX_SUBSCRIPTIONS)
             )
 
     def _feed(self, target: Printer) -> Feed:
@@ -187,7 +157,8 @@ class Subscriptions(PrinterListener):
         return feed
 
     def _barred(self, subscription: Subscription, error: RouterError) -> None:
-        if subscription.where:
-            subscription.target.hints.say("%s: %s" % (subscription.where, error))
-        elif subscription.callback:
-            self._report(subscription.owner, subscription.target, error)
+        receiver = subscription.receiver
+        if receiver.owner is not None:
+            self._report(receiver.owner, subscription.target, error)
+        elif receiver.title:
+            subscription.target.hints.say("%s: %s" % (receiver.title, error))

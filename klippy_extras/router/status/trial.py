@@ -8,7 +8,7 @@
 # What was in a snapshot that came through is not suspected, as long as there are others.
 from typing import List, Optional, Sequence
 
-from .subscribers import BARRED, HELD, PROVEN, SUSPECT, Subscription
+from .subscription import BARRED, HELD, PROVEN, SUSPECT, Subscription
 
 
 def failed(subscriptions: Sequence[Subscription]) -> Optional[Subscription]:

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from klippy_extras.router.errors import RouterError, TooLong
 from klippy_extras.router.gcode.parameters import ParameterNames
 from klippy_extras.router.printers.printer import Objects, Status
+from klippy_extras.router.printers.receiver import Receiver
 from klippy_extras.router.status.feed import Feed
-from klippy_extras.router.status.subscribers import ClientSubscription, Subscription
+from klippy_extras.router.status.subscription import Subscription
 
 LIMIT = 100
 
@@ -36,10 +37,8 @@ class Target:
         return RouterError("gone")
 
 
-class Client:
-    """Keeps what it is told."""
-
-    closed = False
+class Values(Receiver):
+    """Keeps the values of its updates."""
 
     def __init__(self) -> None:
         self.values: Status = {}
@@ -60,18 +59,17 @@ class World:
         target = self.target
         self.feed = Feed(target, ParameterNames(), lambda s, _e: self.barred.append(s))  # type: ignore[arg-type]
 
-    def subscribe(self, name: str, size: int, waits: bool) -> Client:
+    def subscribe(self, name: str, size: int, waits: bool) -> Values:
         """Somebody wants the object of this name, alone."""
         self.target.sizes[name] = size
-        client = Client()
-        owner = MagicMock()
-        subscription = ClientSubscription(owner, self.target, {name: None}, client)  # type: ignore[arg-type]
+        receiver = Values()
+        subscription = Subscription(MagicMock(), self.target, {name: None}, receiver)  # type: ignore[arg-type]
         if waits:
             subscription.waiting.append(
                 lambda _result, error: (self.refused if error else self.begun).append(name)
             )
-        self.feed.add(subscription, lambda _other: False)
-        return client
+        self.feed.add(subscription)
+        return receiver
 
     def settle(self) -> int:
         """The target answers until it is asked no more; returns how often it was asked."""
@@ -83,7 +81,7 @@ class World:
                 self.feed.too_long(TooLong("too long"))
             else:
                 status = {name: {"size": size} for name, size in sizes.items()}
-                self.feed.tell(1.0, status, snapshot=True)
+                self.feed.update(1.0, status, is_snapshot=True)
         return tries
 
 
@@ -95,20 +93,20 @@ def test_who_asks_for_too_much_gets_nothing_and_all_others_everything(
     first: List[Tuple[int, bool]], later: List[Tuple[int, bool]]
 ) -> None:
     world = World()
-    clients: Dict[str, Tuple[int, bool, Client]] = {}
+    receivers: Dict[str, Tuple[int, bool, Values]] = {}
     for round_of in (first, later):
         for size, waits in round_of:
-            name = "n%d" % (len(clients),)
-            clients[name] = (size, waits, world.subscribe(name, size, waits))
+            name = "n%d" % (len(receivers),)
+            receivers[name] = (size, waits, world.subscribe(name, size, waits))
         large = sum(size > LIMIT for size, _waits in round_of)
         # Each is found by halves
         assert world.settle() <= 3 + large * 12
-    for name, (size, waits, client) in clients.items():
+    for name, (size, waits, receiver) in receivers.items():
         assert (name in world.begun) == (waits and size <= LIMIT)
         assert (name in world.refused) == (waits and size > LIMIT)
         if not waits:
-            assert client.values == ({name: {"size": size}} if size <= LIMIT else {})
-    assert len(world.barred) == sum(s > LIMIT and not w for s, w, _c in clients.values())
+            assert receiver.values == ({name: {"size": size}} if size <= LIMIT else {})
+    assert len(world.barred) == sum(s > LIMIT and not w for s, w, _c in receivers.values())
 
 
 def test_one_that_has_grown_is_found_even_where_another_has_just_come() -> None:
@@ -120,7 +118,7 @@ def test_one_that_has_grown_is_found_even_where_another_has_just_come() -> None:
     world.subscribe("new", 10, waits=True)
     world.settle()
     assert world.begun == ["new"] and world.refused == []
-    assert [s.client for s in world.barred] == [grown]  # type: ignore[attr-defined]
+    assert [s.receiver for s in world.barred] == [grown]
     # What it knew is not true any more
     assert grown.values == {"grown": {"size": None}}
     assert other.values == {"other": {"size": 10}}
@@ -128,10 +126,10 @@ def test_one_that_has_grown_is_found_even_where_another_has_just_come() -> None:
 
 def test_when_the_target_is_back_all_of_them_have_another_chance() -> None:
     world = World()
-    client = world.subscribe("large", LIMIT + 1, waits=False)
+    receiver = world.subscribe("large", LIMIT + 1, waits=False)
     world.settle()
-    assert client.values == {} and len(world.barred) == 1
+    assert receiver.values == {} and len(world.barred) == 1
     world.target.sizes["large"] = 10
     world.feed.lose()
     world.settle()
-    assert client.values == {"large": {"size": 10}}
+    assert receiver.values == {"large": {"size": 10}}

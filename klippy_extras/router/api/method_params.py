@@ -1,0 +1,103 @@
+# The parameters of methods: read, and checked
+#
+# Copyright (C) 2026  Klipper Router contributors
+#
+# This file may be distributed under the terms of the GNU GPLv3 license.
+from typing import Any, Mapping
+
+from ..errors import NotAllowed, UsageError
+from ..gcode.parameters import is_bare_command, parse_objects
+from ..printers.printer import Objects, Printer, is_stream
+
+# Characters: the latest events stay in printer.router.events, which others read at 4 Hz
+MAX_EVENT_NAME = 100
+
+# Endpoints that run G-code
+_GCODE_ENDPOINTS = ("gcode/script", "gcode/restart", "gcode/firmware_restart")
+
+
+def text(params: Mapping[str, Any], name: str) -> str:
+    """A parameter that must be given. Raises UsageError."""
+    value = params.get(name)
+    if value is None or value == "":
+        raise UsageError("Missing parameter %s" % (name.upper(),))
+    if not isinstance(value, str):
+        raise UsageError("Malformed parameter %s: write text" % (name.upper(),))
+    return value
+
+
+def optional_text(params: Mapping[str, Any], name: str) -> str:
+    """A parameter that can be left out: "" then. Raises UsageError."""
+    return "" if params.get(name) in (None, "") else text(params, name)
+
+
+def is_true(params: Mapping[str, Any], name: str) -> bool:
+    """A flag, as JSON, Jinja and G-code write it."""
+    return params.get(name) in (True, 1, "1", "True", "true")
+
+
+def event_name(params: Mapping[str, Any]) -> str:
+    """The parameter event. Raises UsageError."""
+    event = text(params, "event")
+    check_event(event)
+    return event
+
+
+def check_event(event: str) -> None:
+    """Raises UsageError for what cannot be the name of an event, or too long a one."""
+    if not event:
+        raise UsageError("Missing parameter EVENT")
+    if len(event) > MAX_EVENT_NAME:
+        raise UsageError("EVENT is too long: %d characters at most" % (MAX_EVENT_NAME,))
+
+
+def objects_of(params: Mapping[str, Any]) -> Objects:
+    """The parameter objects, in Klipper's form or as text. Raises UsageError."""
+    objects = params.get("objects")
+    if not objects:
+        raise UsageError("Missing parameter OBJECTS")
+    if isinstance(objects, str):
+        return parse_objects(objects)
+    if isinstance(objects, dict) and all(_is_object(n, fields) for n, fields in objects.items()):
+        return objects
+    raise UsageError(
+        "Malformed OBJECTS: write text like print_stats:state|filename,toolhead, or an object"
+        " whose values are null or lists of fields"
+    )
+
+
+def _is_object(name: Any, fields: Any) -> bool:
+    listed = isinstance(fields, list) and all(isinstance(f, str) for f in fields)
+    return isinstance(name, str) and (fields is None or listed)
+
+
+def macro_name(params: Mapping[str, Any]) -> str:
+    """The parameter gcode_callback: a macro's name, or "". Raises UsageError."""
+    name = optional_text(params, "gcode_callback")
+    if name and not is_bare_command(name):
+        raise UsageError("Invalid CALLBACK '%s': write the name of a macro" % (name,))
+    return name
+
+
+def check_allowed(caller: Printer, permission: str, what: str) -> None:
+    """Raises NotAllowed for what option 'allow' of the caller does not list."""
+    if caller.allow is not None and permission not in caller.allow:
+        raise NotAllowed(
+            "%s may not use %s: add '%s' to option 'allow' in section 'router %s' of the host"
+            % (caller.name, what, permission, caller.name)
+        )
+
+
+def check_endpoint(caller: Printer, endpoint: str, params: Mapping[str, Any]) -> None:
+    """Raises UsageError for an endpoint that cannot be called for others, NotAllowed for one that
+    runs G-code and a caller that must not.
+    """
+    if endpoint.startswith("router/"):
+        raise UsageError("'%s' cannot be called through router/call: call it itself" % (endpoint,))
+    if is_stream(endpoint, params):
+        raise UsageError(
+            "Endpoint '%s' is a streaming endpoint: use ROUTER_OBJECTS_SUBSCRIBE, or a connection"
+            " of your own" % (endpoint,)
+        )
+    if endpoint in _GCODE_ENDPOINTS:
+        check_allowed(caller, "gcode", endpoint)

@@ -1,0 +1,62 @@
+# Who receives status updates and events: a macro, an API client, a part of the router
+#
+# Copyright (C) 2026  Klipper Router contributors
+#
+# This file may be distributed under the terms of the GNU GPLv3 license.
+from typing import Any, Dict, NamedTuple, Optional
+
+from .printer import Printer, Status
+
+
+class Event(NamedTuple):
+    """One event. retain: whether it is kept for those that subscribe to it later."""
+
+    name: str
+    context: Dict[str, Any]
+    caller: Printer  # the printer that triggered it
+    retain: bool = False
+
+
+class Receiver:
+    """Receives status updates, events, or both; each method does nothing here.
+
+    Who subscribes again with an equal receiver has one subscription, not two.
+    """
+
+    owner: Optional[Printer] = None  # the printer that made it: it ends with that Klippy's session
+    target: Optional[Printer] = None  # the printer on which it runs something for an event
+    title = ""  # who subscribes to a status, for the user; "" for API clients and waits
+
+    @property
+    def closed(self) -> bool:
+        """Whether nobody receives anything any more: its subscriptions can be removed."""
+        return False
+
+    def runs(self, gcode: str) -> bool:
+        """Whether this G-code, or endpoint, is what it runs."""
+        return False
+
+    # -- status
+
+    def begin(self, eventtime: float, status: Status) -> None:
+        """The first snapshot, for those that do not get it as the result of subscribing."""
+
+    def update(self, eventtime: float, status: Status) -> None:
+        """Values that have changed."""
+
+    def resume(self) -> None:
+        """Its owner is ready again."""
+
+    def ended(self) -> None:
+        """Its subscription was removed or replaced."""
+
+    # -- events
+
+    def event(self, event: Event) -> None:
+        """An event was triggered. Raises RouterError when it cannot be delivered."""
+
+    def retained(self, event: Event) -> None:
+        """The latest one of a retained event, from before it subscribed."""
+
+    def target_restarted(self) -> None:
+        """The target's Klippy was started again."""

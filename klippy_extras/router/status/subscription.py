@@ -1,0 +1,90 @@
+# One subscription: what a receiver wants of one printer, and what it was not notified of yet
+#
+# Copyright (C) 2026  Klipper Router contributors
+#
+# This file may be distributed under the terms of the GNU GPLv3 license.
+from typing import Any, Dict, List
+
+from ..errors import RouterError
+from ..printers.printer import Done, Failure, Objects, Printer, Status
+from ..printers.receiver import Receiver
+from .missing_names import Missing
+
+# Where a subscription stands while its target's snapshot is too long, see trial.py: it takes part
+# and was in a snapshot, or not yet; is left out for the moment, or until the target connects again
+PROVEN, SUSPECT, HELD, BARRED = "proven", "suspect", "held", "barred"
+
+
+class Subscription:
+    """One receiver of the status of one target. caller: who subscribed; it counts for its bound."""
+
+    place = SUSPECT
+    checked = False  # whether its target has what it wants, or that is being found out
+    held_at = 0  # which of the groups that are held back it is in; they are released last to first
+    accused = False  # it was left out once to see whether the others come through
+    closed = False
+
+    def __init__(
+        self, caller: Printer, target: Printer, objects: Objects, receiver: Receiver
+    ) -> None:
+        self.caller, self.target, self.objects = caller, target, objects
+        self.receiver = receiver
+        self.fields = number_of_fields(objects)
+        self.waiting: List[Done] = []  # for the first snapshot
+        self.missing: List[Missing] = []  # what its target does not have
+        self._pending: Status = {}
+
+    @property
+    def takes_part(self) -> bool:
+        """Whether it is part of what its target is asked for."""
+        return self.place in (PROVEN, SUSPECT)
+
+    def begin(self, eventtime: float, status: Status) -> None:
+        """The first snapshot, for those that have subscribed."""
+        self.receiver.begin(eventtime, status)
+        self._answer({"eventtime": eventtime, "status": status}, None)
+
+    def add(self, name: str, values: Dict[str, Any]) -> None:
+        """Values of an object, for the next deliver()."""
+        self._pending.setdefault(name, {}).update(values)
+
+    def deliver(self, eventtime: float) -> None:
+        """Notify the receiver of what was added."""
+        status, self._pending = self._pending, {}
+        if status:
+            self.receiver.update(eventtime, status)
+
+    def close(self) -> None:
+        """The receiver is not notified any more."""
+        self.closed = True
+        self._pending = {}
+        self.receiver.ended()
+
+    def refuse(self, why: RouterError) -> None:
+        """There will be no first snapshot for those that wait for it."""
+        self._answer(None, why)
+
+    def end(self, eventtime: float) -> None:
+        """It was unsubscribed: no error, even where the first snapshot never arrived."""
+        self._answer({"eventtime": eventtime, "status": {}}, None)
+
+    def _answer(self, result: Any, error: Failure) -> None:
+        waiting, self.waiting = self.waiting, []
+        for done in waiting:
+            done(result, error)
+
+
+def merge(status: Status, newer: Status) -> None:
+    """Newer values take the place of older ones."""
+    for name, values in newer.items():
+        status.setdefault(name, {}).update(values)
+
+
+def without_none(values: Dict[str, Any]) -> Dict[str, Any]:
+    """Those that have a value."""
+    return {field: value for field, value in values.items() if value is not None}
+
+
+def number_of_fields(objects: Objects) -> int:
+    """How many fields these name."""
+    return sum(len(fields or ()) for fields in objects.values())
