@@ -6,9 +6,11 @@
 import logging
 from typing import Any, Dict, List, Tuple
 
+from .api.command_calls import CommandCalls
 from .api.commands import Commands
 from .api.methods import Methods
 from .api.proxies import Proxies
+from .api.registration import register_commands
 from .api.remote_methods import RemoteMethods
 from .api.sync import Motion
 from .api.wait_commands import WaitCommands
@@ -21,12 +23,13 @@ from .diagnosis.host_checks import HostChecks
 from .diagnosis.peer_checks import PeerChecks
 from .errors import RouterError
 from .events.absences import Absences
+from .events.callbacks import Report as EventReport
 from .events.events import Events
 from .events.heartbeat import Heartbeat
 from .events.lifecycle import Lifecycle
 from .events.notices import Notices
 from .events.print_guard import PrintGuard
-from .events.reports import Report, Reports
+from .events.reports import Reports
 from .klippy.guard import guarded
 from .klippy.klippy import Klippy
 from .printers.local_printer import LocalPrinter
@@ -140,26 +143,12 @@ class Router:
             self._subscriptions.follow(self._local, printer, objects, sensor)
 
     def _register_commands(self, config: Any, settings: RouterSettings, methods: Methods) -> None:
-        waiting = WaitCommands(
-            self._klippy,
-            methods,
-            self._reports,
-            self._waits,
-            self._subscriptions,
-            self._events,
-            self._local,
-        )
-        commands = Commands(
-            self._klippy,
-            methods,
-            self._reports,
-            waiting,
-            self._motion,
-            self._local,
-            self._status_lines,
-        )
-        proxies = Proxies(commands.proxy, config)
-        self._host_checks.shadowed = commands.register(proxies.macros)
+        gcode = self._klippy.gcode
+        waiting = WaitCommands(self._klippy, methods, self._reports, self._waits, self._local)
+        calls = CommandCalls(methods, self._reports, self._motion, self._local)
+        commands = Commands(calls, waiting, self._status_lines)
+        proxies = Proxies(config, gcode, calls)
+        self._host_checks.shadowed = register_commands(gcode, (commands, waiting), proxies.macros)
         proxies.register(settings.peers)
 
     def _listen(self, settings: RouterSettings, remote_methods: RemoteMethods) -> None:
@@ -265,10 +254,10 @@ class Router:
             peer.send_last("\n".join(filter(None, [heartbeat, farewell])))
 
     def _callback_failed(self, owner: Printer, target: Printer, error: RouterError) -> None:
-        self._reports.begin(owner, "router/objects/subscribe")(target.name, error)
+        self._reports.begin(owner, "router/objects/subscribe").failed(target.name, error)
 
-    def _report_event(self, caller: Printer) -> Report:
-        return self._reports.begin(caller, "router/event/trigger")
+    def _report_event(self, caller: Printer) -> EventReport:
+        return self._reports.begin(caller, "router/event/trigger").failed
 
     def _status_lines(self) -> List[str]:
         lines = [

@@ -3,20 +3,35 @@
 # Copyright (C) 2026  Klipper Router contributors
 #
 # This file may be distributed under the terms of the GNU GPLv3 license.
-from typing import Any, Callable, Collection, List, Tuple
+from typing import Any, Collection, List, Tuple
 
 from ..settings import PeerSettings
+from .command_calls import CommandCalls
+from .registration import Command
+
+
+class ProxyCommand:
+    """A command that runs the same line on another printer, without waiting.
+
+    name: of the command there. A macro that wraps it may have given it another name here.
+    """
+
+    def __init__(self, calls: CommandCalls, name: str, target: str) -> None:
+        self._calls, self._name, self._target = calls, name, target
+
+    def run(self, gcmd: Any) -> None:
+        """Raises UsageError and NotAllowed."""
+        script = ("%s %s" % (self._name, gcmd.get_raw_command_parameters())).rstrip()
+        self._calls.call(gcmd, "router/gcode/script", {"target": self._target, "script": script})
 
 
 class Proxies:
-    """proxy: registers the command of this name that runs on the printer of this name.
-
-    macros: the commands that macros of the user define, but for those that wrap an existing
+    """macros: the commands that macros of the user define, but for those that wrap an existing
     command (rename_existing).
     """
 
-    def __init__(self, proxy: Callable[[str, str], None], config: Any) -> None:
-        self._proxy, self._config = proxy, config
+    def __init__(self, config: Any, gcode: Any, calls: CommandCalls) -> None:
+        self._config, self._gcode, self._calls = config, gcode, calls
         self.macros: List[str] = []
         self._wrapped: List[str] = []
         for section in config.get_prefix_sections("gcode_macro "):
@@ -34,7 +49,7 @@ class Proxies:
             if name in self.macros:
                 raise self._error(name, peer_name, "it is a macro of this printer")
         # A macro that wraps a command needs it to exist. The others are registered when every
-        # section is loaded, so that it is us who notice that a command exists already.
+        # section is loaded, so that it is the router that notices a command that exists already.
         self._register([n for n in names if n[0] in self._wrapped])
         others = [n for n in names if n[0] not in self._wrapped]
         self._config.get_printer().register_event_handler(
@@ -43,8 +58,11 @@ class Proxies:
 
     def _register(self, names: Collection[Tuple[str, str]]) -> None:
         for name, peer_name in names:
+            command = Command(ProxyCommand(self._calls, name, peer_name).run)
             try:
-                self._proxy(name, peer_name)
+                self._gcode.register_command(
+                    name, command.run, desc="Run %s on %s" % (name, peer_name)
+                )
             except self._config.error as e:
                 raise self._error(name, peer_name, str(e)) from None
 

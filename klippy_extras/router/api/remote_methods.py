@@ -42,9 +42,9 @@ class RemoteMethods(PrinterListener):
 
         def done(result: Any, error: Failure) -> None:
             if error is not None:
-                report(printable(params.get("target", "")), error)
+                report.failed(printable(params.get("target", "")), error)
             else:
-                self._reports.undelivered(report, failures(method, result))
+                report.undelivered(failures(method, result))
 
         try:
             # A macro can pass whatever Jinja knows, and go on changing it, and a peer what is too
@@ -58,4 +58,4 @@ class RemoteMethods(PrinterListener):
             done(None, UsageError("Malformed parameters: %s" % (e,)))
 
     def call_skipped(self, printer: Printer, method: str, error: RouterError) -> None:
-        self._reports.begin(printer, method)("", error)
+        self._reports.begin(printer, method).failed("", error)

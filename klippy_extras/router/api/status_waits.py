@@ -4,48 +4,83 @@
 #
 # This file may be distributed under the terms of the GNU GPLv3 license.
 import math
-from typing import Any, Callable, Dict, List, Mapping
+from typing import Any, List, Mapping, Optional
 
 from ..errors import RouterError
 from ..gcode.parameters import parameter_text
-from ..klippy.klippy import Klippy
 from ..printers.printer import Failure, Objects, Printer, Status
 from ..sanitize import printable
 from ..status.missing_names import Missing, Search
-from ..status.subscriptions import Subscriptions
-from .waits import Wait
+from .waits import Wait, Waits
 
-Condition = Callable[[Any], bool]
-# The parameters that condition_of() reads
+# The parameters of a condition
 CONDITIONS = ("EQUALS", "NOT_EQUALS", "MINIMUM", "MAXIMUM")
+
+
+class Condition:
+    """What EQUALS, NOT_EQUALS, MINIMUM and MAXIMUM ask of a value together.
+
+    Raises ValueError when there is none of them, or a bound is no number.
+    """
+
+    def __init__(self, params: Mapping[str, str]) -> None:
+        self._equals, self._not_equals = params.get("EQUALS"), params.get("NOT_EQUALS")
+        self._minimum, self._maximum = _bound(params, "MINIMUM"), _bound(params, "MAXIMUM")
+        if not any(name in params for name in CONDITIONS):
+            raise ValueError("no condition")
+
+    def is_met_by(self, value: Any) -> bool:
+        """Whether this value fulfils all of it. None is no value, and fulfils none."""
+        return (
+            value is not None
+            and (self._equals is None or _equal(value, self._equals))
+            and (self._not_equals is None or not _equal(value, self._not_equals))
+            and (self._minimum is None or (_is_number(value) and value >= self._minimum))
+            and (self._maximum is None or (_is_number(value) and value <= self._maximum))
+        )
+
+
+def _bound(params: Mapping[str, str], name: str) -> Optional[float]:
+    if name not in params:
+        return None
+    bound = float(params[name])
+    if math.isnan(bound):
+        raise ValueError("not a number")
+    return bound
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _equal(value: Any, text: str) -> bool:
+    if isinstance(value, bool):
+        return text.lower() in (("true", "1") if value else ("false", "0"))
+    if _is_number(value):
+        try:
+            return bool(value == float(text))
+        except ValueError:
+            return False
+    return parameter_text(value) == text
 
 
 class StatusWait(Wait):
     """Ends when a field of an object fulfils the condition: a value read after it has begun.
 
-    What is known already may be from before, so the printer is asked first. It answers at its next
-    look at its status (a peer within 250 ms, this printer at once), behind the changes of that
-    look; from then on changes are enough.
+    What is known already may be older, so the printer is asked first. It answers when it next reads
+    its status (a peer within 250 ms, this printer at once), after the changes found then; from then
+    on changes are enough.
     """
 
-    def __init__(
-        self,
-        klippy: Klippy,
-        subscriptions: Subscriptions,
-        target: Printer,
-        name: str,
-        field: str,
-        condition: Condition,
-    ) -> None:
-        super().__init__(klippy)
+    def __init__(self, target: Printer, name: str, field: str, condition: Condition) -> None:
         self.targets = [target]
-        self._subscriptions, self._target = subscriptions, target
-        self._name, self._field, self._condition = name, field, condition
-        self._soon = klippy.timers.soon
+        self._target, self._name, self._field = target, name, field
+        self._condition = condition
         self._value: Any = None
         self._missing = ""  # what the target does not have of it
 
-    def start(self) -> None:
+    def start(self, waits: Waits) -> None:
+        self._waits = waits
         self._target.query_objects({self._name: [self._field]}, self._queried)
 
     def _queried(self, result: Any, error: Failure) -> None:
@@ -54,9 +89,12 @@ class StatusWait(Wait):
             return
         objects: Objects = {self._name: [self._field]}
         try:
-            self._subscriptions.subscribe(self._target, self._target, objects, self, self._check)
+            self._waits.subscriptions.subscribe(
+                self._target, self._target, objects, self, self._check
+            )
             if self._value is None:
-                Search(self._target, objects, self._soon, self._searched).start()
+                soon = self._waits.klippy.timers.soon
+                Search(self._target, objects, soon, self._searched).start()
         except RouterError as e:
             self.done(None, e)
 
@@ -76,7 +114,7 @@ class StatusWait(Wait):
         values = status.get(self._name, {})
         if self._field in values:
             self._value = values[self._field]
-            if self._condition(self._value):
+            if self._condition.is_met_by(self._value):
                 self.done(self._value, None)
 
     def late(self, timeout: str) -> str:
@@ -90,52 +128,13 @@ class StatusWait(Wait):
 class FreshWait(Wait):
     """Ends when all that is followed of a printer, its mirror for example, was read once more."""
 
-    def __init__(self, klippy: Klippy, target: Printer) -> None:
-        super().__init__(klippy)
+    def __init__(self, target: Printer) -> None:
         self.targets = [target]
         self._target = target
 
-    def start(self) -> None:
-        # Klippy sends the changes of the same look at its status before the answers
+    def start(self, waits: Waits) -> None:
+        # Klippy sends the changes found by one reading of its status before the answers
         self._target.query_objects({"webhooks": ["state"]}, self.done)
 
     def late(self, timeout: str) -> str:
         return "%s: its status was not answered after %s" % (self._target.name, timeout)
-
-
-def condition_of(params: Mapping[str, str]) -> Condition:
-    """The condition that EQUALS, NOT_EQUALS, MINIMUM and MAXIMUM say together.
-
-    None is no value: it fulfils none. Raises ValueError when there is no condition, or a bound is
-    no number.
-    """
-    tests: List[Condition] = []
-    if "EQUALS" in params:
-        tests.append(lambda value: _equal(value, params["EQUALS"]))
-    if "NOT_EQUALS" in params:
-        tests.append(lambda value: not _equal(value, params["NOT_EQUALS"]))
-    bounds: Dict[str, float] = {k: float(params[k]) for k in CONDITIONS[2:] if k in params}
-    if any(math.isnan(bound) for bound in bounds.values()):
-        raise ValueError("not a number")
-    if "MINIMUM" in bounds:
-        tests.append(lambda value: _is_number(value) and value >= bounds["MINIMUM"])
-    if "MAXIMUM" in bounds:
-        tests.append(lambda value: _is_number(value) and value <= bounds["MAXIMUM"])
-    if not tests:
-        raise ValueError("no condition")
-    return lambda value: value is not None and all(test(value) for test in tests)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
-def _equal(value: Any, text: str) -> bool:
-    if isinstance(value, bool):
-        return text.lower() in (("true", "1") if value else ("false", "0"))
-    if _is_number(value):
-        try:
-            return bool(value == float(text))
-        except ValueError:
-            return False
-    return parameter_text(value) == text

@@ -1,4 +1,4 @@
-# Acting in step with this printer's moves: Klipper reads G-code a second or more ahead of them
+# SYNC=1: acting in step with this printer's moves, of which Klipper reads a second or more ahead
 #
 # Copyright (C) 2026  Klipper Router contributors
 #
@@ -11,7 +11,7 @@ from ..klippy.klippy import Klippy
 
 class _Step(NamedTuple):
     act: Callable[[], None]
-    dropped: Callable[[], None]
+    command: str
 
 
 class Motion:
@@ -22,15 +22,15 @@ class Motion:
         self._latest = 0.0  # reactor time of the action that is due last
         self._steps: List[_Step] = []
 
-    def in_step(self, act: Callable[[], None], dropped: Callable[[], None]) -> None:
-        """Call act when the moves that were queued so far have been made.
+    def in_step(self, act: Callable[[], None], command: str) -> None:
+        """Call act when the moves that were queued so far have been made, in the order of calls.
 
-        In order among themselves. dropped: called instead when this printer shuts down before.
+        command: the line that this is for, which is reported if this printer shuts down before.
         Sources: klippy/toolhead.py, register_lookahead_callback (when is that, in print time),
         check_busy (the end of what is planned); klippy/mcu.py, estimated_print_time (which print
         time is now).
         """
-        step = _Step(act, dropped)
+        step = _Step(act, command)
         self._steps.append(step)
         toolhead: Any = self._klippy.printer.lookup_object("toolhead")
         end, _now, is_planned = toolhead.check_busy(self._klippy.timers.now())
@@ -47,7 +47,7 @@ class Motion:
         """This printer shuts down: what is not due yet never happens."""
         steps, self._steps = self._steps, []
         for step in steps:
-            step.dropped()
+            self._klippy.report("not done, the printer shut down before: %s" % (step.command,))
 
     def _planned(self, step: _Step, print_time: float) -> None:
         now = self._klippy.timers.now()

@@ -1,14 +1,14 @@
-# Notifying a printer that something it asked for has failed: remote calls have no answer in Klipper
+# Errors go to the printer whose request has failed: Klipper's remote calls have no answer
 #
 # Copyright (C) 2026  Klipper Router contributors
 #
 # This file may be distributed under the terms of the GNU GPLv3 license.
-from typing import Any, Callable, Dict, Mapping, Optional, Set
+from typing import Any, Dict, Mapping, Set
 
 from ..errors import RouterError
 from ..gcode.parameters import command
 from ..klippy.klippy import Klippy
-from ..printers.printer import Job, Printer
+from ..printers.printer import Failure, Job, Printer
 from ..rates import Repeats
 from ..sanitize import counted, printable
 
@@ -16,15 +16,72 @@ ERROR_MACRO = "ROUTER_ON_ERROR"
 # Seconds until it is said how many reports were left out
 SUMMARY_DELAY = 5.0
 
-# Called with the name of a target, or "", and the error, when something has failed
-Report = Callable[[str, RouterError], None]
+
+class Report:
+    """What a caller began, and how it is reported if it fails later."""
+
+    def __init__(self, reports: "Reports", caller: Printer, method: str, in_macro: bool) -> None:
+        self.caller, self.method = caller, method
+        self.in_macro = in_macro  # begun by the caller's ROUTER_ON_ERROR
+        self._reports = reports
+
+    def failed(self, target: str, error: RouterError) -> None:
+        """It has failed. target: the name of the printer that it was for, or empty."""
+        self._reports.failed(self, target, error)
+
+    def undelivered(self, failed: Mapping[str, str]) -> None:
+        """Some printers did not get an event, or failed at a script: {name: reason}."""
+        for target, reason in failed.items():
+            self.failed(target, RouterError(reason))
+
+
+class _Notification:
+    """A script by which a caller is notified of an error."""
+
+    def __init__(self, caller: Printer, script: str) -> None:
+        self._caller, self._script = caller, script
+
+    def submit(self) -> None:
+        try:
+            self._caller.submit(Job(self._text, self._done))
+        except RouterError as e:
+            self._not_notified(e)
+
+    def _text(self) -> str:
+        return self._script
+
+    def _done(self, _result: Any, error: Failure) -> None:
+        if error is not None:
+            self._not_notified(error)
+
+    def _not_notified(self, error: RouterError) -> None:
+        # Only logged: a report about a failed report would never end
+        self._caller.log("was not notified: %s (%s)" % (self._script, error))
+
+
+class _ErrorMacro(_Notification):
+    """ROUTER_ON_ERROR of a caller. running: those that run theirs now."""
+
+    def __init__(
+        self, caller: Printer, params: Mapping[str, object], running: Set[Printer]
+    ) -> None:
+        super().__init__(caller, command(ERROR_MACRO, params, caller.old_parser))
+        self._running = running
+
+    def _text(self) -> str:
+        self._running.add(self._caller)
+        return super()._text()
+
+    def _done(self, result: Any, error: Failure) -> None:
+        self._running.discard(self._caller)
+        super()._done(result, error)
 
 
 class Reports:
     """Errors go to the caller: by its macro ROUTER_ON_ERROR, else by one line on its console.
 
-    At a bounded rate. What fails inside of ROUTER_ON_ERROR is printed, and never makes it run
-    again: it would fail again.
+    At a bounded rate. What fails within ROUTER_ON_ERROR is printed, and never runs it again: it
+    would fail again.
     """
 
     def __init__(self, klippy: Klippy) -> None:
@@ -35,13 +92,8 @@ class Reports:
         self._in_macro: Set[Printer] = set()  # those that run ROUTER_ON_ERROR now
 
     def begin(self, caller: Printer, method: str) -> Report:
-        """Something begins for this caller that may fail later: how it is reported then."""
-        in_macro = caller in self._in_macro
-
-        def report(target: str, error: RouterError) -> None:
-            self._failed(caller, method, target, error, in_macro)
-
-        return report
+        """This caller begins something that may fail later."""
+        return Report(self, caller, method, caller in self._in_macro)
 
     def in_place(self, printer: Printer, command_name: str, target: str, message: str) -> None:
         """A command of this printer's own G-code has failed, and the G-code goes on.
@@ -64,29 +116,20 @@ class Reports:
         """One line on its console: nothing has failed."""
         self._print(caller, printable(message))
 
-    @staticmethod
-    def undelivered(report: Report, failed: Mapping[str, str]) -> None:
-        """Report which printers did not get an event, or failed at a script: {name: reason}."""
-        for target, reason in failed.items():
-            report(target, RouterError(reason))
-
-    def _failed(
-        self, caller: Printer, method: str, target: str, error: RouterError, in_macro: bool
-    ) -> None:
+    def failed(self, report: Report, target: str, error: RouterError) -> None:
+        """Report this error to the caller, unless it had too many."""
+        caller, method = report.caller, report.method
         message = self.last_error = printable(error)
         repeats = self._repeats.get(caller)
         if repeats is None:
             repeats = self._repeats[caller] = Repeats(self._klippy.timers.now)
         if not repeats.take((method, target, message)):
             self._expect_summary()
-        elif ERROR_MACRO in caller.commands and not in_macro:
-            self._run_macro(caller, {"METHOD": method, "TARGET": target, "MESSAGE": message})
+        elif ERROR_MACRO in caller.commands and not report.in_macro:
+            params = {"METHOD": method, "TARGET": target, "MESSAGE": message}
+            _ErrorMacro(caller, params, self._in_macro).submit()
         else:
             self._print(caller, message)
-
-    def _run_macro(self, caller: Printer, params: Mapping[str, object]) -> None:
-        script = command(ERROR_MACRO, params, caller.old_parser)
-        self._submit(caller, script, is_macro=True)
 
     def _print(self, caller: Printer, message: str) -> None:
         if caller.is_local:
@@ -98,25 +141,7 @@ class Reports:
         else:
             # Of the commands that every Klippy has, the one that prints
             script = command("ECHO", {"ROUTER_ERROR": message}, caller.old_parser)
-        self._submit(caller, script, is_macro=False)
-
-    def _submit(self, caller: Printer, script: str, is_macro: bool) -> None:
-        def render() -> str:
-            if is_macro:
-                self._in_macro.add(caller)
-            return script
-
-        def done(_result: Any, error: Optional[RouterError]) -> None:
-            if is_macro:
-                self._in_macro.discard(caller)
-            # A report about a failed report would never end
-            if error is not None:
-                caller.log("was not notified: %s (%s)" % (script, error))
-
-        try:
-            caller.submit(Job(render, done))
-        except RouterError as e:
-            caller.log("was not notified: %s (%s)" % (script, e))
+        _Notification(caller, script).submit()
 
     # -- what was left out
 

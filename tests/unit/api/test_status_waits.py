@@ -4,7 +4,7 @@
 # This file may be distributed under the terms of the GNU GPLv3 license.
 import pytest
 
-from klippy_extras.router.api.status_waits import condition_of
+from klippy_extras.router.api.status_waits import Condition
 
 
 @pytest.mark.parametrize(
@@ -23,6 +23,6 @@ from klippy_extras.router.api.status_waits import condition_of
     ],
 )
 def test_conditions(params, true, false):
-    condition = condition_of(params)
-    assert [value for value in true if not condition(value)] == []
-    assert [value for value in false if condition(value)] == []
+    condition = Condition(params)
+    assert [value for value in true if not condition.is_met_by(value)] == []
+    assert [value for value in false if condition.is_met_by(value)] == []

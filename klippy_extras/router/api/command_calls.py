@@ -1,0 +1,83 @@
+# How the commands of this printer call methods: at once, or in step with its moves
+#
+# Copyright (C) 2026  Klipper Router contributors
+#
+# This file may be distributed under the terms of the GNU GPLv3 license.
+from typing import Any, Mapping
+
+from ..errors import NotAllowed, RouterError, UsageError
+from ..events.reports import Report, Reports
+from ..printers.printer import Failure, Printer
+from .console import Show, no_text
+from .methods import Methods, Request
+from .sync import Motion
+from .target_lists import failures
+
+
+class CommandCalls:
+    """Calls methods for commands that do not wait for the answer. printer: this one."""
+
+    def __init__(
+        self, methods: Methods, reports: Reports, motion: Motion, printer: Printer
+    ) -> None:
+        self._methods, self._reports = methods, reports
+        self._motion, self._printer = motion, printer
+
+    def call(self, gcmd: Any, method: str, params: Mapping[str, Any], show: Show = no_text) -> None:
+        """Call a method; what it answers is shown on the console.
+
+        Raises UsageError and NotAllowed: a typo is an error of the command. A printer that is
+        offline is not, and is reported: an LED that is off must not stop a print.
+        """
+        request = self._request(gcmd, method, params, show)
+        try:
+            self._methods.call(method, request)
+        except (UsageError, NotAllowed):
+            raise
+        except RouterError as e:
+            request.done(None, e)
+
+    def call_in_step(self, gcmd: Any, method: str, params: Mapping[str, Any]) -> None:
+        """Call a method when the toolhead gets here. Raises UsageError for a wrong target."""
+        if "target" in params:
+            self._methods.script_targets(self._printer, params["target"])
+        request = self._request(gcmd, method, params, no_text)
+        step = _StepCall(self._methods, method, request)
+        self._motion.in_step(step.run, gcmd.get_commandline())
+
+    def _request(self, gcmd: Any, method: str, params: Mapping[str, Any], show: Show) -> Request:
+        report = self._reports.begin(self._printer, method)
+        answer = _Answer(gcmd, method, params, report, show)
+        return Request(self._printer, params, answer.done)
+
+
+class _Answer:
+    """What becomes of the answer to a command: it is shown, or reported as an error."""
+
+    def __init__(
+        self, gcmd: Any, method: str, params: Mapping[str, Any], report: Report, show: Show
+    ) -> None:
+        self._gcmd, self._method, self._params = gcmd, method, params
+        self._report, self._show = report, show
+
+    def done(self, result: Any, error: Failure) -> None:
+        if error is not None:
+            self._report.failed(self._params.get("target", ""), error)
+            return
+        self._report.undelivered(failures(self._method, result))
+        text = self._show(self._params, result)
+        if text:
+            self._gcmd.respond_info(text)
+
+
+class _StepCall:
+    """A call whose command has ended: whatever fails is reported."""
+
+    def __init__(self, methods: Methods, method: str, request: Request) -> None:
+        self._methods, self._method, self._request = methods, method, request
+
+    def run(self) -> None:
+        try:
+            self._methods.call(self._method, self._request)
+        except RouterError as e:
+            self._request.done(None, e)

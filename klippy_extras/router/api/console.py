@@ -1,0 +1,57 @@
+# The answers of the methods as text on the console
+#
+# Copyright (C) 2026  Klipper Router contributors
+#
+# This file may be distributed under the terms of the GNU GPLv3 license.
+from typing import Any, Callable, Mapping
+
+from ..diagnosis.checks import console_lines
+from ..gcode.parameters import parameter_text
+
+# (parameters of the call, its result) -> one or more lines; empty: nothing is shown
+Show = Callable[[Mapping[str, Any], Any], str]
+
+
+def no_text(params: Mapping[str, Any], result: Any) -> str:
+    """Of a method that only does something."""
+    return ""
+
+
+def printers_text(params: Mapping[str, Any], result: Any) -> str:
+    """Of router/printers/list: one line for each printer."""
+    return "\n".join(
+        "%s: %s%s"
+        % (
+            printer["name"],
+            printer["state"],
+            " (this printer)" if printer["local"] else "" if printer["ready"] else ", not usable",
+        )
+        for printer in result["printers"]
+    )
+
+
+def checks_text(params: Mapping[str, Any], result: Any) -> str:
+    """Of router/diagnose: one line for each check, and their count."""
+    return "\n".join(console_lines(result["checks"]))
+
+
+def restart_text(params: Mapping[str, Any], result: Any) -> str:
+    """Of router/restart: that it restarts, and the hint, if there is one."""
+    lines = ["%s: restarts" % (params["target"],), result.get("hint")]
+    return "\n".join(filter(None, lines))
+
+
+def objects_text(params: Mapping[str, Any], result: Any) -> str:
+    """Of router/objects/list: one line."""
+    return "%s: %s" % (params["target"], ", ".join(map(str, result["objects"])))
+
+
+def status_text(params: Mapping[str, Any], result: Any) -> str:
+    """Of router/objects/query: one line for each field."""
+    target = params["target"]
+    lines = [
+        "%s: %s.%s = %s" % (target, name, field, parameter_text(value))
+        for name, values in result["status"].items()
+        for field, value in values.items()
+    ]
+    return "\n".join(lines) or "%s: no such objects" % (target,)
