@@ -2,6 +2,7 @@
 
 # Copyright (C) 2026  Klipper Router contributors
 # This file may be distributed under the terms of the GNU GPLv3 license.
+import configparser
 import shlex
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
@@ -217,6 +218,9 @@ class FakeKlippyPrinter:
     def lookup_objects(self, module: Optional[str] = None) -> List[Tuple[str, Any]]:
         return list(self.objects.items())
 
+    def load_object(self, config: Any, name: str) -> Any:
+        return self.lookup_object(name)
+
     def add_object(self, name: str, klippy_object: Any) -> None:
         self.objects[name] = klippy_object
 
@@ -226,6 +230,69 @@ class FakeKlippyPrinter:
     def send_event(self, event: str) -> None:
         for callback in self._handlers.get(event, []):
             callback()
+
+
+class FakeConfig:
+    """The config of a printer; section() gives what Klipper hands to load_config()."""
+
+    def __init__(self, printer: FakeKlippyPrinter, text: str) -> None:
+        self.printer = printer
+        self.parser = configparser.RawConfigParser(strict=False)
+        self.parser.read_string(text)
+
+    def section(self, name: str) -> "FakeSection":
+        return FakeSection(self, name)
+
+
+class FakeSection:
+    """klippy/configfile.py, class ConfigWrapper."""
+
+    error = ConfigError
+
+    def __init__(self, config: FakeConfig, name: str) -> None:
+        self._config, self._parser, self._name = config, config.parser, name
+
+    def get_printer(self) -> FakeKlippyPrinter:
+        return self._config.printer
+
+    def get_name(self) -> str:
+        return self._name
+
+    def has_section(self, name: str) -> bool:
+        return self._parser.has_section(name)
+
+    def get_prefix_sections(self, prefix: str) -> "List[FakeSection]":
+        names = [name for name in self._parser.sections() if name.startswith(prefix)]
+        return [FakeSection(self._config, name) for name in names]
+
+    def get(self, option: str, default: Any = _REQUIRED, note_valid: bool = True) -> Any:
+        if self._parser.has_option(self._name, option):
+            return self._parser.get(self._name, option)
+        if default is _REQUIRED:
+            raise self.error(f"Option '{option}' in section '{self._name}' must be specified")
+        return default
+
+    def getfloat(
+        self, option: str, default: Any = _REQUIRED, minval: Any = None, maxval: Any = None
+    ) -> Any:
+        return self._number(float, option, default, minval, maxval)
+
+    def getint(
+        self, option: str, default: Any = _REQUIRED, minval: Any = None, maxval: Any = None
+    ) -> Any:
+        return self._number(int, option, default, minval, maxval)
+
+    def getboolean(self, option: str, default: Any = _REQUIRED) -> Any:
+        value = self.get(option, default)
+        return value if isinstance(value, bool) else value.lower() in ("true", "1", "yes", "on")
+
+    def _number(self, parse: Any, option: str, default: Any, minval: Any, maxval: Any) -> Any:
+        value = parse(self.get(option, default))
+        if (minval is not None and value < minval) or (maxval is not None and value > maxval):
+            raise self.error(
+                f"Option '{option}' in section '{self._name}' must be within {minval} and {maxval}"
+            )
+        return value
 
 
 class Machine:

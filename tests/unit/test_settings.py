@@ -1,0 +1,147 @@
+"""The config sections [router] and [router NAME]: what is read from them, and what is refused."""
+
+# Copyright (C) 2026  Klipper Router contributors
+# This file may be distributed under the terms of the GNU GPLv3 license.
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from klippy_extras.router.settings import (
+    DEFAULT_MAX_MESSAGE,
+    PERMISSIONS,
+    SensorSettings,
+    gcode_prefix,
+    read_settings,
+)
+from tests.unit.fake_klippy import ConfigError, FakeConfig, Machine
+
+
+def read(text, own_sock=None):
+    return read_settings(FakeConfig(Machine().printer, text).section("router"), own_sock)
+
+
+def peer(options):
+    """The settings of a peer with these lines in its section."""
+    return read(f"[router]\n[router led]\n{options}\n").peers[0]
+
+
+def test_defaults():
+    settings = read("[router]\n[router led]\n")
+    assert (settings.name, settings.status_interval, settings.on_connect) == ("main", 0.25, "")
+    led = settings.peers[0]
+    assert led.sock.endswith("/printer_led_data/comms/klippy.sock") and "~" not in led.sock
+    assert (led.timeout, led.disconnect_grace, led.max_message) == (5.0, 0.0, DEFAULT_MAX_MESSAGE)
+    assert (led.on_disconnect, led.required, led.emergency_stop) == ("warn", False, False)
+    assert (led.mirror, led.sensors, led.proxy_commands) == ({}, (), ())
+    assert led.allow == set(PERMISSIONS)
+
+
+def test_peers_come_in_the_order_of_the_file():
+    settings = read("[router b]\n[router]\n[router a]\nsock: /tmp/a\n[router c]\nsock: /tmp/c\n")
+    assert [p.name for p in settings.peers] == ["b", "a", "c"]
+
+
+@pytest.mark.parametrize(
+    ("options", "mirror"),
+    [
+        ("mirror: toolhead", {"toolhead": None}),
+        (
+            "mirror:\n  print_stats: state , filename\n\n  heater_generic chamber\n",
+            {"print_stats": ["state", "filename"], "heater_generic chamber": None},
+        ),
+        ("mirror:", {}),
+    ],
+)
+def test_mirror(options, mirror):
+    assert peer(options).mirror == mirror
+
+
+@pytest.mark.parametrize("lines", ["print_stats:", ": state", "toolhead\n  toolhead", "a: ,"])
+def test_a_mirror_that_is_malformed(lines):
+    with pytest.raises(
+        ConfigError, match="Invalid line .* in option 'mirror' of section 'router l"
+    ):
+        peer(f"mirror:\n  {lines}")
+
+
+def test_sensors():
+    assert peer("sensors:\n  chamber: heater_generic chamber\n  mcu: mcu.temp").sensors == (
+        SensorSettings("chamber", "heater_generic chamber", "temperature"),
+        SensorSettings("mcu", "mcu", "temp"),
+    )
+
+
+@pytest.mark.parametrize("line", ["chamber", "chamber:", "two words: a", ": a", "x: .temperature"])
+def test_a_sensor_that_is_malformed(line):
+    with pytest.raises(ConfigError, match="Invalid line .* in option 'sensors' of section 'router"):
+        peer(f"sensors:\n  {line}")
+
+
+def test_a_sensor_that_exists_here():
+    with pytest.raises(ConfigError, match="Sensor 'a' in option 'sensors' .* exists already"):
+        peer("sensors:\n  a: fan\n[temperature_sensor a]")
+
+
+def test_proxy_commands_and_allow_are_words():
+    led = peer("proxy_commands: feed,\n  LOAD_LANE, m150\nallow: status\n  event,")
+    assert led.proxy_commands == ("FEED", "LOAD_LANE", "M150")
+    assert led.allow == {"status", "event"}
+    assert peer("allow:").allow == set()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ("proxy_commands: A B", "Invalid command 'A B'"),
+        ("proxy_commands: M118;", "Invalid command 'M118;'"),
+        ("allow: gcodes", "Unknown word 'gcodes' in option 'allow'"),
+        ("on_disconnect: stop", "Unknown word 'stop' in option 'on_disconnect'.*ignore, warn, pau"),
+        ("sock:", "Option 'sock' in section 'router led' is empty"),
+        ("timeout: nan", "Option 'timeout' in section 'router led' must be a number of seconds"),
+        ("timeout: 0.5", "'timeout' in section 'router led'"),
+        ("disconnect_grace: -1", "'disconnect_grace' in section 'router led'"),
+        ("max_message: 1000", "'max_message' in section 'router led'"),
+    ],
+)
+def test_what_is_refused(options, message):
+    with pytest.raises(ConfigError, match=message):
+        peer(options)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[router]\nname: a b", "Invalid printer name 'a b' in option 'name'"),
+        ("[router]\n[router my.led]", r"Invalid printer name 'my.led' in section"),
+        ("[router]\n[router main]", "Section 'router main' has the name of this printer"),
+        ("[router]\n[router a-b]\n[router a_b]", "'a-b' and 'a_b' are both A_B"),
+        ("[router]\n[router a]\nsock: /x\n[router b]\nsock: /y/../x", "also the socket of .*'rout"),
+        ("[router]\n[router a]\nsock: /own", "this printer's own API socket"),
+        (
+            "[router]\n[router a]\nproxy_commands: A_B\n[router b]\nsock: /b\nproxy_commands: a_b",
+            "command 'A_B' .* of section 'router b' exists already, in section 'router a'",
+        ),
+        (
+            "[router]\n[router a]\nsensors: x: fan\n[router b]\nsock: /b\nsensors: x: fan",
+            "sensor 'x' .* of section 'router b' exists already, in section 'router a'",
+        ),
+    ],
+)
+def test_names_and_sockets_are_one_of_a_kind(text, message):
+    with pytest.raises(ConfigError, match=message):
+        read(text, own_sock="/own")
+
+
+def test_a_section_without_a_name_is_said():
+    config = FakeConfig(Machine().printer, "[router]\n[router ]\n")
+    with pytest.raises(ConfigError, match=r"write \[router\] for this printer"):
+        read_settings(config.section("router "), None)
+
+
+@given(st.text(st.sampled_from("aZ09_-"), min_size=1), st.text(max_size=8))
+def test_a_prefix_is_part_of_a_parameter_name(name, text):
+    assert re.fullmatch("[A-Z0-9_]+", gcode_prefix(name))
+    assert gcode_prefix(name) == gcode_prefix(name.lower()) == gcode_prefix(gcode_prefix(name))
+    assert re.fullmatch("[A-Z0-9_]*", gcode_prefix(text))
