@@ -60,7 +60,7 @@ SAYS = {
     (README, "## Run G-code on another printer"): {"main": "Hello from led"},
     (README, "## Wait for another printer"): {"led": "Lane 2 loaded"},
     (README, "## Events"): {"led": "Lane 2, 50 mm"},
-    (README, "## Follow the status of another printer"): {"led": "main is standby"},
+    (README, "## Follow the status of another printer"): {"led": "standby"},
     (README, "## A peer's devices on the main printer"): {
         "main": "led is ready, its print standby",
         "led": "Disco 2",

@@ -2,8 +2,9 @@
 
 # Copyright (C) 2026  Klipper Router contributors
 # This file may be distributed under the terms of the GNU GPLv3 license.
+import ast
 import re
-from typing import List
+from typing import Iterator, List
 
 import pytest
 
@@ -31,6 +32,19 @@ UNMARKED = {
     "ssh -N -o StreamLocalBindUnlink=yes -o ServerAliveInterval=2 \\": "shell",
 }
 
+# Quoted words that are not the router's own, or that it puts together ("object" or "field")
+OF_OTHERS = {
+    "has no object",
+    "has no field",
+    "No such file or directory",
+    "The value",
+    "is not valid for LED",
+    "Unknown command",
+    "Untracked files",
+    "hard recovered",
+    "already installed",
+}
+
 
 def unmarked_blocks() -> List[str]:
     return [
@@ -52,6 +66,33 @@ def test_scripts_that_are_shown_exist():
     for text in unmarked_blocks():
         for name in re.findall(r"(?:^|\s)\./(\S+)|\s(tests/\S+)", text, LINES):
             assert (ROOT / "".join(name)).exists(), name
+
+
+def texts_in_code() -> List[str]:
+    """Every text in the code of the extra."""
+    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in PACKAGE.rglob("*.py")]
+    constants = (n.value for tree in trees for n in ast.walk(tree) if isinstance(n, ast.Constant))
+    return [value for value in constants if isinstance(value, str)]
+
+
+def quoted_messages(prose: str) -> Iterator[str]:
+    """What is in double quotes, or in backticks and begins as the router's lines do."""
+    code = [" ".join(text.split()) for text in re.findall(r"`([^`]+)`", prose)]
+    yield from (text for text in code if re.match(r"(// )?(Router|led|main)[: ]", text))
+    words = re.sub(r"`[^`]*`", "", prose)
+    quotes = re.findall(r'(?<![=\w(])"([A-Za-z][^"|]* [^"|]*)"(?!\w)', words)
+    yield from (" ".join(text.split()) for text in quotes)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=str)
+def test_messages_that_are_quoted_are_in_the_code(document):
+    texts = texts_in_code()
+    for message in quoted_messages(document.prose):
+        # Between names, numbers and punctuation
+        for part in re.split(r"\b(?:led|main|max_message)\b|'[^']*'|[\d.]+|[:(),?]", message):
+            words = part.strip()
+            if " " in words and words not in OF_OTHERS:
+                assert [text for text in texts if words in text], message
 
 
 def test_the_section_for_moonraker():
@@ -105,4 +146,4 @@ def test_contents_list_every_chapter():
 def test_contributing_names_every_package():
     text = BY_NAME[".github/CONTRIBUTING.md"].text
     packages = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
-    assert packages and not {name for name in packages if f"{name}" not in text}
+    assert packages and not [name for name in packages if not re.search(rf"`{name}[`/]", text)]
