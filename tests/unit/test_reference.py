@@ -7,6 +7,7 @@ import inspect
 import json
 import re
 import subprocess
+import sys
 from typing import Any, Dict, NamedTuple, Optional, Set
 from unittest.mock import MagicMock
 
@@ -18,7 +19,7 @@ from klippy_extras.router.api.wait_commands import WaitCommands
 from klippy_extras.router.errors import RouterError, UsageError
 from klippy_extras.router.settings import read_settings
 from tests.bench import rows
-from tests.documents import DOCUMENTS, README, REFERENCE, TESTS, blocks_of
+from tests.documents import ALL, DOCUMENTS, EXAMPLES, README, REFERENCE, TESTS, blocks_of
 from tests.lab.klippers import ROOT
 
 API_CFG = (ROOT / "includes" / "router_api.cfg").read_text(encoding="utf-8")
@@ -182,11 +183,19 @@ def test_every_option_is_in_the_reference(section):
 
 # -- options of scripts
 
+# {script: what prints its options without setting up the environment of the tests}
+HELP = {
+    "install.sh": [str(ROOT / "install.sh")],
+    "tests/run.sh": [str(ROOT / "tests/run.sh")],
+    "tests/bench.sh": [sys.executable, "-m", "tests.bench"],
+    "examples/run.sh": [sys.executable, str(ROOT / "examples/run.py")],
+}
 
-def options_of(script):
-    """The options that a script knows, from its own help."""
+
+def options_of(*command):
+    """The options that a command names in its help, and the help."""
     ended = subprocess.run(
-        [str(ROOT / script), "--help"], capture_output=True, text=True, check=True
+        [*command, "--help"], capture_output=True, text=True, check=True, cwd=ROOT
     )
     assert ended.stderr == ""
     return set(re.findall(r"(?<![\w-])--?[a-z][\w-]*", ended.stdout)), ended.stdout
@@ -199,7 +208,7 @@ def test_the_options_of_install_sh():
 
 
 def test_the_help_of_run_sh():
-    named, text = options_of("tests/run.sh")
+    named, text = options_of(*HELP["tests/run.sh"])
     assert text.startswith("Usage: tests/run.sh ")
     script = (ROOT / "tests/run.sh").read_text()
     cases = {
@@ -210,16 +219,26 @@ def test_the_help_of_run_sh():
     assert cases - {"-h", "--help"} <= named
 
 
-@pytest.mark.parametrize("script", ["install.sh", "tests/run.sh", "tests/bench.sh"])
-@pytest.mark.parametrize("document", DOCUMENTS, ids=str)
-def test_a_document_names_no_option_that_a_script_does_not_have(script, document):
-    calls = re.findall(rf"{re.escape(script)}((?: [-\[\]\w/.=]+)*)", document.text)
-    used = {option for call in calls for option in re.findall(r"(?<![\w-])-[\w-]+", call)}
-    known = (
-        options_of(script)[0] if script != "tests/bench.sh" else {"--quick", "--kinds", "--help"}
-    )
-    of_pytest = {"-k", "-n", "--kinds", "--pairs"} if script == "tests/run.sh" else set()
-    assert used - {"--help"} <= known | of_pytest
+@pytest.mark.parametrize("script", HELP)
+def test_options_in_calls_of_a_script_are_its_own(script):
+    known = options_of(*HELP[script])[0]
+    if script == "tests/run.sh":
+        known |= {"-k", "-n", "--pairs"}  # of pytest and tests/conftest.py
+    for document in ALL:
+        calls = re.findall(rf"{re.escape(script)}((?: [-\[\]\w/.=]+)*)", document.text)
+        used = {option for call in calls for option in re.findall(r"(?<![\w-])-[\w-]+", call)}
+        assert used - {"--help"} <= known, document
+
+
+def test_options_of_examples_are_those_of_their_script():
+    listed = set(re.findall(r"`(--\w+)[^`]*`", EXAMPLES.prose))
+    assert listed and listed == options_of(*HELP["examples/run.sh"])[0] - {"-h", "--help"}
+
+
+def test_every_example_has_a_chapter():
+    folders = {path.parent.name for path in (ROOT / "examples").glob("*/expected.txt")}
+    chapters = {heading.partition(" ")[2] for heading in EXAMPLES.headings}
+    assert folders and folders <= chapters
 
 
 # -- methods
