@@ -1,12 +1,29 @@
 #!/bin/sh
-# Installs Klipper Router into a Klipper or Kalico tree, and takes it out again
+# Installs Klipper Router for Klipper or Kalico, checks the installation, and uninstalls it
 #
 # Copyright (C) 2026  Klipper Router contributors
 #
 # This file may be distributed under the terms of the GNU GPLv3 license.
 #
 # Runs under dash and BusyBox ash. Everything is checked before anything is
-# changed. The tests set ROUTER_INSTALL_ROOT: where /proc, /etc and /run are.
+# changed. Updating takes no install.sh: the link leads to a folder, so git pull
+# and a restart of Klipper's service are enough.
+#
+# Sections, in this order:
+#   Help and options        the command line
+#   Messages                what every error and every change goes through
+#   Running processes       the Klippys that run now
+#   The Klipper tree        which one, where the link goes, its Python
+#   Instances               the Klippys of this machine: name, socket, config
+#   Sections and includes   what the configs of the instances contain
+#   The old router daemon   whether it runs, how to stop it
+#   Checks                  what must be true before anything is changed
+#   Added text              a block of lines in a file, and its removal
+#   Moonraker               its update manager
+#   Restart                 of Klipper's services, never during a print
+#   Install, Uninstall, Status, Doctor: what the options do, one section each
+
+# shellcheck disable=SC2012  # ls instead of stat, which a BusyBox may lack
 set -eu
 export LC_ALL=C
 unset CDPATH GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE
@@ -14,46 +31,80 @@ unset CDPATH GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE
 HERE=$(cd "$(dirname -- "$0")" && pwd -P)
 SOURCE=$HERE/klippy_extras/router
 HOME=${HOME:-/root}
+# The tests have their own /proc, /etc and /run below this folder
 SYSROOT=${ROUTER_INSTALL_ROOT:-}
-BEGIN="# Klipper Router, added by install.sh"
-END="# end of Klipper Router"
 TAB=$(printf '\t')
 NEWLINE='
 '
+
+# ---- Help and options -------------------------------------------------------
 
 usage() {
     cat <<USAGE
 Usage: install.sh [--uninstall | --status | --doctor | --help] [options]
 
-Links Klipper Router into the extras of Klipper, and prints the sections for
-printer.cfg. Nothing is restarted, and no config is changed, unless asked for.
+Links Klipper Router into Klipper's folder of extras and prints the sections to
+add to printer.cfg. Restarts nothing and changes no config unless asked to.
 
   -k PATH                  the folder of Klipper or Kalico (default:
                            \$KLIPPER_PATH, ~/klipper, then the running one)
-  --host NAME              the instance that gets [router]: a name that --status shows,
-                           or the folder, such as printer_data (the default)
+  --host NAME              the main printer, which gets [router]: a name that --status
+                           shows, or its folder, such as printer_data (the default)
   --write-config FILE      write the sections to a new file
   --update-manager [FILE]  add Klipper Router to this moonraker.conf
-                           (default: that of the host instance)
-  --restart                then restart Klipper, unless a print is running
-  --allow-root             as root, also work on files of an ordinary user
-  --dry-run                only say what would be done
+                           (default: that of the main printer)
+  --restart                restart Klipper afterwards, unless a print is running
+  --allow-root             as root, change files of an ordinary user, too
+  --dry-run                only print what would be done
   --uninstall              remove what install.sh has added
-  --status                 say what is installed where, and which version
+  --status                 show what is installed where, and which version
   --doctor                 check everything and say what to do; changes nothing
 USAGE
 }
 
+parse_options() {
+    action=install tree_option='' host_option='' config_file='' moonraker_conf=''
+    update_manager=no restart=no allow_root=no dry_run=no
+    while [ $# -gt 0 ]; do
+        case $1,${2:-} in
+        -k, | --host, | --write-config,) die "$1 needs a value; see --help" ;;
+        esac
+        case $1 in
+        -k) tree_option=$2 && shift ;;
+        --host) host_option=$2 && shift ;;
+        --write-config) config_file=$2 && shift ;;
+        --update-manager)
+            update_manager=yes
+            case ${2:-} in '' | -*) ;; *) moonraker_conf=$2 && shift ;; esac
+            ;;
+        --uninstall) action=uninstall ;;
+        --status) action=status ;;
+        --doctor) action=doctor ;;
+        --restart) restart=yes ;;
+        --allow-root) allow_root=yes ;;
+        --dry-run) dry_run=yes ;;
+        -h | --help) usage && exit ;;
+        *) die "there is no option $1; see --help" ;;
+        esac
+        shift
+    done
+}
+
+# ---- Messages ---------------------------------------------------------------
+
 note() { echo "Note: $*" >&2; }
 one_line() { echo "$1" | tr '\n' ' ' | sed 's/ $//'; }
-user() { id -un 2>/dev/null || id -u; }
+user_name() { id -un 2>/dev/null || id -u; }
 
 die() {
     echo "install.sh: $*" >&2
     exit 1
 }
 
-# Says what is done and does it; with --dry-run it only says it.
+# Ends a check that has failed.
+refuse() { die "$*; nothing was changed"; }
+
+# Announces a change and makes it; with --dry-run it only says what it would do.
 act() { # WHAT COMMAND...
     what=$1
     shift
@@ -66,12 +117,35 @@ act() { # WHAT COMMAND...
     fi
 }
 
-# ---- Finding Klipper --------------------------------------------------------
+# Calls a function with each line of a text.
+for_each_line() { # FUNCTION TEXT
+    while IFS= read -r line_of_text <&3; do
+        [ -z "$line_of_text" ] || "$1" "$line_of_text"
+    done 3<<TEXT
+$2
+TEXT
+}
 
-is_klipper_tree() { [ -f "$1/klippy/klippy.py" ] && [ -d "$1/klippy/extras" ]; }
+# ---- Running processes ------------------------------------------------------
 
-# The words of a command, one per line, to where Klippy is, its API socket and
-# its config, by tabs, with - for what it does not have. -u is a vendor's.
+# The folders in /proc of the processes whose command line contains one of these
+# words. A read needs no new process, and skips the NULs between the arguments.
+processes_with() { # WORD...
+    for process in "$SYSROOT"/proc/[0-9]*; do
+        line=
+        2>/dev/null <"$process/cmdline" read -r line || true
+        for word in "$@"; do
+            case $line in *"$word"*) echo "$process" && break ;; esac
+        done
+    done
+}
+
+# The strings of a file in /proc, one per line.
+lines_of() { 2>/dev/null <"$1" tr '\0' '\n'; }
+
+# From the words of a command, one per line, to where its Klippy is, the API
+# socket and the config, separated by tabs; - stands for what is not given. -u
+# is an option that a vendor added.
 klippy_command() {
     awk -v tab="$TAB" '
         !source {
@@ -97,16 +171,11 @@ klippy_command() {
         }'
 }
 
-absolute() { # FOLDER PATH
-    case $2 in - | /*) echo "$2" ;; *) echo "$1/$2" ;; esac
-}
-
-# One line for each running Klippy: tree (- where it cannot be known),
-# interpreter, API socket, config, process.
+# One line per running Klippy: its tree (- if unknown), Python, API socket,
+# config and process ID.
 running_klippys() {
-    for process in "$SYSROOT"/proc/[0-9]*; do
-        arguments=$(2>/dev/null <"$process/cmdline" tr '\0' '\n') || continue
-        case $arguments in *klippy* | *kalico*) ;; *) continue ;; esac
+    processes_with klippy kalico | while IFS= read -r process; do
+        arguments=$(lines_of "$process/cmdline") || continue
         python=${arguments%%"$NEWLINE"*}
         case $python in *python*) ;; *) continue ;; esac
         IFS=$TAB read -r source socket config <<COMMAND
@@ -114,27 +183,41 @@ $(printf '%s\n' "$arguments" | klippy_command)
 COMMAND
         [ -n "$source" ] || continue
         folder=$(cd -P "$process/cwd" 2>/dev/null && pwd -P) || folder=/
-        tree=$(
-            cd "$folder" && if [ "$source" = package ]; then
-                source=$("$python" -c 'import klippy; print(klippy.__path__[0] + "/.")')
-            fi && cd "$(dirname -- "$source")/.." && pwd -P
-        ) 2>/dev/null || tree=-
+        tree=$(tree_of "$python" "$folder" "$source" 2>/dev/null) || tree=-
         socket=$(absolute "$folder" "$socket") config=$(absolute "$folder" "$config")
-        # Its paths may be those of a container
+        # In a container, the paths are not those of this machine
         [ "$tree" != - ] || [ -f "$config" ] || continue
         echo "$tree$TAB$python$TAB$socket$TAB$config$TAB${process##*/}"
     done
 }
 
+# The tree of a Klippy that runs in this folder.
+tree_of() { # PYTHON FOLDER SOURCE
+    cd "$2" && if [ "$3" = package ]; then
+        package=$("$1" -c 'import klippy; print(klippy.__path__[0])') && cd "$package/.."
+    else
+        cd "$(dirname -- "$3")/.."
+    fi && pwd -P
+}
+
+absolute() { # FOLDER PATH
+    case $2 in - | /*) echo "$2" ;; *) echo "$1/$2" ;; esac
+}
+
 running_trees() { echo "$RUNNING" | cut -f 1 | grep -vx -e - | sort -u; }
 
+# ---- The Klipper tree -------------------------------------------------------
+
+is_klipper_tree() { [ -f "$1/klippy/klippy.py" ] && [ -d "$1/klippy/extras" ]; }
+
+# Sets TREE.
 find_tree() {
     TREE=${tree_option:-${KLIPPER_PATH:-}}
     if [ -z "$TREE" ]; then
         if is_klipper_tree "$HOME/klipper"; then TREE=$HOME/klipper; else TREE=$(running_trees); fi
         case $TREE in
         '') die "found no Klipper in ~/klipper and none running: give its folder with -k PATH" ;;
-        *"$NEWLINE"*) die "several Klippers run here, choose one: -k $(one_line "$TREE")" ;;
+        *"$NEWLINE"*) die "several Klippers are running, choose one with -k: $(one_line "$TREE")" ;;
         esac
     fi
     [ -e "$TREE" ] || die "there is no $TREE: give the folder of Klipper with -k PATH"
@@ -143,15 +226,17 @@ find_tree() {
     TREE=$(cd "$TREE" && pwd -P)
 }
 
-# Kalico has a folder of its own for extras, and refuses a name that is in both.
-find_place() {
-    KIND=Klipper PLACE=$TREE/klippy/extras/router OTHER=$TREE/klippy/plugins/router
+# Sets KIND, LINK and OTHER_LINK: where the link belongs, and where it must not
+# be. Kalico has a folder of its own for extras, and refuses a name that is in both.
+find_link() {
+    KIND=Klipper LINK=$TREE/klippy/extras/router OTHER_LINK=$TREE/klippy/plugins/router
     if [ -d "$TREE/klippy/plugins" ] && ! is_left_by_kalico; then
-        KIND=Kalico OTHER=$PLACE PLACE=$TREE/klippy/plugins/router
+        KIND=Kalico OTHER_LINK=$LINK LINK=$TREE/klippy/plugins/router
     fi
 }
 
-# A checkout that went back to Klipper keeps of plugins what git did not know.
+# In a checkout that was switched from Kalico to Klipper, what git does not track
+# keeps the folder plugins alive.
 is_left_by_kalico() {
     for entry in "$TREE"/klippy/plugins/*; do
         case $entry in */router | */__pycache__) ;; *) return 1 ;; esac
@@ -159,7 +244,7 @@ is_left_by_kalico() {
     grep -q extras "$TREE/klippy/klippy.py" && ! grep -q plugins "$TREE/klippy/klippy.py"
 }
 
-# Ours: it leads to this copy, or to a copy that is no longer there.
+# A link is ours if it leads to this copy, or to a copy that no longer exists.
 is_our_link() {
     [ -L "$1" ] || return 1
     if [ -e "$1" ]; then
@@ -169,7 +254,20 @@ is_our_link() {
     fi
 }
 
-# The interpreter that runs this tree, as far as it can be known.
+# Sets EXCLUDE: the file of patterns that git ignores in this tree only.
+find_exclude() {
+    EXCLUDE=
+    [ -e "$TREE/.git" ] || return 0
+    if EXCLUDE=$(git -C "$TREE" rev-parse --git-path info/exclude 2>/dev/null); then
+        case $EXCLUDE in /*) ;; *) EXCLUDE=$TREE/$EXCLUDE ;; esac
+    elif [ -d "$TREE/.git" ]; then
+        EXCLUDE=$TREE/.git/info/exclude
+    fi
+}
+
+is_excluded() { grep -qsx "/*${LINK#"$TREE/"}" "$EXCLUDE"; }
+
+# Sets PYTHON: what runs the Klippy of this tree, or most likely would.
 find_python() {
     environment=$(dirname "$TREE")/klippy-env
     case $TREE in */site-packages) environment=$TREE/../../.. ;; esac
@@ -185,31 +283,265 @@ CANDIDATES
     PYTHON=
 }
 
+python_version() {
+    "$PYTHON" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null
+}
+
+version_of() { sed -n 's/^VERSION = "\(.*\)"/\1/p' "$1/version.py" 2>/dev/null || true; }
+
+commit_of() { git -C "$1" describe --always --tags --dirty 2>/dev/null || echo "unknown commit"; }
+
+# The commit of the tree, not that of a repository around it.
+commit_of_tree() {
+    if [ -e "$TREE/.git" ]; then commit_of "$TREE"; else echo "no git checkout"; fi
+}
+
+this_copy() { echo "$HERE, version ${VERSION:-unknown} ($(commit_of "$HERE"))"; }
+
+# ---- Instances --------------------------------------------------------------
+
+# One line per Klippy of this machine, the main one first: name, API socket,
+# config (- if unknown), and its process ID or how else it was found.
+find_instances() {
+    {
+        echo "$RUNNING" | awk -F "$TAB" -v OFS="$TAB" '$3 != "-" && $4 ~ /^\// {
+            print ($4 !~ /\/printer_data\/config\/printer\.cfg$/), $5, $3, $4 }' | sort | cut -f 2-
+        service_klippys
+        data_folders | sed "s,.*,folder$TAB&/comms/klippy.sock$TAB&/config/printer.cfg,"
+        data_folders | while IFS= read -r data; do
+            for socket in "$data"/comms/klipp*.sock; do
+                [ ! -S "$socket" ] || echo "socket$TAB$socket$TAB-"
+            done
+        done
+    } | while IFS=$TAB read -r how socket config; do
+        echo "$how$TAB$socket$TAB$config$TAB$(real_path "$socket")$TAB$(real_path "$config")"
+    done | awk -F "$TAB" '!(seen[$4]++ || ($5 != "-" && seen[$5]++))' |
+        name_instances | sort | cut -f 2-
+}
+
+is_process() { case $1 in '' | *[!0-9]*) return 1 ;; esac }
+
+real_path() { readlink -f "$1" 2>/dev/null || echo "$1"; }
+
+# printer_data and its like, in the home folder and next to Klipper.
+data_folders() {
+    for base in "$HOME" "${TREE:+$(dirname "$TREE")}"; do
+        base=$([ -n "$base" ] && cd "$base" 2>/dev/null && pwd -P) || continue
+        for data in "$base/printer_data" "$base"/printer_*_data; do
+            if [ -f "$data/config/printer.cfg" ] || [ -S "$data/comms/klippy.sock" ]; then
+                echo "$data"
+            fi
+        done
+    done | awk '!seen[$0]++'
+}
+
+# The Klippys that services and init scripts start, whether they run now or not.
+service_klippys() {
+    service_files | while IFS= read -r file; do
+        grep -Eqs 'klippy|kalico' "$file" || continue
+        expand_variables <"$file" | while IFS= read -r line; do
+            fields=$(echo "$line" | tr -s ' \t' '\n' | klippy_command)
+            case $fields in *[\$%?]* | *"$TAB-$TAB"*) continue ;; esac
+            config=${fields##*"$TAB"}
+            [ ! -f "$config" ] || echo "service$TAB${fields#*"$TAB"}"
+        done
+    done
+}
+
+# The files of services, and the environment files that they name.
+service_files() {
+    set -- "$SYSROOT"/etc/systemd/system/*.service "$SYSROOT"/etc/default/*klipp* \
+        "$SYSROOT"/etc/init.d/*klipp*
+    {
+        printf '%s\n' "$@"
+        sed -n 's/^EnvironmentFile=-\{0,1\}//p' "$@" 2>/dev/null || true
+        data_folders | while IFS= read -r data; do
+            for file in "$data"/systemd/*.env; do echo "$file"; done
+        done
+    } | sort -u
+}
+
+# The lines of a unit, an environment file or an init script, without quotes and
+# with the variables that it sets filled in; ? for those that it does not set.
+expand_variables() {
+    awk '
+        function expand(text, out, name) {
+            while (match(text, /\$[{]?[A-Za-z_][A-Za-z0-9_]*[}]?/)) {
+                name = substr(text, RSTART + 1, RLENGTH - 1)
+                gsub(/[{}]/, "", name)
+                out = out substr(text, 1, RSTART - 1) (name in value ? value[name] : "?")
+                text = substr(text, RSTART + RLENGTH)
+            }
+            return out text
+        }
+        {
+            while (sub(/\\$/, " ") && (getline more) > 0) $0 = $0 more
+            gsub(/["\047]/, "")
+            sub(/^[ \t]*(Environment=|export |local )?/, "")
+            line = expand($0)
+            if (match(line, /^[A-Za-z_][A-Za-z0-9_]*=/)) {
+                value[substr(line, 1, RLENGTH - 1)] = substr(line, RLENGTH + 1)
+                line = substr(line, RLENGTH + 1)
+            }
+            print line
+        }'
+}
+
+# Gives each instance a unique name (my-led and my_led are the same to the
+# router) and, in front, a key for sorting.
+name_instances() {
+    awk -F "$TAB" -v OFS="$TAB" -v home="$HOME" '
+        function last(path) { sub(/.*\//, "", path); return path }
+        function above(path) { sub(/\/[^\/]*$/, "", path); return path }
+        # klippy_led_uds, klippy-router-led.sock, printer_led_data, printer_led.cfg, led: led;
+        # klippy.sock, klippy_uds, printer_data, klipper_config, printer.cfg: nothing
+        function meaning(word) {
+            sub(/\.[a-z]+$/, "", word)
+            gsub(/[^A-Za-z0-9_-]/, "_", word)
+            sub(/^(klippy|klipper|kalico|printer)([_-]|$)/, "", word)
+            sub(/^(router|uds)[_-]/, "", word)
+            sub(/(^|[_-])(data|uds|config)$/, "", word)
+            return word ~ /^(api|api_?sock|sock|socket|api_server)$/ ? "" : word
+        }
+        function name_of(socket, config, word) {
+            if (word = meaning(last(socket))) return word
+            if (last(above(socket)) == "comms") return meaning(last(above(above(socket))))
+            if (config == "-") return ""
+            if (word = meaning(last(config))) return word
+            config = above(config)
+            if (last(config) == "config") config = above(config)
+            return config == home ? "" : meaning(last(config))
+        }
+        function key(name) { name = toupper(name); gsub(/[^A-Z0-9]+/, "_", name); return name }
+        {
+            if (!(name = name_of($2, $3))) name = "main"
+            if (key(name) in taken && $1 ~ /^(folder|socket)$/) next
+            unique = name
+            for (number = 2; key(unique) in taken; number++) unique = name "_" number
+            taken[key(unique)] = 1
+            print (unique != "main"), unique, $2, $3, $1
+        }'
+}
+
+# Sets MAIN_NAME and MAIN_CONFIG, those of the main printer.
+find_main() {
+    names=
+    while IFS=$TAB read -r MAIN_NAME _ MAIN_CONFIG _; do
+        [ -n "$MAIN_NAME" ] || break
+        folder=${MAIN_CONFIG%/*}
+        folder=${folder%/config}
+        case ${host_option%/} in '' | "$MAIN_NAME" | "$folder" | "${folder##*/}") return ;; esac
+        names="$names $MAIN_NAME"
+    done <<LIST
+$INSTANCES
+LIST
+    [ -z "$host_option" ] || die "there is no instance called $host_option; found:${names:- none}"
+    MAIN_NAME=main MAIN_CONFIG=$HOME/printer_data/config/printer.cfg
+}
+
+peers() { echo "$INSTANCES" | awk -F "$TAB" -v main="$MAIN_NAME" '$1 && $1 != main'; }
+
+# ---- Sections and includes --------------------------------------------------
+
+# The [router] sections and the [include]s of a config, in the order in which
+# Klipper reads them: file, line number and text, separated by tabs. An include
+# of a single file that does not exist is followed by [missing FILE].
+router_config() ( # FILE [FILES ABOVE]
+    path=$(real_path "$1")
+    case ${2:-} in *"<$path>"*) exit ;; esac # A circle, which Klipper refuses
+    [ -f "$1" ] && [ -r "$1" ] || exit 0
+    awk -v tab="$TAB" '
+        { sub(/[ \t]*(#.*)?\r?$/, "") }
+        /^\[/ { wanted = /^\[(router|(router|include) .*)\]/ }
+        wanted && $0 != "" { print FILENAME tab FNR tab $0 }' "$1" | while IFS= read -r line; do
+        echo "$line"
+        text=${line#*"$TAB"*"$TAB"}
+        case $text in "[include "*) ;; *) continue ;; esac
+        included "$1" "$text" | while IFS= read -r file; do
+            if [ -e "$file" ]; then
+                router_config "$file" "${2:-}<$path>"
+            else
+                echo "${line%"$text"}[missing $file]"
+            fi
+        done
+    done
+)
+
+# The files of an [include] line; one that does not exist only if it is no pattern.
+included() ( # FILE TEXT
+    spec=$(echo "$2" | sed 's/^\[include *\(.*\)\].*/\1/; s/ *$//')
+    spec=$(absolute "$(dirname "$1")" "$spec")
+    IFS=$NEWLINE
+    for deep in '' '*/' '*/*/' '*/*/*/'; do # ** is Kalico's
+        # shellcheck disable=SC2086  # A pattern
+        for file in $(echo "$spec" | sed "s,\*\*/,$deep,"); do
+            case $file in *[*?[]*) [ ! -e "$file" ] || echo "$file" ;; *) echo "$file" ;; esac
+        done
+        case $spec in *'**/'*) ;; *) break ;; esac
+    done
+)
+
+# router_config of all instances.
+all_router_config() {
+    echo "$INSTANCES" | while IFS=$TAB read -r _ _ config _; do
+        [ -z "$config" ] || router_config "$config"
+    done | awk '!seen[$0]++'
+}
+
+# Every [router] and [router NAME], as FILE:LINE:TEXT.
+remaining_sections() {
+    all_router_config | awk -F "$TAB" '$3 ~ /^\[router/ { print $1 ":" $2 ":" $3 }'
+}
+
+# Every [include] of router_api.cfg or router_watchdog.cfg, as FILE:LINE:TEXT;
+# with "here" only those that need this copy.
+router_includes() { # [here]
+    all_router_config | while IFS=$TAB read -r file line text; do
+        case $(real_path "$file"),$text in
+        "$HERE/includes/"*) continue ;; # router_api.cfg includes the watchdog
+        *",[include "*) ;;
+        *) continue ;;
+        esac
+        where=$(where_include_is "$file" "$text")
+        case ${1:-all},$where in *,none | here,elsewhere) ;; *) echo "$file:$line:$text" ;; esac
+    done
+}
+
+# Where the include file of the router is that this line includes: here,
+# elsewhere, or none if it includes neither of them.
+where_include_is() { # FILE TEXT
+    found=$(included "$1" "$2" | grep -E '/router_(api|watchdog)\.cfg$') || { echo none && return; }
+    echo "$found" | while IFS= read -r each; do
+        # A missing file counts as ours: Klipper does not start without it either
+        folder=$(cd "$(dirname "$each")" 2>/dev/null && pwd -P) || folder=$HERE/includes
+        [ "$folder" != "$HERE/includes" ] || echo here
+    done | grep -m 1 here || echo elsewhere
+}
+
 # ---- The old router daemon --------------------------------------------------
 
-# S98klipper-router-instances, beside its S99klipper-router, starts Klippys: those are peers.
+# klipper-router.service or S99klipper-router, but not S98klipper-router-instances,
+# which starts Klippys.
 is_daemon_name() { echo "$1" | grep -Eq '^([SK][0-9]+)?klipper[-_]routerd?(\.service)?$'; }
 
-is_daemon_program() { grep -Eqs '(klipper_router\.py|klipper-routerd)([[:space:]"'"'"']|$)' "$@"; }
-
+# Its process IDs. Not an editor that has its file open, or a shell that looks for it.
 daemon_processes() {
-    for process in "$SYSROOT"/proc/[0-9]*; do
-        arguments=$(2>/dev/null <"$process/cmdline" tr '\0' '\n') || continue
-        case $arguments in *klipper_router.py* | *klipper-routerd*) ;; *) continue ;; esac
-        # Not an editor, or a shell that looks for it
-        ! echo "$arguments" | awk '
+    processes_with klipper_router.py klipper-routerd | while IFS= read -r process; do
+        ! lines_of "$process/cmdline" | awk '
             NR == 1 { python = /python/ }
             /(^|\/)(klipper_router\.py|klipper-routerd)$/ && (python || NR == 1) { found = 1 }
             END { exit !found }' || echo "${process##*/}"
     done
 }
 
-# What starts the daemon when the machine starts: a unit that is wanted, an init script.
+starts_daemon() { grep -Eqs '(klipper_router\.py|klipper-routerd)([[:space:]"'"'"']|$)' "$1"; }
+
+# What starts it at boot: a unit that is enabled, an init script.
 daemon_starters() {
     for starter in "$SYSROOT"/etc/systemd/system/*.wants/*.service "$SYSROOT"/etc/init.d/*; do
         case $starter in */init.d/*.* | */init.d/K[0-9]*) continue ;; esac
         [ -f "$starter" ] || continue
-        is_daemon_name "${starter##*/}" || is_daemon_program "$starter" || continue
+        is_daemon_name "${starter##*/}" || starts_daemon "$starter" || continue
         case $starter in
         *.service) echo "${starter##*/}" ;;
         *) [ ! -x "$starter" ] || echo "$starter" ;;
@@ -217,6 +549,7 @@ daemon_starters() {
     done | sort -u
 }
 
+# The commands that stop and disable it.
 how_to_stop_daemon() {
     daemon_starters | while read -r starter; do
         case $starter in
@@ -226,22 +559,22 @@ how_to_stop_daemon() {
     done | awk '{ printf "%s%s", separator, $0; separator = "; " }'
 }
 
-# One line for each trace of it, with the way out.
+# One line for each thing that is left of it, and what to do.
 daemon_notes() {
     processes=$(one_line "$(daemon_processes)")
-    way=$(how_to_stop_daemon)
+    commands=$(how_to_stop_daemon)
     if [ -n "$processes" ]; then
-        echo "the old router daemon is running (process $processes), and with both every call" \
-            "runs twice. Stop and disable it: ${way:-kill $processes}"
-    elif [ -n "$way" ]; then
-        echo "the old router daemon is not running, but starts with the machine, and with both" \
-            "every call runs twice. Disable it: $way"
+        echo "the old router daemon is running (process $processes), so every call runs twice." \
+            "Stop and disable it: ${commands:-kill $processes}"
+    elif [ -n "$commands" ]; then
+        echo "the old router daemon is not running, but starts at boot, and then every call" \
+            "runs twice. Disable it: $commands"
     fi
     for folder in "$HOME/klipper-router" "$(dirname "$TREE")/klipper-router"; do
         [ ! -e "$folder" ] || (cd "$folder" && pwd -P)
     done | sort -u | while IFS= read -r folder; do
-        ! is_daemon_clone "$folder" || echo "$folder is the old router daemon's, not this" \
-            "project, which is in $HERE: delete it once no config includes a file of it"
+        ! is_daemon_clone "$folder" || echo "$folder is the clone of the old router daemon; this" \
+            "project is in $HERE. Delete that clone once no config includes a file of it"
     done
 }
 
@@ -250,56 +583,44 @@ is_daemon_clone() {
         { [ -f "$1/src/klipper_router.py" ] || [ -f "$1/klipper_router.py" ]; }
 }
 
-say_daemon() {
-    daemon_notes | while IFS= read -r text; do note "$text"; done
-}
-
 # ---- Checks -----------------------------------------------------------------
 
 check_copy() {
-    ! is_daemon_clone "$HERE" || die "$HERE is the old router daemon's clone: clone this project" \
-        "into another folder, ~/klipper-router-extra for example, and run install.sh there"
-    [ -f "$SOURCE/__init__.py" ] || die "there is no $SOURCE: run install.sh in a whole clone"
-}
-
-python_version() {
-    "$PYTHON" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null
+    ! is_daemon_clone "$HERE" || die "$HERE is the clone of the old router daemon: clone this" \
+        "project into another folder, such as ~/klipper-router-extra, and run install.sh there"
+    [ -f "$SOURCE/__init__.py" ] || die "there is no $SOURCE: run install.sh in a complete clone"
 }
 
 check_python() {
     [ -n "$PYTHON" ] || return 0
     version=$(python_version) ||
-        die "$PYTHON, the Python of this Klipper, does not run; nothing was changed"
+        refuse "$PYTHON, the Python of this Klipper, does not run: install its klippy-env again"
     case $version in
-    [012].* | 3.[0-7]) die "$PYTHON is Python $version and Klipper Router needs 3.8 or later:" \
-        "renew klippy-env first; nothing was changed" ;;
+    [012].* | 3.[0-7]) refuse "$PYTHON is Python $version, but Klipper Router needs 3.8 or later:" \
+        "install klippy-env again with a newer Python" ;;
     esac
 }
 
-# shellcheck disable=SC2012  # ls: a BusyBox need not have stat
 owner_of() { ls -ld -- "$1" | awk '{ print $3; exit }'; }
 
-# As root only what is root's, or whose owner has no name: nobody can log in as
-# that, so it is a firmware's.
+# Root may write what belongs to root, or to an owner without a name: nobody can
+# log in as that one, so it is how a firmware was packed.
 check_may_write() {
     owner=$(owner_of "$1")
     case $(id -u),$allow_root,$owner in
     0,no,root | 0,no,[0-9]*) ;;
-    0,no,*) die "$1 belongs to $owner: run install.sh as $owner, without sudo, or with" \
-        "--allow-root; nothing was changed" ;;
+    0,no,*) refuse "$1 belongs to $owner: run install.sh as $owner, without sudo, or with" \
+        "--allow-root" ;;
     esac
-    [ -w "$1" ] || die "$1 belongs to $owner and cannot be written by $(user); nothing was changed"
+    [ -w "$1" ] || refuse "$1 belongs to $owner and cannot be written by $(user_name): run" \
+        "install.sh as the user who owns Klipper, or correct the permissions"
 }
 
-# What root makes belongs to whom the folder belongs.
-give_to_folder_owner() {
-    # shellcheck disable=SC2012
-    [ "$(id -u)" != 0 ] ||
-        chown -h "$(ls -ldn -- "$(dirname "$1")" | awk '{ print $3 ":" $4; exit }')" "$1"
-}
+# A file that is changed after a copy of it was made in the same folder.
+check_may_edit() { check_may_write "$1" && check_may_write "$(dirname "$1")"; }
 
 check_name_is_free() {
-    for found in "$PLACE" "$PLACE.py" "$OTHER" "$OTHER.py"; do
+    for found in "$LINK" "$LINK.py" "$OTHER_LINK" "$OTHER_LINK.py"; do
         case $KIND,$found in Klipper,*/plugins/*) continue ;; esac
         if is_our_link "$found"; then continue; fi
         if [ -L "$found" ]; then
@@ -309,34 +630,48 @@ check_name_is_free() {
         elif [ ! -e "$found" ]; then
             continue
         fi
-        die "found $found, which is not this Klipper Router: move it away and run install.sh" \
-            "again; nothing was changed"
+        refuse "found $found, which is not this Klipper Router: move it away and run install.sh" \
+            "again"
     done
 }
 
 check_tree_is_writable() {
-    check_may_write "${PLACE%/*}"
-    if is_our_link "$OTHER"; then check_may_write "${OTHER%/*}"; fi
+    check_may_write "${LINK%/*}"
+    if is_our_link "$OTHER_LINK"; then check_may_write "${OTHER_LINK%/*}"; fi
     existing=$EXCLUDE
     while [ -n "$existing" ] && [ ! -e "$existing" ]; do existing=$(dirname "$existing"); done
     [ -z "$existing" ] || check_may_write "$existing"
 }
 
-# What the checks could not know, said once all else is well.
-say_doubts() {
-    [ -n "$PYTHON" ] ||
-        note "found no klippy-env to ask for its Python; Klipper Router needs 3.8 or later."
+check_config_file() {
+    [ -d "$(dirname -- "$config_file")" ] ||
+        die "there is no folder for $config_file: make it first"
+    config_file=$(cd "$(dirname -- "$config_file")" && pwd -P)/$(basename -- "$config_file")
+    if [ -e "$config_file" ] || [ -L "$config_file" ]; then
+        refuse "$config_file exists already: name a new file"
+    fi
+    check_may_write "$(dirname "$config_file")"
+}
+
+# What the checks could not find out.
+print_doubts() {
+    [ -n "$PYTHON" ] || note "found no klippy-env, so its Python was not checked: Klipper Router" \
+        "needs 3.8 or later"
     [ -z "$tree_option${KLIPPER_PATH:-}" ] || return 0
     running=$(running_trees)
     case $NEWLINE$running$NEWLINE in
     "$NEWLINE$NEWLINE" | *"$NEWLINE$TREE$NEWLINE"*) ;;
-    *) note "$TREE is not the Klipper that runs now, see -k: $(one_line "$running")" ;;
+    *) note "$TREE is not the Klipper that is running; -k chooses: $(one_line "$running")" ;;
     esac
 }
 
-# ---- A marked block in a file, and out again byte for byte ------------------
+# ---- Added text -------------------------------------------------------------
 
-# The first line of the block says what else was added, for removing it.
+BEGIN="# Klipper Router, added by install.sh"
+END="# end of Klipper Router"
+
+# The first line of the block says what else was added, for remove_block to
+# restore the file byte for byte.
 append_block() { # FILE TEXT
     lead='' added=''
     if [ ! -e "$1" ]; then
@@ -365,285 +700,10 @@ remove_block() { # FILE
     case $first in *"its folder"*) rmdir "$(dirname "$1")" || true ;; esac
 }
 
-# ---- The git exclude file ---------------------------------------------------
-
-find_exclude() {
-    EXCLUDE=
-    [ -e "$TREE/.git" ] || return 0
-    if EXCLUDE=$(git -C "$TREE" rev-parse --git-path info/exclude 2>/dev/null); then
-        case $EXCLUDE in /*) ;; *) EXCLUDE=$TREE/$EXCLUDE ;; esac
-    elif [ -d "$TREE/.git" ]; then
-        EXCLUDE=$TREE/.git/info/exclude
-    fi
-}
-
-# Both places, so that it stays right when the checkout changes between Klipper
-# and Kalico; no slash at the end, for a link is no folder.
-exclude_link() {
-    [ -n "$EXCLUDE" ] || return 0
-    if [ -f "$EXCLUDE" ] && grep -qx "/*${PLACE#"$TREE/"}" "$EXCLUDE"; then return; fi
-    act "add the link to $EXCLUDE" \
-        append_block "$EXCLUDE" "/klippy/extras/router$NEWLINE/klippy/plugins/router"
-}
-
-# ---- Instances: the Klippys of this machine ---------------------------------
-
-# One line for each: name, API socket, config, and its process or how else it
-# was found. A config that is not known is -. The main one comes first.
-find_instances() {
-    {
-        echo "$RUNNING" | awk -F "$TAB" -v OFS="$TAB" '$3 != "-" && $4 ~ /^\// {
-            print ($4 !~ /\/printer_data\/config\/printer\.cfg$/), $5, $3, $4 }' | sort | cut -f 2-
-        service_klippys
-        data_folders | while IFS= read -r data; do
-            echo "folder$TAB$data/comms/klippy.sock$TAB$data/config/printer.cfg"
-        done
-        data_folders | while IFS= read -r data; do
-            for socket in "$data"/comms/klipp*.sock; do
-                [ ! -S "$socket" ] || echo "socket$TAB$socket$TAB-"
-            done
-        done
-    } | while IFS=$TAB read -r how socket config; do
-        echo "$how$TAB$socket$TAB$config$TAB$(real_path "$socket")$TAB$(real_path "$config")"
-    done | name_instances | sort | cut -f 2-
-}
-
-real_path() { readlink -f "$1" 2>/dev/null || echo "$1"; }
-
-data_folders() {
-    for base in "$HOME" "${TREE:+$(dirname "$TREE")}"; do
-        base=$([ -n "$base" ] && cd "$base" 2>/dev/null && pwd -P) || continue
-        for data in "$base/printer_data" "$base"/printer_*_data; do
-            if [ -f "$data/config/printer.cfg" ] || [ -S "$data/comms/klippy.sock" ]; then
-                echo "$data"
-            fi
-        done
-    done | awk '!seen[$0]++'
-}
-
-# Klippys that need not run now, from what would start them.
-service_klippys() {
-    {
-        for file in "$SYSROOT"/etc/systemd/system/*.service "$SYSROOT"/etc/default/*klipp* \
-            "$SYSROOT"/etc/init.d/*klipp*; do
-            [ ! -f "$file" ] || echo "$file"
-            sed -n 's/^EnvironmentFile=-\{0,1\}//p' "$file" 2>/dev/null || true
-        done
-        data_folders | while IFS= read -r data; do
-            for file in "$data"/systemd/*.env; do echo "$file"; done
-        done
-    } | sort -u | while IFS= read -r file; do
-        grep -Eqs 'klippy|kalico' "$file" || continue
-        expand_variables <"$file" | while IFS= read -r line; do
-            fields=$(echo "$line" | tr -s ' \t' '\n' | klippy_command)
-            case $fields in *[\$%?]* | *"$TAB-$TAB"*) continue ;; esac
-            config=${fields##*"$TAB"}
-            [ ! -f "$config" ] || echo "service$TAB${fields#*"$TAB"}"
-        done
-    done
-}
-
-# The lines of a unit, an environment file or an init script, with what it sets
-# filled in and no quotes; ? for what it does not set.
-expand_variables() {
-    awk '
-        function expand(text, out, name) {
-            while (match(text, /\$[{]?[A-Za-z_][A-Za-z0-9_]*[}]?/)) {
-                name = substr(text, RSTART + 1, RLENGTH - 1)
-                gsub(/[{}]/, "", name)
-                out = out substr(text, 1, RSTART - 1) (name in value ? value[name] : "?")
-                text = substr(text, RSTART + RLENGTH)
-            }
-            return out text
-        }
-        {
-            while (sub(/\\$/, " ") && (getline more) > 0) $0 = $0 more
-            gsub(/["\047]/, "")
-            sub(/^[ \t]*(Environment=|export |local )?/, "")
-            line = expand($0)
-            if (match(line, /^[A-Za-z_][A-Za-z0-9_]*=/)) {
-                value[substr(line, 1, RLENGTH - 1)] = substr(line, RLENGTH + 1)
-                line = substr(line, RLENGTH + 1)
-            }
-            print line
-        }'
-}
-
-# Leaves out what is there already, gives each instance a name that no other
-# has (my-led and my_led are one to the router), and a key for sorting.
-name_instances() {
-    awk -F "$TAB" -v OFS="$TAB" -v home="$HOME" '
-        function last(path) { sub(/.*\//, "", path); return path }
-        function above(path) { sub(/\/[^\/]*$/, "", path); return path }
-        # klippy_led_uds, klippy-router-led.sock, printer_led_data, printer_led.cfg, led: led;
-        # klippy.sock, klippy_uds, printer_data, klipper_config, printer.cfg: nothing
-        function meaning(word) {
-            sub(/\.[a-z]+$/, "", word)
-            gsub(/[^A-Za-z0-9_-]/, "_", word)
-            sub(/^(klippy|klipper|kalico|printer)([_-]|$)/, "", word)
-            sub(/^(router|uds)[_-]/, "", word)
-            sub(/(^|[_-])(data|uds|config)$/, "", word)
-            return word ~ /^(api|api_?sock|sock|socket|api_server)$/ ? "" : word
-        }
-        function name_of(socket, config, word) {
-            if (word = meaning(last(socket))) return word
-            if (last(above(socket)) == "comms") return meaning(last(above(above(socket))))
-            if (config == "-") return ""
-            if (word = meaning(last(config))) return word
-            config = above(config)
-            if (last(config) == "config") config = above(config)
-            return config == home ? "" : meaning(last(config))
-        }
-        function key(name) { name = toupper(name); gsub(/[^A-Z0-9]+/, "_", name); return name }
-        seen[$4]++ || ($5 != "-" && seen[$5]++) { next }
-        {
-            if (!(name = name_of($2, $3))) name = "main"
-            if (key(name) in taken && $1 ~ /^(folder|socket)$/) next
-            unique = name
-            for (number = 2; key(unique) in taken; number++) unique = name "_" number
-            taken[key(unique)] = 1
-            print (unique != "main"), unique, $2, $3, $1
-        }'
-}
-
-# Sets HOST_NAME and HOST_CONFIG.
-find_host() {
-    names=
-    while IFS=$TAB read -r HOST_NAME _ HOST_CONFIG _; do
-        [ -n "$HOST_NAME" ] || break
-        folder=${HOST_CONFIG%/*}
-        folder=${folder%/config}
-        case ${host_option%/} in '' | "$HOST_NAME" | "$folder" | "${folder##*/}") return ;; esac
-        names="$names $HOST_NAME"
-    done <<LIST
-$INSTANCES
-LIST
-    [ -z "$host_option" ] || die "there is no instance called $host_option; found:${names:- none}"
-    HOST_NAME=main HOST_CONFIG=$HOME/printer_data/config/printer.cfg
-}
-
-peers() { echo "$INSTANCES" | awk -F "$TAB" -v host="$HOST_NAME" '$1 && $1 != host'; }
-
-# ---- The configs of the instances -------------------------------------------
-
-# The [router] sections and the [include]s of a config, in the order in which
-# Klipper reads them: file, line number and text, by tabs. An include of one
-# file that does not exist is followed by [missing FILE].
-router_config() ( # FILE [FILES ABOVE]
-    path=$(real_path "$1")
-    case ${2:-} in *"<$path>"*) exit ;; esac # Klipper refuses a circle
-    [ -f "$1" ] && [ -r "$1" ] || exit 0
-    awk -v tab="$TAB" '
-        { sub(/[ \t]*(#.*)?\r?$/, "") }
-        /^\[/ { wanted = /^\[(router|(router|include) .*)\]/ }
-        wanted && $0 != "" { print FILENAME tab FNR tab $0 }' "$1" | while IFS= read -r line; do
-        echo "$line"
-        text=${line#*"$TAB"*"$TAB"}
-        case $text in "[include "*) ;; *) continue ;; esac
-        included "$1" "$text" | while IFS= read -r file; do
-            if [ -e "$file" ]; then
-                router_config "$file" "${2:-}<$path>"
-            else
-                echo "${line%"$text"}[missing $file]"
-            fi
-        done
-    done
-)
-
-# The files of an [include] line; one that does not exist only where it is no pattern.
-included() ( # FILE TEXT
-    spec=$(echo "$2" | sed 's/^\[include *\(.*\)\].*/\1/; s/ *$//')
-    spec=$(absolute "$(dirname "$1")" "$spec")
-    IFS=$NEWLINE
-    for deep in '' '*/' '*/*/' '*/*/*/'; do # ** is Kalico's
-        # shellcheck disable=SC2086
-        for file in $(echo "$spec" | sed "s,\*\*/,$deep,"); do
-            case $file in *[*?[]*) [ ! -e "$file" ] || echo "$file" ;; *) echo "$file" ;; esac
-        done
-        case $spec in *'**/'*) ;; *) break ;; esac
-    done
-)
-
-host_sections() {
-    printf '[router]\nname: %s\n' "$HOST_NAME"
-    peers | while IFS=$TAB read -r name socket _; do
-        printf '\n[router %s]\nsock: %s\n' "$name" "$socket"
-    done
-}
-
-check_config_file() {
-    [ -d "$(dirname -- "$config_file")" ] || die "there is no folder for $config_file"
-    config_file=$(cd "$(dirname -- "$config_file")" && pwd -P)/$(basename -- "$config_file")
-    if [ -e "$config_file" ] || [ -L "$config_file" ]; then
-        die "$config_file exists already: name a new file; nothing was changed"
-    fi
-    check_may_write "$(dirname "$config_file")"
-}
-
-write_config() { (set -C && host_sections >"$config_file") && give_to_folder_owner "$config_file"; }
-
-print_sections() {
-    if [ -n "$config_file" ]; then
-        printf '\nPut this line into %s:\n\n[include %s]\n' "$HOST_CONFIG" "$config_file"
-    else
-        printf '\nPut this into %s:\n\n%s\n' "$HOST_CONFIG" "$(host_sections)"
-    fi
-    include=$HERE/includes/router_api.cfg
-    peers | while IFS=$TAB read -r name socket config how; do
-        [ "$config" != - ] || config="the printer.cfg of $name"
-        printf '\nPut this line into %s:\n\n[include %s]\n' "$config" "$include"
-        [ "$how" != folder ] || [ -S "$socket" ] ||
-            note "$name does not run; if its Klippy has another -a than $socket, correct sock"
-    done
-    echo
-}
-
-# ---- What the configs have of this ------------------------------------------
-
-all_router_config() {
-    echo "$INSTANCES" | while IFS=$TAB read -r _ _ config _; do
-        [ -z "$config" ] || router_config "$config"
-    done | awk '!seen[$0]++'
-}
-
-# Every [router] and [router NAME], as FILE:LINE:TEXT.
-remaining_sections() {
-    all_router_config | awk -F "$TAB" '$3 ~ /^\[router/ { print $1 ":" $2 ":" $3 }'
-}
-
-# Every [include] of router_api.cfg or router_watchdog.cfg, as FILE:LINE:TEXT;
-# with "here" only those that need this copy.
-router_includes() { # [here]
-    all_router_config | while IFS=$TAB read -r file line text; do
-        case $(real_path "$file"),$text in
-        "$HERE/includes/"*) continue ;; # router_api.cfg includes the watchdog
-        *",[include "*) ;;
-        *) continue ;;
-        esac
-        where=$(include_of_router "$file" "$text")
-        case ${1:-all},$where in *,no | here,elsewhere) ;; *) echo "$file:$line:$text" ;; esac
-    done
-}
-
-# Whether an include is one of ours: here, elsewhere or no.
-include_of_router() { # FILE TEXT
-    found=$(included "$1" "$2" | grep -E '/router_(api|watchdog)\.cfg$') || { echo no && return; }
-    echo "$found" | while IFS= read -r each; do
-        # One that is missing may have been another copy's; Klipper does not start with it either
-        folder=$(cd "$(dirname "$each")" 2>/dev/null && pwd -P) || folder=$HERE/includes
-        [ "$folder" != "$HERE/includes" ] || echo here
-    done | grep -m 1 here || echo elsewhere
-}
-
-# ---- Moonraker --------------------------------------------------------------
-
-check_update_manager() {
-    [ -n "$moonraker_conf" ] || moonraker_conf=$(dirname "$HOST_CONFIG")/moonraker.conf
-    [ -f "$moonraker_conf" ] || die "there is no $moonraker_conf: name it, --update-manager FILE"
-    ORIGIN=$(git -C "$HERE" remote get-url origin 2>/dev/null) || die "$HERE is no git clone with" \
-        "a remote called origin, so Moonraker cannot update it: install from a clone"
-    check_may_write "$moonraker_conf"
-    check_may_write "$(dirname "$moonraker_conf")"
+# What root creates gets the owner of its folder.
+give_to_folder_owner() {
+    [ "$(id -u)" != 0 ] ||
+        chown -h "$(ls -ldn -- "$(dirname "$1")" | awk '{ print $3 ":" $4; exit }')" "$1"
 }
 
 back_up() {
@@ -652,24 +712,36 @@ back_up() {
     cp -p "$1" "$copy" && give_to_folder_owner "$copy"
 }
 
-copies_of() { # FILE
+backups_of() { # FILE
     for copy in "$1".[0-9]*_[0-9]*.bak*; do [ ! -f "$copy" ] || echo "$copy"; done
 }
 
+# ---- Moonraker --------------------------------------------------------------
+
+# Sets ORIGIN.
+check_update_manager() {
+    [ -n "$moonraker_conf" ] || moonraker_conf=$(dirname "$MAIN_CONFIG")/moonraker.conf
+    [ -f "$moonraker_conf" ] ||
+        die "there is no $moonraker_conf: give its path with --update-manager FILE"
+    ORIGIN=$(git -C "$HERE" remote get-url origin 2>/dev/null) || die "$HERE is not a git clone" \
+        "with a remote called origin, so Moonraker cannot update it: install from a clone"
+    check_may_edit "$moonraker_conf"
+}
+
 add_update_manager() {
-    there=$(grep -lE '^\[update_manager +klipper-router\]' "$moonraker_conf" \
+    found=$(grep -lE '^\[update_manager +klipper-router\]' "$moonraker_conf" \
         "$(dirname "$moonraker_conf")"/*.conf 2>/dev/null | head -n 1)
-    if [ -n "$there" ]; then
-        path=$(update_manager_path "$there")
+    if [ -n "$found" ]; then
+        path=$(update_manager_path "$found")
         if [ "$(cd "$path" 2>/dev/null && pwd -P)" = "$HERE" ]; then
             echo "Moonraker's update manager already has Klipper Router."
         else
-            note "[update_manager klipper-router] in $there is for $path, not for this copy: set" \
-                "its path to $HERE and its origin to $ORIGIN, or remove it and run this again"
+            note "[update_manager klipper-router] in $found is for $path, not for this copy: set" \
+                "its path to $HERE and its origin to $ORIGIN, or remove it and run install.sh again"
         fi
         return
     fi
-    act "keep a copy of $moonraker_conf beside it" back_up "$moonraker_conf"
+    act "back up $moonraker_conf" back_up "$moonraker_conf"
     act "add [update_manager klipper-router] to $moonraker_conf" append_block "$moonraker_conf" \
         "[update_manager klipper-router]
 type: git_repo
@@ -677,7 +749,7 @@ path: $HERE
 origin: $ORIGIN
 primary_branch: main
 managed_services: klipper"
-    echo "Restart Moonraker to let it know."
+    echo "Restart Moonraker to apply this."
 }
 
 update_manager_path() { # FILE
@@ -695,9 +767,9 @@ our_moonraker_confs() {
     done
 }
 
-# ---- Restarting -------------------------------------------------------------
+# ---- Restart ----------------------------------------------------------------
 
-# One command per line: of systemd, else of the init scripts.
+# Sets RESTART: one command per line, of systemd or else of the init scripts.
 find_restart_commands() {
     RESTART=
     if [ -d "$SYSROOT/run/systemd/system" ] && command -v systemctl >/dev/null; then
@@ -713,25 +785,25 @@ systemd_units() {
         awk '$1 ~ /\.service$/ { print $1 }'
 }
 
-# klipper.service, klipper-1, klipper-led, ...: by what it starts, for klipper-mcu, klipper-router
-# (the old daemon), klipper-backup and others have such names, too.
+# Decided by what a unit starts, for klipper-mcu, klipper-router (the old daemon),
+# klipper-backup and others have names like klipper-1 and klipper-led.
 runs_klippy() {
     ! is_daemon_name "$1" && systemctl cat "$1" 2>/dev/null | grep -E '^(ExecStart|Source)' |
         grep -Eq 'klippy\.py|-m klippy|/kalico( |$)|KLIPP(ER|Y)_ARGS|/init\.d/klipper'
 }
 
-# Their names and texts are the vendors'. Not what is switched off by its name (K55..., ....bak).
+# Decided by their names. K55..., ....bak: disabled ones.
 klippy_init_scripts() {
     for script in "$SYSROOT"/etc/init.d/*klipper*; do
-        if ! [ -f "$script" ] || ! [ -x "$script" ] || is_daemon_name "${script##*/}"; then
-            continue
-        fi
-        case ${script##*/} in *mcu* | *[Ss]creen* | *.* | K[0-9][0-9]*) ;; *) echo "$script" ;; esac
+        case ${script##*/} in *mcu* | *[Ss]creen* | *.* | K[0-9][0-9]*) continue ;; esac
+        [ ! -f "$script" ] || [ ! -x "$script" ] || is_daemon_name "${script##*/}" ||
+            echo "$script"
     done
 }
 
-# Asks a Klippy and prints these values of its answer, one per line, none for what is
-# not in it; only "off" where nobody listens, and nothing where no answer came.
+# Asks a Klippy, and prints these values of its result, one per line: "none" for
+# a value that it lacks. Prints only "off" if nothing listens, and nothing at all
+# if there was no answer.
 ask() { # SOCKET METHOD PARAMS NAME.NAME...
     "${PYTHON:-python3}" - "$@" <<'PROGRAM'
 import functools, json, socket, sys
@@ -756,59 +828,44 @@ for names in wanted:
 PROGRAM
 }
 
-print_state() {
-    ask "$1" objects/query '{"objects": {"print_stats": ["state"]}}' status.print_stats.state
-}
-
 check_restart() {
     find_restart_commands
-    [ "$action" = uninstall ] || [ -z "$(daemon_processes)" ] || die "the old router daemon is" \
-        "running, and with both every call runs twice: stop it first (install.sh without" \
-        "--restart says how); nothing was changed"
-    [ -n "$RESTART" ] || die "found no service of Klipper: leave --restart out and restart" \
-        "Klipper the way it is started here; nothing was changed"
-    while IFS= read -r socket; do
-        [ -S "$socket" ] || continue
-        case $(print_state "$socket" 2>/dev/null) in
-        printing | paused) die "the printer at $socket has a print running or paused: restart" \
-            "when it is done; nothing was changed" ;;
-        "") die "the printer at $socket does not say whether it is printing: leave --restart out" \
-            "and restart it by hand; nothing was changed" ;;
-        esac
-    done <<SOCKETS
-$(echo "$INSTANCES" | cut -f 2)
-SOCKETS
+    [ "$action" = uninstall ] || [ -z "$(daemon_processes)" ] || refuse "the old router daemon is" \
+        "running, so every call would run twice: stop it first (install.sh without --restart" \
+        "says how)"
+    [ -n "$RESTART" ] || refuse "found no service of Klipper: omit --restart, and restart Klipper" \
+        "as you usually do"
+    for_each_line check_no_print "$(echo "$INSTANCES" | cut -f 2)"
 }
 
-# Not by act: polkit may ask the user for a password.
-restart_klipper() {
-    while IFS= read -r command <&3; do
-        if [ "$dry_run" = yes ]; then
-            echo "Would run $command"
-        else
-            # shellcheck disable=SC2086  # a command made above, of plain words
-            $command || die "'$command' failed: run it as root, with sudo for example"
-            echo "Done: $command"
-        fi
-    done 3<<COMMANDS
-$RESTART
-COMMANDS
+check_no_print() { # SOCKET
+    [ -S "$1" ] || return 0
+    objects='{"objects": {"print_stats": ["state"]}}'
+    case $(ask "$1" objects/query "$objects" status.print_stats.state 2>/dev/null) in
+    printing | paused) refuse "the printer at $1 has a print running or paused: restart when it" \
+        "has finished" ;;
+    "") refuse "the printer at $1 does not say whether it is printing: omit --restart, and" \
+        "restart it by hand" ;;
+    esac
 }
 
-say_how_to_restart() {
+# Not an act, because polkit may ask the user for a password.
+run_restart() { # COMMAND
+    if [ "$dry_run" = yes ]; then
+        echo "Would run $1"
+    else
+        $1 || die "'$1' failed: run it as root, with sudo for example"
+        echo "Done: $1"
+    fi
+}
+
+print_restart_commands() {
     find_restart_commands
     echo "When no print is running, restart Klipper's service (RESTART does not reload code)."
     [ -z "$RESTART" ] || echo "$RESTART" | sed "s/^/$SUDO/"
 }
 
-# ---- What can be asked for --------------------------------------------------
-
-make_link() { ln -sfn "$SOURCE" "$PLACE" && give_to_folder_owner "$PLACE"; }
-
-remove_other_link() {
-    rm "$OTHER" || return
-    [ "$KIND" = Kalico ] || rmdir "${OTHER%/*}" || true # left by Kalico
-}
+# ---- Install ----------------------------------------------------------------
 
 install() {
     check_copy
@@ -818,81 +875,114 @@ install() {
     [ -z "$config_file" ] || check_config_file
     [ "$update_manager" = no ] || check_update_manager
     [ "$restart" = no ] || check_restart
-    say_doubts
+    print_doubts
 
-    if is_our_link "$OTHER"; then act "remove the link $OTHER" remove_other_link; fi
-    [ -e "$PLACE" ] || act "link $PLACE to $SOURCE" make_link
+    changed=no
+    if is_our_link "$OTHER_LINK"; then act "remove the link $OTHER_LINK" remove_other_link; fi
+    [ -e "$LINK" ] || act "link $LINK to $SOURCE" make_link
     exclude_link
     installed=$changed
     [ "$installed" = yes ] || echo "Klipper Router is already installed in $TREE ($KIND)."
     [ -z "$config_file" ] || act "write $config_file" write_config
     [ "$update_manager" = no ] || add_update_manager
-    print_sections
-    say_daemon
+    print_instructions
+    for_each_line note "$(daemon_notes)"
     if [ "$restart" = yes ]; then
-        restart_klipper
+        for_each_line run_restart "$RESTART"
     elif [ "$installed" = yes ]; then
-        say_how_to_restart
+        print_restart_commands
     fi
 }
+
+make_link() { ln -sfn "$SOURCE" "$LINK" && give_to_folder_owner "$LINK"; }
+
+remove_other_link() {
+    rm "$OTHER_LINK" || return
+    [ "$KIND" = Kalico ] || rmdir "${OTHER_LINK%/*}" || true # left by Kalico
+}
+
+# Both places, for the checkout may switch between Klipper and Kalico. No slash at
+# the end: to git, a link is not a folder.
+exclude_link() {
+    [ -n "$EXCLUDE" ] && ! is_excluded || return 0
+    act "add the link to $EXCLUDE" \
+        append_block "$EXCLUDE" "/klippy/extras/router$NEWLINE/klippy/plugins/router"
+}
+
+main_sections() {
+    printf '[router]\nname: %s\n' "$MAIN_NAME"
+    peers | while IFS=$TAB read -r name socket _; do
+        printf '\n[router %s]\nsock: %s\n' "$name" "$socket"
+    done
+}
+
+# Never overwrites a file (-C).
+write_config() { (set -C && main_sections >"$config_file") && give_to_folder_owner "$config_file"; }
+
+# What to add to which config.
+print_instructions() {
+    if [ -n "$config_file" ]; then
+        printf '\nAdd this line to %s:\n\n[include %s]\n' "$MAIN_CONFIG" "$config_file"
+    else
+        printf '\nAdd this to %s:\n\n%s\n' "$MAIN_CONFIG" "$(main_sections)"
+    fi
+    include=$HERE/includes/router_api.cfg
+    peers | while IFS=$TAB read -r name socket config how; do
+        [ "$config" != - ] || config="the printer.cfg of $name"
+        printf '\nAdd this line to %s:\n\n[include %s]\n' "$config" "$include"
+        [ "$how" != folder ] || [ -S "$socket" ] ||
+            note "$name is not running; if option -a of its Klippy is not $socket, correct sock"
+    done
+    echo
+}
+
+# ---- Uninstall --------------------------------------------------------------
 
 uninstall() {
     sections=$(remaining_sections)
     includes=$(router_includes here)
     confs=$(our_moonraker_confs)
-    check_tree_is_writable
-    while IFS= read -r conf; do
-        [ -z "$conf" ] || { check_may_write "$conf" && check_may_write "$(dirname "$conf")"; }
-    done <<CONFS
-$confs
-CONFS
-    if [ "$restart" = yes ]; then
-        [ -z "$sections" ] || die "Klipper would not start again: remove the sections from the" \
-            "config first: $(one_line "$sections"); nothing was changed"
-        check_restart
-    fi
+    check_uninstall
 
-    if is_our_link "$PLACE"; then act "remove $PLACE" rm "$PLACE"; fi
-    if is_our_link "$OTHER"; then act "remove $OTHER" remove_other_link; fi
-    if has_block "$EXCLUDE"; then act "take the link out of $EXCLUDE" remove_block "$EXCLUDE"; fi
-    while IFS= read -r conf; do
-        [ -n "$conf" ] || continue
-        act "keep a copy of $conf beside it" back_up "$conf"
-        act "take [update_manager klipper-router] out of $conf" remove_block "$conf"
-    done <<CONFS
-$confs
-CONFS
+    changed=no
+    if is_our_link "$LINK"; then act "remove $LINK" rm "$LINK"; fi
+    if is_our_link "$OTHER_LINK"; then act "remove $OTHER_LINK" remove_other_link; fi
+    if has_block "$EXCLUDE"; then act "remove the link from $EXCLUDE" remove_block "$EXCLUDE"; fi
+    for_each_line remove_update_manager "$confs"
     [ "$changed" = yes ] || echo "Klipper Router is not installed in $TREE ($KIND)."
-    echo "$confs" | while IFS= read -r conf; do
-        [ -z "$conf" ] || copies_of "$conf" |
-            sed 's/^/Left here, delete it when Moonraker works: /'
-    done
-    if [ -n "$sections" ]; then
+    print_what_remains
+    [ "$restart" = no ] || for_each_line run_restart "$RESTART"
+}
+
+check_uninstall() {
+    check_tree_is_writable
+    for_each_line check_may_edit "$confs"
+    [ "$restart" = yes ] || return 0
+    [ -z "$sections" ] || refuse "Klipper would not start again: remove these sections from the" \
+        "config first: $(one_line "$sections")"
+    check_restart
+}
+
+remove_update_manager() { # FILE
+    act "back up $1" back_up "$1"
+    act "remove [update_manager klipper-router] from $1" remove_block "$1"
+}
+
+print_what_remains() {
+    for_each_line backups_of "$confs" | sed 's/^/Backup, delete it when Moonraker works: /'
+    [ -z "$sections" ] ||
         note "Klipper will not start while these sections are in its config:$NEWLINE$sections"
-    fi
-    if [ -n "$includes" ]; then
-        note "remove these lines before you delete $HERE, or Klipper will not" \
-            "start:$NEWLINE$includes"
-    fi
-    [ "$restart" = no ] || restart_klipper
+    [ -z "$includes" ] || note "remove these lines before you delete $HERE, or Klipper will not" \
+        "start:$NEWLINE$includes"
 }
 
-version_of() { sed -n 's/^VERSION = "\(.*\)"/\1/p' "$1/version.py" 2>/dev/null || true; }
-
-this_copy() { echo "$HERE, version ${VERSION:-unknown} ($(commit_of "$HERE"))"; }
-
-# Of a tree, not of a repository around it.
-commit_of_tree() {
-    if [ -e "$TREE/.git" ]; then commit_of "$TREE"; else echo "no git checkout"; fi
-}
-
-commit_of() { git -C "$1" describe --always --tags --dirty 2>/dev/null || echo "unknown commit"; }
+# ---- Status -----------------------------------------------------------------
 
 status() {
     echo "This copy: $(this_copy)"
     echo "Klipper:   $TREE ($KIND, $(commit_of_tree), Python: ${PYTHON:-not found})"
     installed=no
-    for link in "$PLACE" "$OTHER"; do
+    for link in "$LINK" "$OTHER_LINK"; do
         [ -L "$link" ] || continue
         installed=$(readlink "$link")
         version=$(version_of "$link")
@@ -901,8 +991,8 @@ status() {
     done
     [ "$installed" != no ] || echo "Installed: no"
     echo "$INSTANCES" | while IFS=$TAB read -r name socket config how; do
-        case $how in '') continue ;; *[!0-9]*) how="not running" ;; *) how="process $how" ;; esac
-        echo "Instance:  $name ($how), $socket, $config"
+        if is_process "$how"; then how="process $how"; else how="not running"; fi
+        [ -z "$name" ] || echo "Instance:  $name ($how), $socket, $config"
     done
     our_moonraker_confs | sed 's/^/Updates:   /'
     daemon_notes | sed 's/^/Daemon:    /'
@@ -910,13 +1000,9 @@ status() {
     router_includes | sed 's/^/Include:   /'
 }
 
-# ---- The diagnosis, also where no Klippy runs -------------------------------
+# ---- Doctor -----------------------------------------------------------------
 
-# Lines as ROUTER_DIAGNOSE prints them; nothing is changed.
-ok() { oks=$((oks + 1)) && printf 'ok   %s\n' "$*"; }
-warn() { warns=$((warns + 1)) && printf 'WARN %s\n' "$*"; }
-fail() { fails=$((fails + 1)) && printf 'FAIL %s\n' "$*"; }
-
+# Prints lines as ROUTER_DIAGNOSE does, also where no Klippy runs.
 doctor() {
     oks=0 warns=0 fails=0
     doctor_copy
@@ -928,12 +1014,16 @@ doctor() {
         fail "install klipper: $tree_problem"
     fi
     doctor_daemon
-    doctor_hosts
+    doctor_instances
     echo "Checks: $oks ok, $warns WARN, $fails FAIL"
     [ "$fails" = 0 ]
 }
 
-# What one of the checks above dies of.
+ok() { oks=$((oks + 1)) && printf 'ok   %s\n' "$*"; }
+warn() { warns=$((warns + 1)) && printf 'WARN %s\n' "$*"; }
+fail() { fails=$((fails + 1)) && printf 'FAIL %s\n' "$*"; }
+
+# The message with which one of the checks above fails, if it does.
 problem_of() { ("$@") 2>&1 | sed 's/^install\.sh: //; s/; nothing was changed$//'; }
 
 doctor_copy() {
@@ -962,103 +1052,99 @@ doctor_import() {
 router.load_config, router.load_config_prefix' "$HERE/klippy_extras" 2>&1); then
         ok "install import: $SOURCE can be imported"
     else
-        fail "install import: $(echo "$problem" | tail -n 1): look at git -C $HERE status, and pull"
+        fail "install import: $(echo "$problem" | tail -n 1): see git -C $HERE status, and pull"
     fi
 }
 
 doctor_link() {
-    leads_to=$(readlink "$PLACE" || true)
-    if is_our_link "$PLACE" && [ -e "$PLACE" ]; then
-        ok "install link: $PLACE"
-        doctor_exclude
-    elif is_our_link "$PLACE"; then
-        fail "install link: $PLACE leads to $leads_to, which does not exist: run install.sh"
-    elif [ -n "$leads_to" ]; then
-        fail "install link: $PLACE leads to $leads_to, not to this copy: use that one, or run its" \
+    target=$(readlink "$LINK" || true)
+    if is_our_link "$LINK" && [ -e "$LINK" ]; then
+        ok "install link: $LINK"
+        [ -z "$EXCLUDE" ] || is_excluded || warn "install git: $EXCLUDE does not have the link," \
+            "so Moonraker reports a modified Klipper: run $HERE/install.sh"
+    elif is_our_link "$LINK"; then
+        fail "install link: $LINK leads to $target, which does not exist: run install.sh"
+    elif [ -n "$target" ]; then
+        fail "install link: $LINK leads to $target, not to this copy: use that one, or run its" \
             "install.sh --uninstall and then $HERE/install.sh"
-    elif [ -e "$PLACE" ]; then
-        fail "install link: $PLACE is not a link to this copy: move it away and run install.sh"
+    elif [ -e "$LINK" ]; then
+        fail "install link: $LINK is not a link to this copy: move it away and run install.sh"
     else
-        fail "install link: there is no $PLACE: run install.sh"
+        fail "install link: there is no $LINK: run install.sh"
     fi
-    for found in "$PLACE.py" "$OTHER" "$OTHER.py"; do
+    for found in "$LINK.py" "$OTHER_LINK" "$OTHER_LINK.py"; do
         [ -e "$found" ] || [ -L "$found" ] || continue
-        problem="install link: $found is there, too: remove it (install.sh does if it is its own)"
+        problem="install link: $found exists, too: remove it (run install.sh if it is its link)"
         case $KIND,$found in Klipper,*/plugins/*) warn "$problem" ;; *) fail "$problem" ;; esac
     done
 }
 
-doctor_exclude() {
-    [ -n "$EXCLUDE" ] || return 0
-    grep -qsx "/*${PLACE#"$TREE/"}" "$EXCLUDE" || warn "install git: $EXCLUDE does not have the" \
-        "link, so Moonraker sees a changed Klipper: run $HERE/install.sh"
-}
-
 doctor_daemon() {
-    running=$(daemon_processes)
     notes=$(daemon_notes)
     [ -n "$notes" ] || ok "install daemon: the old router daemon is not running and not enabled"
-    while IFS= read -r text; do
-        case $text,$running in
-        ,*) ;;
-        "the old router daemon is running"*) fail "install daemon: $text" ;;
-        *) warn "install daemon: $text" ;;
-        esac
-    done <<NOTES
-$notes
-NOTES
+    for_each_line doctor_daemon_note "$notes"
 }
 
-doctor_hosts() {
-    hosts=0
+doctor_daemon_note() {
+    case $1 in
+    "the old router daemon is running"*) fail "install daemon: $1" ;;
+    *) warn "install daemon: $1" ;;
+    esac
+}
+
+# For the functions below, $name, $socket, $config and $how describe an instance
+# as in INSTANCES, and $lines is its router_config.
+doctor_instances() {
+    mains=0
     while IFS=$TAB read -r name socket config how <&3; do
         [ -n "$name" ] || continue
         if [ -e "$config" ] && [ ! -r "$config" ]; then
-            warn "$name config: $(user) cannot read $config: run this as the user of Klipper"
+            warn "$name config: $(user_name) cannot read $config: run this as the user of Klipper"
         fi
         lines=$(router_config "$config")
-        doctor_includes
-        case $lines in *"${TAB}[router]"*) hosts=$((hosts + 1)) && doctor_host ;; esac
+        doctor_missing_includes
+        case $lines in *"${TAB}[router]"*) mains=$((mains + 1)) && doctor_main ;; esac
     done 3<<LIST
 $INSTANCES
 LIST
-    [ "$hosts" != 0 ] || fail "$HOST_NAME config: no [router] in $HOST_CONFIG: put there what" \
+    [ "$mains" != 0 ] || fail "$MAIN_NAME config: no [router] in $MAIN_CONFIG: add what" \
         "$HERE/install.sh prints"
 }
 
-doctor_includes() {
+doctor_missing_includes() {
     missing=$(echo "$lines" | sed -n "s/^\(.*\)$TAB\([0-9]*\)$TAB\[missing \(.*\)\]\$/\1:\2: \3/p")
     [ -z "$missing" ] || fail "$name config: these files do not exist, correct or remove the" \
         "[include]: $(one_line "$missing")"
 }
 
-# Of the instance that is in name, socket, config, how and lines.
-doctor_host() {
+# An instance with [router], and its peers.
+doctor_main() {
     ok "$name config: $config has [router]"
-    case $how in
-    *[!0-9]*) who=$config home=$(home_of "$(owner_of "$config")") ;;
-    *)
-        who=$SYSROOT/proc/$how/.
-        home=$(2>/dev/null <"$SYSROOT/proc/$how/environ" tr '\0' '\n' | sed -n 's/^HOME=//p')
-        ;;
-    esac
-    runs_as=$(owner_of "$who")
+    doctor_user
+    if is_process "$how"; then
+        doctor_loaded_router
+    else
+        warn "$name klippy: is not running: start its service"
+    fi
+    for_each_line doctor_peer \
+        "$(echo "$lines" | sed -n "s/^.*$TAB\[router \(.*\)\]\$/\1/p" | awk '!seen[$0]++')"
+}
+
+# Sets $runs_as and $home: the user who runs the instance, and what ~ means in its config.
+doctor_user() {
+    if is_process "$how"; then
+        runs_as=$(owner_of "$SYSROOT/proc/$how/.")
+        home=$(lines_of "$SYSROOT/proc/$how/environ" | sed -n 's/^HOME=//p')
+    else
+        runs_as=$(owner_of "$config") home=
+    fi
     home=${home:-$(home_of "$runs_as")}
     if barrier=$(barrier "$runs_as" r "$SOURCE/__init__.py"); then
-        fail "$name user: $runs_as, who runs this Klipper, cannot read $barrier: chmod a+rX it"
+        fail "$name user: $runs_as, who runs this Klipper, cannot read $barrier: run chmod a+rX" \
+            "on it"
     else
         ok "$name user: $runs_as, who can read this copy"
     fi
-    case $how in
-    *[!0-9]*) warn "$name klippy: does not run: start its service" ;;
-    *) doctor_running_host ;;
-    esac
-    sections=$(echo "$lines" | sed -n "s/^.*$TAB\[router \(.*\)\]\$/\1/p" | awk '!seen[$0]++')
-    while IFS= read -r peer <&4; do
-        [ -z "$peer" ] || doctor_peer
-    done 4<<SECTIONS
-$sections
-SECTIONS
 }
 
 home_of() { # USER
@@ -1066,7 +1152,7 @@ home_of() { # USER
     echo "${home:-$HOME}"
 }
 
-doctor_running_host() {
+doctor_loaded_router() {
     doctor_klippy "$name" "$socket" || return 0
     loaded=$(loaded_version "$socket" router)
     case $loaded in
@@ -1082,18 +1168,18 @@ loaded_version() { # SOCKET OBJECT
     ask "$1" objects/query "$objects" "status.$2.version" 2>/dev/null || true
 }
 
-# Whether a Klippy answers, and what it says of itself.
+# Fails if no Klippy answers.
 doctor_klippy() { # NAME SOCKET
     answer=$(ask "$2" info '{}' state state_message 2>/dev/null) || answer=
     case $answer in
     ready*) ok "$1 klippy: ready" ;;
-    off) fail "$1 klippy: nobody listens at $2: start its service" && return 1 ;;
+    off) fail "$1 klippy: nothing listens at $2: start its service" && return 1 ;;
     '')
         if is_listening "$2"; then
-            warn "$1 klippy: listens at $2, but $(user) gets no answer: run this as the user of" \
-                "Klipper; if that is so, it hangs: restart its service"
+            warn "$1 klippy: listens at $2, but $(user_name) gets no answer: run this as the user" \
+                "of Klipper; if you do, it hangs: restart its service"
         else
-            fail "$1 klippy: nobody listens at $2: start its service"
+            fail "$1 klippy: nothing listens at $2: start its service"
         fi
         return 1
         ;;
@@ -1101,7 +1187,8 @@ doctor_klippy() { # NAME SOCKET
     esac
 }
 
-# One that listens has the flag 00010000; its path comes after seven fields.
+# In /proc/net/unix, a listening socket has the flag 00010000, and its path
+# comes after seven fields.
 is_listening() {
     awk -v wanted="$(real_path "$1")" -v given="$1" '$4 == "00010000" {
         for (field = 1; field <= 7; field++) sub(/^ *[^ ]+ +/, "")
@@ -1109,8 +1196,9 @@ is_listening() {
         END { exit !found }' "$SYSROOT/proc/net/unix" 2>/dev/null
 }
 
-# Of the section [router PEER] in the lines of a host.
-doctor_peer() {
+# Sets $peer, and $path: the socket that the main printer connects to.
+doctor_peer() { # NAME
+    peer=$1
     path=$(router_option "router $peer" sock)
     path=${path:-$home/printer_${peer}_data/comms/klippy.sock}
     case $path in \~/*) path=$home/${path#??} ;; esac
@@ -1125,33 +1213,33 @@ router_option() { # SECTION OPTION
         END { sub(/^[ \t]+/, "", value); print value }'
 }
 
+# Fails if the main printer cannot connect to $path.
 doctor_socket() {
-    if [ ! -e "$path" ] && barrier=$(barrier "$(user)" x "$(dirname "$path")") &&
+    if [ ! -e "$path" ] && barrier=$(barrier "$(user_name)" x "$(dirname "$path")") &&
         [ -e "$barrier" ]; then
-        warn "$peer socket: $(user) cannot look into $barrier: run this as $runs_as"
+        warn "$peer socket: $(user_name) cannot look into $barrier: run this as $runs_as"
     elif [ ! -e "$path" ]; then
-        fail "$peer socket: there is no $path: its Klipper does not run, or its option -a names" \
+        fail "$peer socket: there is no $path: its Klipper is not running, or its option -a names" \
             "another file. Start it, or correct sock$(other_socket)"
     elif [ ! -S "$path" ]; then
-        fail "$peer socket: $path is not a socket: write what option -a of its Klipper says"
+        fail "$peer socket: $path is not a socket: set sock to what option -a of its Klipper says"
     elif [ "$(real_path "$path")" = "$(real_path "$socket")" ]; then
-        fail "$peer socket: $path is that of $name itself: write that of the other printer"
+        fail "$peer socket: $path is that of $name itself: set sock to that of the other printer"
     elif barrier=$(barrier "$runs_as" w "$(real_path "$path")"); then
         fail "$peer socket: $runs_as, who runs $name, cannot use $barrier, which belongs to" \
             "$(owner_of "$barrier"): run both Klippers as one user"
     else
-        # shellcheck disable=SC2012
-        mode=$(ls -ldL -- "$path" | cut -c 1-10)
+            mode=$(ls -ldL -- "$path" | cut -c 1-10)
         ok "$peer socket: $path, owner $(owner_of "$path"), mode $mode"
         return
     fi
     return 1
 }
 
-# Where the instance of this name listens.
+# Where the instance that is called like the peer listens, if elsewhere.
 other_socket() {
     echo "$INSTANCES" | awk -F "$TAB" -v name="$peer" -v path="$path" '
-        $1 == name && $2 != path { print ": the one that is called " name " has " $2 }'
+        $1 == name && $2 != path { print ": the instance called " name " has " $2 }'
 }
 
 doctor_include() {
@@ -1161,30 +1249,31 @@ doctor_include() {
     include=$(api_include "$peer_config")
     has=$(sed -n 's/^variable_version: *"\(.*\)".*/\1/p' "${include:-/dev/null}" | head -n 1)
     if [ ! -r "$peer_config" ]; then
-        warn "$peer include: cannot read its config $peer_config"
+        warn "$peer include: $(user_name) cannot read $peer_config: run this as the user of Klipper"
     elif router_config "$peer_config" | grep -q "$TAB\[router]"; then
-        ok "$peer include: needs none, it has a router of its own"
+        ok "$peer include: needs none, because it has a router of its own"
     elif [ -z "$include" ]; then
-        warn "$peer include: its macros cannot use the router: put [include" \
-            "$HERE/includes/router_api.cfg] into $peer_config"
+        warn "$peer include: its macros cannot use the router: add [include" \
+            "$HERE/includes/router_api.cfg] to $peer_config"
     elif [ "$has" != "$VERSION" ]; then
-        warn "$peer include: $include is of version ${has:-unknown}, this copy of $VERSION:" \
+        warn "$peer include: $include is version ${has:-unknown}, this copy is $VERSION:" \
             "include $HERE/includes/router_api.cfg"
     elif [ "$(loaded_version "$path" "gcode_macro _ROUTER")" != "$VERSION" ]; then
-        warn "$peer include: $include is not loaded in this version: RESTART on $peer"
+        warn "$peer include: $include is not loaded in this version: run RESTART on $peer"
     else
         ok "$peer include: $include, version $has"
     fi
 }
 
-# The file of an [include] of router_api.cfg.
+# The router_api.cfg that a config includes.
 api_include() { # CONFIG
     router_config "$1" | while IFS=$TAB read -r file _ text; do
         case $text in "[include "*) included "$file" "$text" ;; esac
     done | grep '/router_api\.cfg$' | head -n 1
 }
 
-# What keeps a user from reading (r), writing (w) or entering (x) a path; fails where nothing does.
+# The first part of a path that keeps a user from reading (r), writing (w) or
+# entering (x) it; fails if nothing does.
 barrier() { # USER r|w|x PATH
     [ "$1" != root ] || return 1
     [ "$3" = / ] || ! barrier "$1" x "$(dirname "$3")" || return 0
@@ -1193,7 +1282,6 @@ barrier() { # USER r|w|x PATH
 }
 
 may() { # USER r|w|x PATH
-    # shellcheck disable=SC2012
     ls -ldL -- "$3" 2>/dev/null | awk -v user="$1" -v bit="$2" \
         -v groups=" $(id -Gn "$1" 2>/dev/null) " '{
             from = $3 == user ? 2 : index(groups, " " $4 " ") ? 5 : 8
@@ -1202,42 +1290,25 @@ may() { # USER r|w|x PATH
         END { exit !found }'
 }
 
-action=install tree_option='' host_option='' config_file='' moonraker_conf=''
-update_manager=no restart=no allow_root=no dry_run=no changed=no
-while [ $# -gt 0 ]; do
-    case $1,${2:-} in -k, | --host, | --write-config,) die "$1 needs a value; see --help" ;; esac
-    case $1 in
-    -k) tree_option=$2 && shift ;;
-    --host) host_option=$2 && shift ;;
-    --write-config) config_file=$2 && shift ;;
-    --update-manager)
-        update_manager=yes
-        case ${2:-} in '' | -*) ;; *) moonraker_conf=$2 && shift ;; esac
-        ;;
-    --uninstall) action=uninstall ;;
-    --status) action=status ;;
-    --doctor) action=doctor ;;
-    --restart) restart=yes ;;
-    --allow-root) allow_root=yes ;;
-    --dry-run) dry_run=yes ;;
-    -h | --help) usage && exit ;;
-    *) die "there is no option $1; see --help" ;;
-    esac
-    shift
-done
+# -----------------------------------------------------------------------------
 
-SUDO=
-[ "$(id -u)" = 0 ] || SUDO='sudo '
-TREE='' PYTHON=''
-VERSION=$(version_of "$SOURCE")
-RUNNING=$(running_klippys)
-tree_problem=$([ "$action" != doctor ] || problem_of find_tree)
-if [ -z "$tree_problem" ]; then
-    find_tree
-    find_place
-    find_exclude
-    find_python
-fi
-INSTANCES=$(find_instances)
-find_host
-"$action"
+main() {
+    parse_options "$@"
+    SUDO=
+    [ "$(id -u)" = 0 ] || SUDO='sudo '
+    TREE='' PYTHON=''
+    VERSION=$(version_of "$SOURCE")
+    RUNNING=$(running_klippys)
+    tree_problem=$([ "$action" != doctor ] || problem_of find_tree)
+    if [ -z "$tree_problem" ]; then
+        find_tree
+        find_link
+        find_exclude
+        find_python
+    fi
+    INSTANCES=$(find_instances)
+    find_main
+    "$action"
+}
+
+main "$@"

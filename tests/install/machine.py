@@ -48,7 +48,7 @@ class Result:
 
     def main_sections(self) -> str:
         """The sections for the main printer's config that it printed."""
-        return re.split(r"^Put this .*:$|^When no print", self.out, flags=re.MULTILINE)[1]
+        return re.split(r"^Add this .*:$|^When no print", self.out, flags=re.MULTILINE)[1]
 
     def failed(self, *texts: str) -> None:
         """Check that it failed with a single sentence that contains these texts."""

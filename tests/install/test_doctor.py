@@ -50,7 +50,7 @@ def test_all_is_well(machine: Machine) -> None:
         "ok   install daemon: ",
         f"ok   main config: {path} has [router]",
         "ok   main user: ",
-        "WARN main klippy: does not run: start its service",
+        "WARN main klippy: is not running: start its service",
     )
     assert result.out.endswith("Checks: 8 ok, 1 WARN, 0 FAIL\n")
 
@@ -98,11 +98,11 @@ def test_a_leftover_in_the_extras_of_kalico(machine: Machine) -> None:
     doctor(
         machine,
         f"ok   install link: {machine.link}",
-        f"FAIL install link: {leftover} is there, too",
+        f"FAIL install link: {leftover} exists, too",
     )
     leftover.unlink()
     leftover.with_name("router.py").touch()
-    doctor(machine, f"FAIL install link: {leftover}.py is there, too")
+    doctor(machine, f"FAIL install link: {leftover}.py exists, too")
 
 
 def test_a_link_that_git_lists(machine: Machine) -> None:
@@ -132,14 +132,18 @@ def test_a_module_that_cannot_be_imported(machine: Machine) -> None:
 def test_old_daemon(machine: Machine) -> None:
     host(machine)
     script = machine.write_program(machine.sysroot / "etc/init.d/S99klipper-router", "exit 1\n")
-    doctor(machine, "WARN install daemon: the old router daemon is not running, but starts with")
+    doctor(machine, "WARN install daemon: the old router daemon is not running, but starts at boot")
     machine.add_process(8, "python3", "/usr/local/sbin/klipper-routerd", "-c", "x.cfg")
     doctor(machine, "FAIL install daemon: the old router daemon is running (process 8)")
     script.unlink()
     clone = machine.home / "klipper-router/src"
     clone.mkdir(parents=True)
     (clone / "klipper_router.py").touch()
-    doctor(machine, f"WARN install daemon: {clone.parent} is the old", "FAIL install daemon: ")
+    doctor(
+        machine,
+        f"WARN install daemon: {clone.parent} is the clone of the old",
+        "FAIL install daemon: ",
+    )
 
 
 def test_an_included_file_that_does_not_exist(machine: Machine) -> None:
@@ -174,7 +178,7 @@ def test_the_socket_of_a_peer(machine: Machine, monkeypatch: pytest.MonkeyPatch)
         doctor(
             machine,
             f"ok   led socket: {led}, owner ",
-            f"FAIL led klippy: nobody listens at {led}: start its service",
+            f"FAIL led klippy: nothing listens at {led}: start its service",
             f"FAIL own socket: {own} is that of main itself",
             **own_home,
         )
@@ -188,7 +192,7 @@ def test_the_socket_of_a_peer(machine: Machine, monkeypatch: pytest.MonkeyPatch)
         machine.write_program(machine.bin / "python3", "exit 127\n")
         doctor(machine, f"WARN led klippy: listens at {led}, but ", **own_home)
         (machine.sysroot / "proc/net/unix").write_text("")
-        doctor(machine, f"FAIL led klippy: nobody listens at {led}", **own_home)
+        doctor(machine, f"FAIL led klippy: nothing listens at {led}", **own_home)
 
 
 @needs_root
@@ -244,11 +248,13 @@ def test_on_real_printers(machine: Machine, pair: Any) -> None:
         main.write_config(config.printing(sections))
         check(
             "FAIL main router: is in the config, but not loaded",
-            "WARN led include: its macros cannot use the router: put [include",
+            "WARN led include: its macros cannot use the router: add [include",
         )
         led.write_config(config.printing(include))
         check(
-            "WARN led include: " + include[9:-2] + " is not loaded in this version: RESTART on led"
+            "WARN led include: "
+            + include[9:-2]
+            + " is not loaded in this version: run RESTART on led"
         )
         for printer in (led, main):
             printer.restart()
@@ -271,7 +277,7 @@ def test_on_real_printers(machine: Machine, pair: Any) -> None:
         version.write_text(version.read_text().replace(VERSION, "9.9.9"))
         check(
             f"WARN main router: version {VERSION} is loaded, this copy is 9.9.9: restart",
-            f"WARN led include: {include[9:-2]} is of version {VERSION}, this copy of 9.9.9",
+            f"WARN led include: {include[9:-2]} is version {VERSION}, this copy is 9.9.9",
         )
         led.stop()
-        check(f"FAIL led klippy: nobody listens at {led.sock}")
+        check(f"FAIL led klippy: nothing listens at {led.sock}")

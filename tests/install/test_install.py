@@ -232,7 +232,7 @@ def test_no_klipper(machine: Machine) -> None:
 
 def test_an_incomplete_clone(machine: Machine) -> None:
     shutil.rmtree(machine.source)
-    machine.refuses(saying="run install.sh in a whole clone")
+    machine.refuses(saying="run install.sh in a complete clone")
 
 
 def test_where_klipper_is_looked_for(machine: Machine) -> None:
@@ -248,7 +248,9 @@ def test_where_klipper_is_looked_for(machine: Machine) -> None:
     assert tree_of("-k", str(trees["option"]), KLIPPER_PATH=variable) == str(trees["option"])
     assert tree_of(KLIPPER_PATH=variable) == variable
     assert tree_of() == str(machine.tree)
-    machine.install("--dry-run").succeeded(f"is not the Klipper that runs now, see -k: {runs}")
+    machine.install("--dry-run").succeeded(
+        f"is not the Klipper that is running; -k chooses: {runs}"
+    )
     shutil.rmtree(machine.tree)
     assert tree_of() == runs
 
@@ -265,7 +267,7 @@ def test_a_running_klippy_is_found(machine: Machine) -> None:
     machine.install("--status").succeeded(f"Klipper:   {tree} (Klipper")
     second = make_tree(machine.folder / "second")
     machine.add_process(11, "python3", "-u", f"{second}/klippy/klippy.py", "-a", "/tmp/klippy_uds")
-    machine.refuses(saying=f"several Klippers run here, choose one: -k {second} {tree}")
+    machine.refuses(saying=f"several Klippers are running, choose one with -k: {second} {tree}")
 
 
 def test_a_klippy_installed_as_a_package_is_found(machine: Machine) -> None:
@@ -393,7 +395,7 @@ def test_a_tree_without_git_inside_another_checkout(machine: Machine) -> None:
 @pytest.mark.parametrize("version", ["2.7", "3.5", "3.7"])
 def test_python_is_too_old(machine: Machine, version: str) -> None:
     machine.set_python(version)
-    machine.refuses(saying=f"is Python {version} and Klipper Router needs 3.8 or later")
+    machine.refuses(saying=f"is Python {version}, but Klipper Router needs 3.8 or later")
 
 
 @pytest.mark.parametrize("version", ["3.8", "3.13", "4.0"])
@@ -528,9 +530,9 @@ def test_update_manager(machine: Machine, content: str) -> None:
     assert fingerprint(machine.folder) == before
     machine.install("--status").succeeded(f"Updates:   {conf}")
     (conf.parent / "moonraker.conf.bak").write_text("not a copy by install.sh")
-    done = machine.install("--uninstall").succeeded("[update_manager klipper-router] out of")
+    done = machine.install("--uninstall").succeeded("remove [update_manager klipper-router] from")
     assert conf.read_text() == content
-    left = [line for line in done.out.splitlines() if line.startswith("Left here, delete it")]
+    left = [line for line in done.out.splitlines() if line.startswith("Backup, delete it")]
     copies = sorted(conf.parent.glob("moonraker.conf.*.bak*"))
     assert [Path(line.split(": ")[1]) for line in left] == copies
     assert len(copies) == 2
@@ -694,13 +696,13 @@ def test_a_daemon_with_an_init_script_is_reported(machine: Machine) -> None:
     sudo = "" if AS_ROOT else "sudo "
     way = f"{sudo}{script} stop; {sudo}chmod -x {script}"
     machine.install().succeeded(
-        f"starts with the machine, and with both every call runs twice. Disable it: {way}\n"
+        f"starts at boot, and then every call runs twice. Disable it: {way}\n"
     )
     machine.add_process(
         8, "/usr/bin/python3", "--", "/usr/local/sbin/klipper-routerd", "-c", "x.cfg"
     )
     machine.install().succeeded(
-        f"is running (process 8), and with both every call runs twice. Stop and disable it: {way}\n"
+        f"is running (process 8), so every call runs twice. Stop and disable it: {way}\n"
     )
     script.chmod(0o644)
     machine.install().succeeded("Stop and disable it: kill 8\n")
@@ -729,13 +731,13 @@ def test_a_clone_of_the_daemon(machine: Machine) -> None:
     (clone / "src").mkdir(parents=True)
     (clone / "src/klipper_router.py").touch()
     machine.install().succeeded(
-        f"{clone} is the old router daemon's, not this project, which is in"
+        f"{clone} is the clone of the old router daemon; this project is in"
     )
     # install.sh itself in the daemon's clone
     shutil.rmtree(machine.source)
     (machine.project / "src").mkdir()
     (machine.project / "src/klipper_router.py").touch()
-    machine.refuses(saying="clone this project into another folder, ~/klipper-router-extra")
+    machine.refuses(saying="clone this project into another folder, such as ~/klipper-router-extra")
 
 
 def test_update_manager_of_the_daemon(machine: Machine) -> None:

@@ -15,7 +15,7 @@ from .machine import Machine, sections
 def test_one_printer(machine: Machine) -> None:
     machine.add_instance("printer_data")
     result = machine.install().succeeded(
-        f"Put this into {machine.home}/printer_data/config/printer.cfg:\n\n[router]\nname: main\n"
+        f"Add this to {machine.home}/printer_data/config/printer.cfg:\n\n[router]\nname: main\n"
     )
     assert "[router " not in result.out and "[include" not in result.out
 
@@ -44,8 +44,8 @@ def test_another_host(machine: Machine) -> None:
     for data in ("printer_data", "printer_led_data"):
         machine.add_instance(data)
     result = machine.install("--host", "led").succeeded(
-        f"Put this into {machine.home}/printer_led_data/config/printer.cfg:",
-        f"Put this line into {machine.home}/printer_data/config/printer.cfg:",
+        f"Add this to {machine.home}/printer_led_data/config/printer.cfg:",
+        f"Add this line to {machine.home}/printer_data/config/printer.cfg:",
     )
     main = sections(result.main_sections())
     assert main["router"]["name"] == "led"
@@ -64,7 +64,7 @@ def test_instances_next_to_klipper_outside_of_home(machine: Machine) -> None:
     other = machine.folder / "root home"
     other.mkdir()
     machine.install("-k", str(machine.tree), env={"HOME": str(other)}).succeeded(
-        f"Put this into {machine.home}/printer_data/config/printer.cfg"
+        f"Add this to {machine.home}/printer_data/config/printer.cfg"
     )
 
 
@@ -104,7 +104,7 @@ def test_a_running_peer_is_found_and_named(
         "router": {"name": "main"},
         f"router {name}": {"sock": sock},
     }
-    machine.install().succeeded(f"Put this line into {config}:\n")
+    machine.install().succeeded(f"Add this line to {config}:\n")
     machine.install("--status").succeeded(f"Instance:  {name} (process 9), {sock}, {config}\n")
 
 
@@ -220,13 +220,15 @@ def test_a_klippy_that_does_not_run_is_found_by_its_socket(machine: Machine) -> 
     with socket.socket(socket.AF_UNIX) as left_behind:
         left_behind.bind(str(path))
     assert main_sections(machine)["router led"]["sock"] == str(path)
-    machine.install().succeeded("Put this line into the printer.cfg of led:\n")
+    machine.install().succeeded("Add this line to the printer.cfg of led:\n")
 
 
 def test_a_guessed_socket_gets_a_note(machine: Machine) -> None:
     machine.add_instance("printer_data")
     path = machine.add_instance("printer_led_data") / "comms/klippy.sock"
-    machine.install().succeeded(f"Note: led does not run; if its Klippy has another -a than {path}")
+    machine.install().succeeded(
+        f"Note: led is not running; if option -a of its Klippy is not {path}, correct sock"
+    )
     machine.add_process(
         9,
         "python3",
@@ -244,7 +246,7 @@ def test_the_host_by_name_or_by_folder(machine: Machine, data: str, name: str) -
         machine.add_instance(folder)
     for option in (name, data, f"{machine.home}/{data}", f"{machine.home}/{data}/"):
         machine.install("--host", option).succeeded(
-            f"Put this into {machine.home}/{data}/config/printer.cfg:\n\n[router]\nname: {name}\n"
+            f"Add this to {machine.home}/{data}/config/printer.cfg:\n\n[router]\nname: {name}\n"
         )
     assert "printer_data (the default)" in machine.install("--help").out
 

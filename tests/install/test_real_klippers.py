@@ -169,7 +169,7 @@ def test_the_printed_sections_connect_two_printers(machine: Machine, pair: Any) 
             printer.start().wait_ready()
             assert printer.process
             machine.add_real_process(printer.process.pid)
-        result = machine.install().succeeded(f"Put this line into {led.folder}/printer.cfg:\n")
+        result = machine.install().succeeded(f"Add this line to {led.folder}/printer.cfg:\n")
         assert include in result.out
         printed = result.main_sections()
         assert f"sock: {led.sock}\n" in printed

@@ -204,7 +204,7 @@ def options_of(*command):
 def test_the_options_of_install_sh():
     listed = set(re.findall(r"^\| `(-[\w-]+)", chapter("## install.sh"), LINES))
     script = (ROOT / "install.sh").read_text()
-    assert listed == set(re.findall(r"^    (-k|--[\w-]+)\)", script, LINES))
+    assert listed == set(re.findall(r"^ +(-k|--[\w-]+)\)", script, LINES))
 
 
 def test_the_help_of_run_sh():
