@@ -68,7 +68,7 @@ SAYS = {
     (README, "## Troubleshooting"): {"main": "led echo: there and back"},
     (REFERENCE, "## Waiting"): {"main": "Button 2"},
     (REFERENCE, "## Events"): {"main": "Lane 2 is loaded", "led": "Called"},
-    (REFERENCE, "### Retained events and `*`"): {"main": "led/color is red"},
+    (REFERENCE, "### Retained events and `*`"): {"main": "led/color is now red"},
     (REFERENCE, "## Status subscriptions"): {"led": "main is standby"},
     (REFERENCE, "## Mirror and sensors"): {"main": "led is ready, its print standby"},
     (REFERENCE, "## Proxy commands"): {"led": "Disco 2"},
