@@ -58,7 +58,7 @@ def test_no_peer_is_lost_with_less_than_half_the_timeout_to_answer(pauses):
         try:
             check = liveness.check(now)
         except TimedOut:
-            assert asked_at is not None and now - asked_at >= TIMEOUT / 2
+            assert asked_at is not None and now - asked_at >= TIMEOUT / 2 - 1e-6  # rounding
             return
         assert check.next_time > now
         if check.is_ping_due:
