@@ -113,17 +113,7 @@ class Router:
             klippy.timers.soon(self._start)
 
     def _add_peer(self, peer: PeerSettings, remote_methods: RemoteMethods) -> None:
-        printer = RemotePrinter(
-            self._klippy,
-            name=peer.name,
-            sock=peer.sock,
-            timeout=peer.timeout,
-            max_message=peer.max_message,
-            disconnect_grace=peer.disconnect_grace,
-            methods=remote_methods.names,
-            on_call=remote_methods.called,
-        )
-        printer.allow = peer.allow
+        printer = RemotePrinter(self._klippy, peer, remote_methods.names, remote_methods.called)
         mirror = Mirror(peer.mirror, self._klippy.timers.now)
         self._peers[peer.name] = self._printers[peer.name] = printer
         self._status[peer.name] = PeerStatus(printer, mirror)

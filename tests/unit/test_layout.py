@@ -29,7 +29,8 @@ ROOT_MODULES = ("router", "__init__")
 PURE = (
     "errors", "rates", "sanitize", "settings", "version",
     "gcode.contexts", "gcode.parameters", "gcode.templates",
-    "printers.framing", "printers.liveness", "printers.peer_subscription", "printers.phases",
+    "printers.framing", "printers.liveness", "printers.message_checks", "printers.phases",
+    "printers.peer_subscription",
     "printers.session", "printers.session_events", "printers.unanswered",
     "status.trial", "diagnosis.checks",
 )  # fmt: skip

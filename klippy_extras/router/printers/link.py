@@ -96,7 +96,7 @@ class Link:
             self._unsent.append(data)
         self._unsent_size += len(data)
         if self._unsent_size > MAX_SEND_BUFFER:
-            self.fail("does not read what it is sent")
+            self.fail("is not reading; send buffer full")
 
     def set_reading(self, reading: bool) -> None:
         """Whether to read: what the owner cannot handle yet stays with the peer."""

@@ -5,30 +5,24 @@
 # This file may be distributed under the terms of the GNU GPLv3 license.
 from typing import Any, Callable, Dict, List, Optional, Sequence
 
-from ..errors import (
-    BadMessage,
-    Busy,
-    LinkLost,
-    PeerError,
-    RouterError,
-    TimedOut,
-    TooLong,
-)
+from ..errors import Busy, LinkLost, PeerError, RouterError, TooLong
 from ..klippy.guard import guarded
 from ..klippy.klippy import Klippy
 from ..klippy.old_parser import PARSER_PROBE, parser_is_old
 from ..klippy.peer_log import PeerLog
-from ..klippy.timers import Timer
 from ..sanitize import counted, plain_text, printable
+from ..settings import PeerSettings
 from ..version import INCLUDE_PROBE, include_version
+from .checked_answer import CheckedAnswer, is_object_list, is_status
+from .connection import Connection, Loss
 from .hints import Hints
-from .link import Link, SocketFile
 from .printer import Done, Failure, Job, Objects, Order, Printer, ignore_answer
 from .running_script import RefusedScript, RunningScript
 from .session import Session
 from .session_events import (
     Answer,
     Called,
+    Event,
     Identified,
     Output,
     Ready,
@@ -43,10 +37,6 @@ from .skipped import SkippedMessages
 MAX_REQUESTS = 32
 # Seconds within which a peer that said on its console that it shuts down also has that state
 SHUTDOWN_DELAY = 1.0
-# Messages of one peer are handled for this long in one callback (seconds), then others have their
-# turn for so many times as long as it took: a peer that floods us gets a fifth of our time
-MAX_CALLBACK_TIME = 0.00025
-CATCH_UP_PAUSE = 4.0
 # Characters of state_message that are kept
 MAX_STATE_MESSAGE = 2000
 
@@ -54,72 +44,66 @@ Receiver = Callable[[Printer, str, Dict[str, Any]], None]
 
 
 class RemotePrinter(Printer):
-    """A peer. on_call(printer, method, params): it called one of our remote methods."""
+    """A peer.
+
+    methods: those that it may call here; on_call(printer, method, params): it called one of them.
+    """
 
     def __init__(
-        self,
-        klippy: Klippy,
-        name: str,
-        sock: str,
-        timeout: float,
-        max_message: int,
-        disconnect_grace: float,
-        methods: Sequence[str],
-        on_call: Receiver,
+        self, klippy: Klippy, settings: PeerSettings, methods: Sequence[str], on_call: Receiver
     ) -> None:
-        log = PeerLog(name, klippy.timers.now)
-        super().__init__(name, disconnect_grace, log.write, Hints(klippy.respond_info))
-        self.sock = sock  # the path of its API socket
+        log = PeerLog(settings.name, klippy.timers.now)
+        hints = Hints(klippy.respond_info)
+        super().__init__(settings.name, settings.disconnect_grace, log.write, hints)
+        self.allow = settings.allow
+        self.sock = settings.sock  # the path of its API socket
         self.methods = len(methods)  # that are registered there when it is ready
         self.software_version = ""
         self.reconnects = 0  # connections after the first
         self.calls = 0  # remote method calls received
-        self._klippy = klippy
+        self._timers = klippy.timers
         self._on_call = on_call
         probe = dict(PARSER_PROBE, **INCLUDE_PROBE)
-        self._session = Session(methods, probe, timeout, max_message)
-        self._skipped = SkippedMessages(klippy, self, max_message, self._subscribe_again)
-        self._link = Link(klippy, sock, self)
-        self._info: Dict[str, Any] = {}  # what the peer said about itself
-        self._socket_file: Optional[SocketFile] = None
-        self._klippy_session: Any = None
+        session = Session(methods, probe, settings.timeout, settings.max_message)
+        self._connection = Connection(klippy, settings.sock, session, self)
+        self._skipped = SkippedMessages(
+            klippy.timers, self, settings.max_message, self._connection.subscribe_again
+        )
+        self._info: Dict[str, Any] = {}  # its answer to 'info'
+        self._klippy_session: Any = None  # the same for as long as its Klippy is not started again
         self._was_connected = False
         self._running: Optional[RunningScript] = None
-        self._watchdog: Optional[Timer] = None
-        self._catch_up: Optional[Timer] = None  # the rest of what was read is due then
         self._handlers: Dict[type, Callable[[Any], None]] = {
             Answer: self._answered,
-            Status: self._told_status,
+            Status: self._status_received,
             Output: self._printed,
             Called: self._called,
             Identified: self._identified,
-            StateReported: self._state_said,
+            StateReported: self._state_reported,
             Ready: self._became_ready,
             Skipped: self._skipped.handle,
         }
-        self._corked = False  # what is to be sent is collected until the end of a callback
 
     # -- the interface of a printer
 
     def start(self) -> None:
         """Connect, now and whenever the connection is lost."""
-        self._link.start()
+        self._connection.start()
 
     def stop(self) -> None:
         """Disconnect for good."""
-        self._link.stop()
-        self._stop_watchdog()
+        self._connection.stop()
 
     @property
     def latency(self) -> Optional[float]:
         """Seconds that the latest answer to a ping took; None while disconnected."""
-        return self._session.latency
+        return self._connection.latency
 
     @property
     def listening_pid(self) -> Optional[int]:
-        """The process that listens on its socket: Klippy, or a tunnel. None without connection."""
-        is_open = self._link.is_open and self._socket_file is not None
-        return self._socket_file.pid if is_open and self._socket_file else None
+        """The process that listens on its socket: Klippy, or a tunnel. None while disconnected."""
+        socket_file = self._connection.socket_file
+        return None if socket_file is None else socket_file.pid
 
     @property
     def klippy_pid(self) -> Optional[int]:
@@ -130,12 +114,12 @@ class RemotePrinter(Printer):
     @property
     def unanswered(self) -> int:
         """The number of requests and scripts that it has not answered yet."""
-        return self._session.pending
+        return self._connection.pending
 
     def describe(self) -> List[str]:
         words = super().describe()
-        if not self.connected and self._link.last_failure:
-            words.append(self._link.last_failure)
+        if not self.connected and self._connection.last_failure:
+            words.append(self._connection.last_failure)
         if self.latency is not None:
             words.append("round trip %.1f ms" % (self.latency * 1000.0,))
         if self.reconnects:
@@ -146,20 +130,22 @@ class RemotePrinter(Printer):
         self._request(endpoint, params, done)
 
     def list_objects(self, done: Done) -> None:
-        self._request("objects/list", {}, self._checked(done, _is_object_list))
+        answer = CheckedAnswer(self.name, is_object_list, done)
+        self._request("objects/list", {}, answer.answered)
 
     def query_objects(self, objects: Objects, done: Done) -> None:
-        self._request("objects/query", {"objects": objects}, self._checked(done, _is_status))
+        answer = CheckedAnswer(self.name, is_status, done)
+        self._request("objects/query", {"objects": objects}, answer.answered)
 
     def emergency_stop(self) -> None:
-        """Stop the peer at once; whoever calls this does not wait for an answer."""
+        """Stop the peer at once, without waiting for its answer."""
         if self.connected:
-            self._ask("emergency_stop", {}, ignore_answer)
+            self._connection.request("emergency_stop", {}, ignore_answer)
 
     def send_last(self, script: str) -> None:
-        """Run a script there of which nothing is to be known any more, before stop()."""
+        """Run a script there whose outcome no longer matters, right before stop()."""
         if script:
-            self._ask("gcode/script", {"script": script}, ignore_answer)
+            self._connection.request("gcode/script", {"script": script}, ignore_answer)
 
     def submit(self, job: Job) -> None:
         # Not while it starts: it may be ready when the script arrives, and then run all of it
@@ -175,8 +161,9 @@ class RemotePrinter(Printer):
             job.follower.sent()
 
     def watch(self, objects: Objects) -> None:
-        self._session.want(objects)
-        self._flush()
+        self._connection.want(objects)
+
+    # -- scripts
 
     def _pump(self) -> None:
         while self._queue and self._running is None:
@@ -191,9 +178,8 @@ class RemotePrinter(Printer):
                 continue
             running = self._running = RunningScript(self, job)
             began = running.began if job.order is Order.IN_TURN else None
-            self._session.run_script(script, running.answered, began)
+            self._connection.run_script(script, running.answered, began)
             running.sent()
-            self._flush()
 
     def end_script(self, script: RunningScript, error: Failure) -> None:
         """The script is over, and the next has its turn. Harmless when it was over already."""
@@ -209,112 +195,31 @@ class RemotePrinter(Printer):
     def expect_shutdown(self, script: RunningScript) -> None:
         """The peer has said that it shuts down; its state follows soon, and is the error then."""
         if self.ready:
-            self._klippy.timers.after(SHUTDOWN_DELAY, lambda: self.end_script(script, None))
+            self._timers.after(SHUTDOWN_DELAY, lambda: self.end_script(script, None))
         else:
             self.end_script(script, self.not_ready())
 
     def _request(self, method: str, params: Dict[str, Any], done: Done) -> None:
         """Ask an endpoint of the peer. Raises NotReady when it is not connected, and Busy."""
         self.check_connected()
-        if self._session.pending >= MAX_REQUESTS:
+        if self._connection.pending >= MAX_REQUESTS:
             raise Busy("%s is busy: %d requests are not answered" % (self.name, MAX_REQUESTS))
-        self._ask(method, params, done)
+        self._connection.request(method, params, done)
 
-    def _ask(self, method: str, params: Dict[str, Any], done: Done) -> None:
-        self._session.request(method, params, done)
-        self._flush()
+    # -- what the peer does
 
-    def _checked(self, done: Done, is_good: Callable[[Any], bool]) -> Done:
-        def check(result: Any, error: Optional[RouterError]) -> None:
-            if error is None and not is_good(result):
-                error = PeerError("%s: sent an answer that is not one" % (self.name,))
-            done(result if error is None else None, error)
+    def handle_event(self, event: Event) -> None:
+        self._handlers[type(event)](event)
 
-        return check
-
-    def _flush(self) -> None:
-        if not self._corked:
-            output = self._session.take_output()
-            if output:
-                self._link.send(output)
-
-    # -- what the link tells
-
-    def link_opened(self, socket_file: SocketFile, eventtime: float) -> None:
-        self._socket_file = socket_file
-        self.loss_reason = "disconnected"
-        self._session.opened(eventtime)
-        self._flush()
-        self._watch_over(eventtime)
-
-    def link_received(self, data: bytes, eventtime: float) -> None:
-        begin = self._klippy.timers.now()
-        try:
-            self._session.receive(data, eventtime)
-        except BadMessage as e:
-            self._link.fail(str(e))
-            return
-        self._handle_events()
-        if self._session.skipping and self._catch_up is None:
-            # What is thrown away is read with the same pauses as what is handled
-            self._pause_reading(begin)
-
-    def link_closed(self, reason: str) -> None:
-        self._stop_watchdog()
-        self._stop_catching_up()
+    def connection_lost(self, loss: Loss) -> None:
         self._skipped.close()
-        unanswered = self._session.closed()
+        self.loss_reason = "timeout" if loss.has_timed_out else "disconnected"
         if self.connected:
-            self.log("disconnected: %s" % (reason,))
-            self.last_error = plain_text(printable(reason))
+            self.log("disconnected: %s" % (loss.reason,))
+            self.last_error = plain_text(printable(loss.reason))
         self._set_state("disconnected", "", False)
-        for done in unanswered:
+        for done in loss.unanswered:
             guarded(done, None, LinkLost("%s: connection lost, outcome unknown" % (self.name,)))
-
-    # -- the messages of the peer
-
-    def _handle_events(self) -> None:
-        """Handle what has arrived, for a bounded time; the rest in the next turn."""
-        was_reading = self._catch_up is None
-        if not was_reading:
-            self._stop_catching_up()
-        self._corked = True
-        begin = self._klippy.timers.now()
-        try:
-            while True:
-                event = self._session.next_event()
-                if event is None:
-                    break
-                self._handlers[type(event)](event)
-                if self._session.has_more:
-                    now = self._klippy.timers.now()
-                    if now - begin >= MAX_CALLBACK_TIME:
-                        self._catch_up_after(CATCH_UP_PAUSE * (now - begin))
-                        break
-        except BadMessage as e:
-            self._link.fail(str(e))
-        finally:
-            self._corked = False
-            self._flush()
-            is_reading = self._catch_up is None
-            if is_reading != was_reading:
-                self._link.set_reading(is_reading)
-
-    def _pause_reading(self, begin: float) -> None:
-        self._catch_up_after(CATCH_UP_PAUSE * (self._klippy.timers.now() - begin))
-        self._link.set_reading(False)
-
-    def _catch_up_after(self, delay: float) -> None:
-        self._catch_up = self._klippy.timers.after(delay, self._handle_events)
-
-    def _stop_catching_up(self) -> None:
-        if self._catch_up is not None:
-            self._catch_up.cancel()
-            self._catch_up = None
-
-    def _subscribe_again(self) -> None:
-        self._session.subscribe_again()
-        self._flush()
 
     def _answered(self, event: Answer) -> None:
         error = event.error
@@ -324,10 +229,10 @@ class RemotePrinter(Printer):
             error = PeerError("%s: %s" % (self.name, printable(error)))
         if error is not None:
             self.last_error = plain_text(str(error))
-        # What goes wrong with an answer is no fault of the peer that gave it
+        # A failure in what is done with an answer is not the peer's
         guarded(event.token, event.result, error)
 
-    def _told_status(self, event: Status) -> None:
+    def _status_received(self, event: Status) -> None:
         for listener in self.listeners:
             listener.status_changed(self, event.eventtime, event.status, event.snapshot)
 
@@ -354,16 +259,16 @@ class RemotePrinter(Printer):
             self.reconnects += 1
         self._was_connected = True
         self.log("connected: %s, Klipper %s" % (info.get("state"), self.software_version))
-        session: Any = self._socket_file
-        if self._socket_file is None or self._socket_file.pid != info.get("process_id"):
-            session = object()  # somebody else's socket, a tunnel's: cannot be recognised again
+        session: Any = self._connection.socket_file
+        if session is None or session.pid != info.get("process_id"):
+            session = object()  # the socket of another process, a tunnel: says nothing of Klippy
         if session != self._klippy_session:
             self._klippy_session = session
             self.hints.new_session()
             for listener in self.listeners:
                 listener.new_session(self)
 
-    def _state_said(self, event: StateReported) -> None:
+    def _state_reported(self, event: StateReported) -> None:
         state, message = self.state, self.state_message
         if event.state is not None:
             state = plain_text(printable(event.state))
@@ -374,37 +279,3 @@ class RemotePrinter(Printer):
         self._set_state(state, message, self.ready and state == self.state)
         if self._running is not None and state != "ready":
             guarded(self.end_script, self._running, self.not_ready())
-
-    # -- is it alive
-
-    def _watch_over(self, eventtime: float) -> None:
-        try:
-            next_time = self._session.tick(eventtime)
-        except TimedOut:
-            # Perhaps it was us who did not listen: what has arrived by now counts
-            self._link.read(eventtime)
-            try:
-                next_time = self._session.tick(eventtime)
-            except TimedOut as e:
-                self.loss_reason = "timeout"
-                self._link.fail(str(e))
-                return
-        self._flush()
-        timers = self._klippy.timers
-        delay = max(0.0, next_time - timers.now())
-        self._watchdog = timers.after(delay, lambda: self._watch_over(timers.now()))
-
-    def _stop_watchdog(self) -> None:
-        if self._watchdog is not None:
-            self._watchdog.cancel()
-            self._watchdog = None
-
-
-def _is_object_list(result: Any) -> bool:
-    return type(result) is dict and type(result.get("objects")) is list
-
-
-def _is_status(result: Any) -> bool:
-    if type(result) is not dict or type(result.get("status")) is not dict:
-        return False
-    return all(type(values) is dict for values in result["status"].values())

@@ -14,24 +14,13 @@ from typing import Any, Deque, Dict, FrozenSet, List, Optional, Sequence
 
 from ..errors import BadMessage, PeerError, TooLong
 from ..version import VERSION
-from .framing import (
-    Frame,
-    FrameReader,
-    Oversized,
-    decode,
-    encode,
-    encode_script,
-)
+from .framing import Frame, FrameReader, Oversized, decode, encode, encode_script
 from .liveness import Liveness
+from .message_checks import read_error, read_state, read_state_change, read_status
 from .peer_subscription import PeerSubscription
 from .phases import Phase, Trigger, next_phase
 from .printer import Objects
 from .session_events import (
-    CALL,
-    COMMANDS,
-    OUTPUT,
-    SNAPSHOT,
-    UPDATE,
     Answer,
     Called,
     Event,
@@ -39,8 +28,8 @@ from .session_events import (
     Output,
     Ready,
     Skipped,
+    SkippedKind,
     StateReported,
-    Status,
 )
 from .unanswered import OwnRequest, Unanswered
 
@@ -210,11 +199,11 @@ class Session:
             return []  # a second answer, or one to nothing: harmless, and of no use
         if type(token) is OwnRequest:
             if "error" in message:
-                error = _error_text(message["error"])
+                error = read_error(message["error"])
                 raise BadMessage("refused '%s': %s" % (token.value, error))
             return self._handle_own(token, message.get("result"))
         if "error" in message:
-            return [Answer(token, None, PeerError(_error_text(message["error"])))]
+            return [Answer(token, None, PeerError(read_error(message["error"])))]
         return [Answer(token, message.get("result"), None)]
 
     def _handle_own(self, own: OwnRequest, result: Any) -> List[Event]:
@@ -229,7 +218,7 @@ class Session:
             return self._handle_info(result)
         if own is OwnRequest.PING:
             self._liveness.answered(is_timed=True)
-            return self._handle_state(result)
+            return [self._state_reported(read_state(result))]
         return []
 
     def _handle_info(self, result: Dict[str, Any]) -> List[Event]:
@@ -239,15 +228,9 @@ class Session:
         template = {"method": OUTPUT_METHOD}
         self._ask(OwnRequest.OUTPUT, "gcode/subscribe_output", {"response_template": template})
         self._subscription.renew()
-        events = [Identified(result), *self._handle_state(result)]
+        events: List[Event] = [Identified(result), self._state_reported(read_state(result))]
         self._subscribe()
         return events
-
-    def _handle_state(self, result: Dict[str, Any]) -> List[Event]:
-        state, message = result.get("state"), result.get("state_message")
-        if type(state) is not str or type(message) is not str:
-            raise BadMessage("sent a malformed state")
-        return self._state_reported(state, message)
 
     def _handle_subscribed(self, result: Dict[str, Any]) -> List[Event]:
         is_current = self._subscription.answered()
@@ -262,34 +245,22 @@ class Session:
         return events
 
     def _handle_status(self, params: Dict[str, Any], snapshot: bool) -> List[Event]:
-        status, eventtime = params.get("status"), params.get("eventtime")
-        if not isinstance(eventtime, (int, float)):
-            raise BadMessage("sent a status without eventtime")
-        if type(status) is not dict:
-            raise BadMessage("sent a malformed status")
-        for values in status.values():
-            if type(values) is not dict:
-                raise BadMessage("sent a malformed status")
-        events: List[Event] = []
-        webhooks = status.get("webhooks")
+        status = read_status(params, snapshot)
+        webhooks = status.status.get("webhooks")
         if webhooks:
-            state, message = webhooks.get("state"), webhooks.get("state_message")
-            if not all(text is None or type(text) is str for text in (state, message)):
-                raise BadMessage("sent a malformed state")
-            events += self._state_reported(state, message)
-        events.append(Status(eventtime, status, snapshot))
-        return events
+            return [self._state_reported(read_state_change(webhooks)), status]
+        return [status]
 
     # -- messages that were too long
 
     def _handle_oversized(self, message: Oversized) -> List[Event]:
         number, method = message.answer_to, message.method
         if method == UPDATE_METHOD:
-            return [Skipped(UPDATE)]
+            return [Skipped(SkippedKind.UPDATE)]
         if method == OUTPUT_METHOD:
-            return [Skipped(OUTPUT)]
+            return [Skipped(SkippedKind.OUTPUT)]
         if method in self._methods:
-            return [Skipped(CALL, method)]
+            return [Skipped(SkippedKind.CALL, method)]
         if number is None:
             raise BadMessage("sent a message of more than %d bytes" % (self._max_message,))
         token = self._unanswered.take(number)
@@ -303,12 +274,12 @@ class Session:
     def _handle_oversized_own(self, own: OwnRequest) -> List[Event]:
         if own is OwnRequest.SUBSCRIBE and self._subscription.has_wanted:
             if self._subscription.answered():
-                return [Skipped(SNAPSHOT)]
+                return [Skipped(SkippedKind.SNAPSHOT)]
             self._subscribe()
             return []
         if own is OwnRequest.HELP:
             self._commands = frozenset()
-            return [Skipped(COMMANDS), *self._check_prepared()]
+            return [Skipped(SkippedKind.COMMANDS), *self._check_prepared()]
         if own is OwnRequest.PING:
             self._liveness.answered()
             return []
@@ -321,11 +292,12 @@ class Session:
         if self.phase is Phase.PREPARING and before is not Phase.PREPARING:
             self._prepare()
 
-    def _state_reported(self, state: Optional[str], message: Optional[str]) -> List[Event]:
-        if state is not None:
-            is_ready = state == "ready"
-            self._change_phase(Trigger.KLIPPY_READY if is_ready else Trigger.KLIPPY_NOT_READY)
-        return [StateReported(state, message)]
+    def _state_reported(self, report: StateReported) -> StateReported:
+        if report.state == "ready":
+            self._change_phase(Trigger.KLIPPY_READY)
+        elif report.state is not None:
+            self._change_phase(Trigger.KLIPPY_NOT_READY)
+        return report
 
     def _prepare(self) -> None:
         self._commands, self._restored = None, None
@@ -362,9 +334,3 @@ class Session:
     def _ask(self, own: OwnRequest, method: str, params: Dict[str, Any]) -> None:
         number = self._unanswered.add_own(own)
         self._output.append(encode({"id": number, "method": method, "params": params}))
-
-
-def _error_text(error: Any) -> str:
-    if type(error) is dict and type(error.get("message")) is str:
-        return str(error["message"])
-    return "an error without a message"

@@ -3,6 +3,7 @@
 # Copyright (C) 2026  Klipper Router contributors
 #
 # This file may be distributed under the terms of the GNU GPLv3 license.
+from enum import Enum
 from typing import Any, Dict, FrozenSet, NamedTuple, Optional, Union
 
 from ..errors import RouterError
@@ -64,17 +65,21 @@ class Called(NamedTuple):
     params: Dict[str, Any]
 
 
+class SkippedKind(Enum):
+    """What a message was that was longer than max_message."""
+
+    SNAPSHOT = "snapshot"  # of what is wanted: ask for less from now on
+    UPDATE = "update"  # of status: what is known is out of date
+    OUTPUT = "output"
+    COMMANDS = "commands"  # Ready has none
+    CALL = "call"  # of one of our remote methods
+
+
 class Skipped(NamedTuple):
-    """A message longer than max_message was skipped, undecoded.
+    """A message longer than max_message was skipped, undecoded. method: of a CALL."""
 
-    what: SNAPSHOT (of what is wanted: ask for less from now on), UPDATE (of status: what is known
-    is out of date), OUTPUT, COMMANDS (Ready has none) or CALL; method: of a CALL.
-    """
-
-    what: str
+    kind: SkippedKind
     method: str = ""
 
-
-SNAPSHOT, UPDATE, OUTPUT, COMMANDS, CALL = "snapshot", "update", "output", "commands", "call"
 
 Event = Union[Identified, StateReported, Ready, Status, Answer, Output, Called, Skipped]

@@ -1,4 +1,4 @@
-# What follows from a message of a peer that was longer than max_message, and so was not read
+# What follows from a message of a peer that was longer than max_message, and so was skipped
 #
 # Copyright (C) 2026  Klipper Router contributors
 #
@@ -6,66 +6,63 @@
 from typing import Callable, Optional
 
 from ..errors import RouterError, TooLong
-from ..klippy.klippy import Klippy
-from ..klippy.timers import Timer
+from ..klippy.timers import Timer, Timers
 from .printer import Printer
-from .session_events import (
-    CALL,
-    COMMANDS,
-    OUTPUT,
-    SNAPSHOT,
-    UPDATE,
-    Skipped,
-)
+from .session_events import Skipped, SkippedKind
 
 # Seconds between two subscriptions that are made because an update of status was skipped
 RESUBSCRIBE_INTERVAL = 1.0
 
 _SENTENCES = {
-    SNAPSHOT: "its status is longer than {limit}: name the fields that you need, or {raise_it}",
-    UPDATE: "a change of its status longer than {limit} was skipped, and all values asked for"
-    " again; name the fields that you need, or {raise_it}",
-    OUTPUT: "a message on its console longer than {limit} is not shown; to see it, {raise_it}",
-    COMMANDS: "its list of commands is longer than {limit}: none of its ROUTER_ON_ macros is run;"
+    SkippedKind.SNAPSHOT: "its status is longer than {limit}: name the fields that you need, or"
     " {raise_it}",
-    CALL: "this call is longer than {limit}: send less, or {raise_it}",
+    SkippedKind.UPDATE: "a change of its status longer than {limit} was skipped, and all values"
+    " asked for again; name the fields that you need, or {raise_it}",
+    SkippedKind.OUTPUT: "a message on its console longer than {limit} is not shown; to see it,"
+    " {raise_it}",
+    SkippedKind.COMMANDS: "its list of commands is longer than {limit}: none of its ROUTER_ON_"
+    " macros is run; {raise_it}",
+    SkippedKind.CALL: "this call is longer than {limit}: send less, or {raise_it}",
 }
 
 
 class SkippedMessages:
-    """subscribe_again: asks the peer for all values of its status."""
+    """Reports what was skipped, and asks for status values that are out of date.
+
+    subscribe_again: asks the peer for all values of its status.
+    """
 
     def __init__(
         self,
-        klippy: Klippy,
+        timers: Timers,
         printer: Printer,
         max_message: int,
         subscribe_again: Callable[[], None],
     ) -> None:
-        self._klippy, self._printer = klippy, printer
+        self._timers, self._printer = timers, printer
         self._subscribe_again = subscribe_again
         self._words = {
             "limit": "max_message (%d bytes)" % (max_message,),
             "raise_it": "raise max_message in [router %s]" % (printer.name,),
         }
         self._timer: Optional[Timer] = None
-        self._at = 0.0
+        self._at = 0.0  # when it subscribed again last
 
     def handle(self, event: Skipped) -> None:
-        """Tell whom it concerns, and get values that are not known any more."""
-        sentence = _SENTENCES[event.what].format(**self._words)
+        """Notify whom it concerns; after an update, ask for all values again."""
+        sentence = _SENTENCES[event.kind].format(**self._words)
         error = TooLong("%s: %s" % (self._printer.name, sentence))
-        if event.what == SNAPSHOT:
+        if event.kind is SkippedKind.SNAPSHOT:
             for listener in self._printer.listeners:
                 listener.too_long(self._printer, error)
-        elif event.what == CALL:
+        elif event.kind is SkippedKind.CALL:
             for listener in self._printer.listeners:
                 listener.call_skipped(self._printer, event.method, error)
         else:
             self._printer.hints.say(str(error))
-        if event.what == UPDATE and self._timer is None:
-            wait = self._at + RESUBSCRIBE_INTERVAL - self._klippy.timers.now()
-            self._timer = self._klippy.timers.after(max(0.0, wait), self._due)
+        if event.kind is SkippedKind.UPDATE and self._timer is None:
+            wait = self._at + RESUBSCRIBE_INTERVAL - self._timers.now()
+            self._timer = self._timers.after(max(0.0, wait), self._due)
 
     def answer_error(self, error: RouterError) -> RouterError:
         """The error of a request whose answer was skipped, with the way out."""
@@ -73,11 +70,11 @@ class SkippedMessages:
         return TooLong("%s: %s: ask for less, or %s" % words)
 
     def close(self) -> None:
-        """The connection is gone."""
+        """The connection is lost."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
     def _due(self) -> None:
-        self._timer, self._at = None, self._klippy.timers.now()
+        self._timer, self._at = None, self._timers.now()
         self._subscribe_again()

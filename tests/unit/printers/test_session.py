@@ -25,6 +25,7 @@ from klippy_extras.router.printers.session_events import (
     Output,
     Ready,
     Skipped,
+    SkippedKind,
     StateReported,
     Status,
 )
@@ -224,9 +225,12 @@ def test_an_answer_that_is_too_long_fails_the_request_that_asked_for_it_only():
 @pytest.mark.parametrize(
     ("message", "skipped"),
     [
-        (update(toolhead={"x": LONG}), Skipped("update")),
-        ({"method": "router/gcode/output", "params": {"response": LONG}}, Skipped("output")),
-        ({"params": {"script": LONG}, "method": METHODS[0]}, Skipped("call", METHODS[0])),
+        (update(toolhead={"x": LONG}), Skipped(SkippedKind.UPDATE)),
+        (
+            {"method": "router/gcode/output", "params": {"response": LONG}},
+            Skipped(SkippedKind.OUTPUT),
+        ),
+        ({"params": {"script": LONG}, "method": METHODS[0]}, Skipped(SkippedKind.CALL, METHODS[0])),
     ],
 )
 def test_what_is_too_long_is_skipped_and_what_follows_is_read(message, skipped):
@@ -244,7 +248,8 @@ def test_a_snapshot_that_is_too_long_is_asked_for_again_with_less():
     pair.say(update(webhooks={"state": "ready", "state_message": "is ready"}))
     *_, help_request, subscribe = pair.requests()
     pair.answer(help_request)
-    assert pair.say({"id": subscribe["id"], "result": {"text": LONG}}) == [Skipped("snapshot")]
+    events = pair.say({"id": subscribe["id"], "result": {"text": LONG}})
+    assert events == [Skipped(SkippedKind.SNAPSHOT)]
     assert pair.session.phase is Phase.PREPARING
     pair.session.want({"print_stats": None})
     (subscribe,) = pair.requests()

@@ -1,0 +1,188 @@
+# The connection to one peer: moves bytes between its socket and its session, at a bounded pace
+#
+# Copyright (C) 2026  Klipper Router contributors
+#
+# This file may be distributed under the terms of the GNU GPLv3 license.
+from typing import Any, Dict, List, NamedTuple, Optional, Protocol
+
+from ..errors import BadMessage, TimedOut
+from ..klippy.klippy import Klippy
+from ..klippy.timers import Timer
+from .link import Link, SocketFile
+from .printer import Objects
+from .session import Session
+from .session_events import Event
+
+# Messages of one peer are handled for this long in one callback (seconds), then others have their
+# turn for so many times as long as it took: a peer that floods us gets a fifth of our time
+MAX_CALLBACK_TIME = 0.00025
+CATCH_UP_PAUSE = 4.0
+
+
+class Loss(NamedTuple):
+    """The end of a connection. unanswered: the tokens of its requests, in order."""
+
+    reason: str
+    has_timed_out: bool
+    unanswered: List[Any]
+
+
+class ConnectionOwner(Protocol):
+    """What is notified of a connection."""
+
+    def handle_event(self, event: Event) -> None: ...
+    def connection_lost(self, loss: Loss) -> None: ...
+
+
+class Connection:
+    """Keeps a session alive over a link, from start() to stop()."""
+
+    def __init__(self, klippy: Klippy, sock: str, session: Session, owner: ConnectionOwner) -> None:
+        self._timers = klippy.timers
+        self._session, self._owner = session, owner
+        self._link = Link(klippy, sock, self)
+        self._socket_file: Optional[SocketFile] = None
+        self._is_handling = False  # output is collected until all events are handled
+        self._catch_up: Optional[Timer] = None  # until then, nothing is read and handled
+        self._watchdog: Optional[Timer] = None
+        self._has_timed_out = False
+
+    def start(self) -> None:
+        """Connect, now and whenever the connection is lost."""
+        self._link.start()
+
+    def stop(self) -> None:
+        """Disconnect for good. Not from within an fd callback."""
+        self._link.stop()
+        self._stop_timers()
+
+    @property
+    def socket_file(self) -> Optional[SocketFile]:
+        """The other end, be it Klippy or not; None while disconnected."""
+        return self._socket_file if self._link.is_open else None
+
+    @property
+    def last_failure(self) -> str:
+        """Why the latest attempt to connect failed."""
+        return self._link.last_failure
+
+    @property
+    def latency(self) -> Optional[float]:
+        """Seconds that the answer to the last ping took; None while disconnected."""
+        return self._session.latency
+
+    @property
+    def pending(self) -> int:
+        """The number of request()s that are not answered, without scripts."""
+        return self._session.pending
+
+    # -- what is sent; see Session
+
+    def request(self, method: str, params: Dict[str, Any], token: Any) -> None:
+        """Ask the peer; it answers with Answer(token, ...)."""
+        self._session.request(method, params, token)
+        self._send()
+
+    def run_script(self, script: str, token: Any, began: Any) -> None:
+        """request() of gcode/script; Answer(began, ...) follows when the peer begins to run it."""
+        self._session.run_script(script, token, began)
+        self._send()
+
+    def want(self, objects: Objects) -> None:
+        """Subscribe to these objects from now on."""
+        self._session.want(objects)
+        self._send()
+
+    def subscribe_again(self) -> None:
+        """Ask for all values of what is wanted."""
+        self._session.subscribe_again()
+        self._send()
+
+    def _send(self) -> None:
+        if not self._is_handling:
+            output = self._session.take_output()
+            if output:
+                self._link.send(output)
+
+    # -- the link's notifications
+
+    def link_opened(self, socket_file: SocketFile, now: float) -> None:
+        self._socket_file = socket_file
+        self._has_timed_out = False
+        self._session.opened(now)
+        self._send()
+        self._check_liveness()
+
+    def link_received(self, data: bytes, now: float) -> None:
+        begin = self._timers.now()
+        try:
+            self._session.receive(data, now)
+        except BadMessage as e:
+            self._link.fail(str(e))
+            return
+        self._handle_events()
+        if self._session.skipping and self._catch_up is None:
+            # What is skipped is read with the same pauses as what is handled
+            self._pause(begin)
+
+    def link_closed(self, reason: str) -> None:
+        self._stop_timers()
+        unanswered = self._session.closed()
+        self._owner.connection_lost(Loss(reason, self._has_timed_out, unanswered))
+
+    # -- pace
+
+    def _handle_events(self) -> None:
+        """Handle what has arrived, for a bounded time; the rest after a pause."""
+        self._stop_catching_up()
+        begin = self._timers.now()
+        self._is_handling = True
+        try:
+            event = self._session.next_event()
+            while event is not None:
+                self._owner.handle_event(event)
+                if self._session.has_more and self._timers.now() - begin >= MAX_CALLBACK_TIME:
+                    self._pause(begin)
+                    break
+                event = self._session.next_event()
+        except BadMessage as e:
+            self._link.fail(str(e))
+        finally:
+            self._is_handling = False
+            self._send()
+            self._link.set_reading(self._catch_up is None)
+
+    def _pause(self, begin: float) -> None:
+        delay = CATCH_UP_PAUSE * (self._timers.now() - begin)
+        self._catch_up = self._timers.after(delay, self._handle_events)
+        self._link.set_reading(False)
+
+    def _stop_catching_up(self) -> None:
+        if self._catch_up is not None:
+            self._catch_up.cancel()
+            self._catch_up = None
+
+    # -- liveness
+
+    def _check_liveness(self) -> None:
+        now = self._timers.now()
+        try:
+            next_time = self._session.tick(now)
+        except TimedOut:
+            # Perhaps it was this process that did not read: what has arrived by now counts
+            self._link.read(now)
+            try:
+                next_time = self._session.tick(now)
+            except TimedOut as e:
+                self._has_timed_out = True
+                self._link.fail(str(e))
+                return
+        self._send()
+        delay = max(0.0, next_time - self._timers.now())
+        self._watchdog = self._timers.after(delay, self._check_liveness)
+
+    def _stop_timers(self) -> None:
+        self._stop_catching_up()
+        if self._watchdog is not None:
+            self._watchdog.cancel()
+            self._watchdog = None

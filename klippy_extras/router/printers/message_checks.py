@@ -1,0 +1,48 @@
+# Parts of a peer's messages, checked for their shape
+#
+# Copyright (C) 2026  Klipper Router contributors
+#
+# This file may be distributed under the terms of the GNU GPLv3 license.
+from typing import Any, Dict
+
+from ..errors import BadMessage
+from .session_events import StateReported, Status
+
+
+def read_status(params: Dict[str, Any], snapshot: bool) -> Status:
+    """The status in a snapshot or an update. Raises BadMessage."""
+    eventtime, status = params.get("eventtime"), params.get("status")
+    if not isinstance(eventtime, (int, float)):
+        raise BadMessage("sent a status without eventtime")
+    if type(status) is not dict:
+        raise BadMessage("sent a malformed status")
+    for values in status.values():
+        if type(values) is not dict:
+            raise BadMessage("sent a malformed status")
+    return Status(eventtime, status, snapshot)
+
+
+def read_state(info: Dict[str, Any]) -> StateReported:
+    """The state in an answer to 'info'. Raises BadMessage."""
+    state, message = info.get("state"), info.get("state_message")
+    if type(state) is not str or type(message) is not str:
+        raise BadMessage("sent a malformed state")
+    return StateReported(state, message)
+
+
+def read_state_change(webhooks: Dict[str, Any]) -> StateReported:
+    """The state in a status of the object 'webhooks', of which some may be unchanged.
+
+    Raises BadMessage.
+    """
+    state, message = webhooks.get("state"), webhooks.get("state_message")
+    if not all(text is None or type(text) is str for text in (state, message)):
+        raise BadMessage("sent a malformed state")
+    return StateReported(state, message)
+
+
+def read_error(error: Any) -> str:
+    """The message of an error that Klippy answered with."""
+    if type(error) is dict and type(error.get("message")) is str:
+        return str(error["message"])
+    return "an error without a message"
