@@ -113,7 +113,7 @@ class Connection:
         self._send()
         self._check_liveness()
 
-    def link_received(self, data: bytes, now: float) -> None:
+    def data_received(self, data: bytes, now: float) -> None:
         begin = self._timers.now()
         try:
             self._session.receive(data, now)
@@ -125,7 +125,7 @@ class Connection:
             # What is skipped is read with the same pauses as what is handled
             self._pause(begin)
 
-    def link_closed(self, reason: str) -> None:
+    def link_lost(self, reason: str) -> None:
         self._stop_timers()
         unanswered = self._session.closed()
         self._owner.connection_lost(Loss(reason, self._has_timed_out, unanswered))

@@ -1,4 +1,4 @@
-# The socket to one peer: connects, reads, writes, never waits, never looks into a message
+# The socket to one peer: connects, reads and writes without blocking, whatever the bytes say
 #
 # Copyright (C) 2026  Klipper Router contributors
 #
@@ -7,27 +7,27 @@ import errno
 import os
 import socket
 import struct
-from typing import Any, List, NamedTuple, Optional, Protocol
+from typing import Any, List, NamedTuple, Optional, Protocol, Tuple
 
 from ..klippy.guard import guarded
 from ..klippy.klippy import Klippy
 from ..klippy.timers import Timer
 
-# One try a second: an absent peer costs a failing connect(), nothing more
+# Seconds between two attempts: an absent peer costs a failing connect(), nothing more
 RECONNECT_INTERVAL = 1.0
-# Read in one callback: what decodes in well under a millisecond
+# Bytes read in one callback: they decode in well under a millisecond
 READ_SIZE = 16384
-# A peer that does not read for this long a backlog is no use; Klippy itself reads 4 KiB a turn
+# Unsent bytes at which a peer that does not read is given up; Klippy itself reads 4 KiB at a time
 MAX_SEND_BUFFER = 1048576
 
 INTERNAL_ERROR = "internal error of the router, see the log"
 
 
 class SocketFile(NamedTuple):
-    """Whose socket we are connected to.
+    """The socket that a link is connected to.
 
-    Klippy makes its socket file anew at every start and RESTART (klippy/webhooks.py,
-    class ServerSocket), so inode and ctime tell one session of Klippy from the next.
+    Klippy creates its socket file again at every start and RESTART (klippy/webhooks.py,
+    class ServerSocket), so inode and ctime distinguish one session of Klippy from the next.
     """
 
     device: int
@@ -37,11 +37,11 @@ class SocketFile(NamedTuple):
 
 
 class LinkOwner(Protocol):
-    """Who is told what happens on a link."""
+    """What is notified of a link. Times are reactor seconds."""
 
-    def link_opened(self, socket_file: SocketFile, eventtime: float) -> None: ...
-    def link_received(self, data: bytes, eventtime: float) -> None: ...
-    def link_closed(self, reason: str) -> None: ...
+    def link_opened(self, socket_file: SocketFile, now: float) -> None: ...
+    def data_received(self, data: bytes, now: float) -> None: ...
+    def link_lost(self, reason: str) -> None: ...
 
 
 class Link:
@@ -50,17 +50,18 @@ class Link:
     def __init__(self, klippy: Klippy, path: str, owner: LinkOwner) -> None:
         self._klippy, self._path, self._owner = klippy, path, owner
         self._sock: Optional[socket.socket] = None
+        self._connected_at = 0.0
         self._fd_handle: Any = None
         self._unsent: List[bytes] = []
         self._unsent_size = 0
         self._broken: Optional[str] = None
         self._reading = True
         self._retry: Optional[Timer] = None
-        self.last_failure = ""  # why the latest try to connect failed
+        self.last_failure = ""  # why the latest attempt to connect failed
 
     @property
     def is_open(self) -> bool:
-        """Whether somebody took our connection, be it Klippy or not."""
+        """Whether something accepted the connection, be it Klippy or not."""
         return self._sock is not None
 
     def start(self) -> None:
@@ -71,14 +72,14 @@ class Link:
         """Close the connection for good. Not from within an fd callback."""
         self._stop_retrying()
         if self._unsent and self._broken is None:
-            self._send_some(b"".join(self._unsent))  # what fits; nobody calls us again for the rest
+            self._send_some(b"".join(self._unsent))  # what fits: there is no later
         self._close_socket()
 
     def fail(self, reason: str) -> None:
-        """End this connection: nothing is read or sent any more; link_closed() follows soon."""
+        """End this connection: nothing is read or sent any more; link_lost() follows soon."""
         if self._sock is not None and self._broken is None:
             self._broken = reason
-            # Klippers before 2025 trip over an fd that is unregistered by a callback of the same
+            # Klippers before 2025 fail on an fd that is unregistered by a callback of the same
             # poll: their loop looks every fd up again (klippy/reactor.py, PollReactor)
             self._klippy.timers.soon(self._finish)
 
@@ -99,7 +100,7 @@ class Link:
             self.fail("is not reading; send buffer full")
 
     def set_reading(self, reading: bool) -> None:
-        """Whether to read: what the owner cannot handle yet stays with the peer."""
+        """Whether to read. What is not read stays with the peer."""
         if self._sock is not None and reading != self._reading:
             self._reading = reading
             self._set_wake()
@@ -108,20 +109,9 @@ class Link:
 
     def _connect(self) -> None:
         self._retry = self._klippy.timers.after(RECONNECT_INTERVAL, self._connect)
-        sock = None
         try:
-            before = os.stat(self._path)
-            sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-            # Before connect(): a stopped process with a full backlog would block us
-            sock.setblocking(False)
-            sock.connect(self._path)
-            after = os.stat(self._path)
-            if (before.st_ino, before.st_ctime_ns) != (after.st_ino, after.st_ctime_ns):
-                raise OSError(errno.EAGAIN, "the socket was just made anew")
-            pid = peer_pid(sock)
+            sock, socket_file = self._open()
         except OSError as e:
-            if sock is not None:
-                sock.close()
             self.last_failure = e.strerror or str(e)
             return
         except ValueError as e:  # a path that no file can have
@@ -133,14 +123,29 @@ class Link:
         self._fd_handle = self._klippy.reactor.register_fd(
             sock.fileno(), self._handle_readable, self._handle_writable
         )
-        socket_file = SocketFile(after.st_dev, after.st_ino, after.st_ctime_ns, pid)
         if not guarded(self._owner.link_opened, socket_file, self._connected_at):
             self.fail(INTERNAL_ERROR)
+
+    def _open(self) -> Tuple[socket.socket, SocketFile]:
+        before = os.stat(self._path)
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            # Before connect(): a stopped process with a full backlog would block us
+            sock.setblocking(False)
+            sock.connect(self._path)
+            after = os.stat(self._path)
+            if (before.st_ino, before.st_ctime_ns) != (after.st_ino, after.st_ctime_ns):
+                raise OSError(errno.EAGAIN, "the socket was created again just now")
+            pid = peer_pid(sock)
+        except BaseException:
+            sock.close()
+            raise
+        return sock, SocketFile(after.st_dev, after.st_ino, after.st_ctime_ns, pid)
 
     def _finish(self) -> None:
         reason, self._broken = self._broken or "", None
         self._close_socket()
-        guarded(self._owner.link_closed, reason)
+        guarded(self._owner.link_lost, reason)
         again_at = self._connected_at + RECONNECT_INTERVAL
         delay = max(0.0, again_at - self._klippy.timers.now())
         self._retry = self._klippy.timers.after(delay, self._connect)
@@ -161,11 +166,11 @@ class Link:
     # -- reading and writing
 
     def _handle_readable(self, eventtime: float) -> None:
-        if self._reading:  # a hang-up is reported even where nobody wants to read
+        if self._reading:  # a hang-up is reported even while not reading
             self.read(eventtime)
 
     def read(self, eventtime: float) -> None:
-        """Hand over what has arrived by now, up to READ_SIZE bytes."""
+        """Pass on what has arrived by now, up to READ_SIZE bytes."""
         if self._sock is None or self._broken is not None:
             return
         try:
@@ -178,7 +183,7 @@ class Link:
         if not data:
             self.fail("closed the connection")
             return
-        if not guarded(self._owner.link_received, data, eventtime):
+        if not guarded(self._owner.data_received, data, eventtime):
             self.fail(INTERNAL_ERROR)
 
     def _handle_writable(self, eventtime: float) -> None:

@@ -26,12 +26,12 @@ class Owner:
     def link_opened(self, socket_file: SocketFile, eventtime: float) -> None:
         self.opened.append(socket_file)
 
-    def link_received(self, data: bytes, eventtime: float) -> None:
+    def data_received(self, data: bytes, eventtime: float) -> None:
         if data == self.fails_on:
             raise RuntimeError("as a bug would")
         self.data += data
 
-    def link_closed(self, reason: str) -> None:
+    def link_lost(self, reason: str) -> None:
         self.closed.append(reason)
 
 
@@ -212,8 +212,8 @@ def test_failing_within_a_callback_never_unregisters_an_fd_of_the_same_poll(benc
     other.host, other.reactor = bench.host, bench.reactor
     other.link = Link(bench.host, other.path, other.owner)
     other_peer = other.connect()
-    bench.owner.link_received = lambda data, eventtime: other.link.fail("told to")
-    other.owner.link_received = lambda data, eventtime: bench.link.fail("told to")
+    bench.owner.data_received = lambda data, eventtime: other.link.fail("told to")
+    other.owner.data_received = lambda data, eventtime: bench.link.fail("told to")
     peer.sendall(b"a")
     other_peer.sendall(b"b")
     bench.reactor.run()
