@@ -6,8 +6,9 @@ import itertools
 import json
 import socket
 import time
-from types import TracebackType
-from typing import Any, Callable, Dict, List, Optional, Type
+from typing import Any, Callable, Dict, List, Optional
+
+from .closing import Closing
 
 END = b"\x03"
 Message = Dict[str, Any]
@@ -21,7 +22,7 @@ class ApiClosed(ConnectionError):
     """The connection is gone: Klippy ended, restarted or dropped us."""
 
 
-class Api:
+class Api(Closing):
     """One connection. Not for several threads at once."""
 
     def __init__(self, path: str, timeout: float = 5.0) -> None:
@@ -123,14 +124,3 @@ class Api:
 
     def close(self) -> None:
         self.socket.close()
-
-    def __enter__(self) -> "Api":
-        return self
-
-    def __exit__(
-        self,
-        kind: Optional[Type[BaseException]],
-        value: Optional[BaseException],
-        trace: Optional[TracebackType],
-    ) -> None:
-        self.close()

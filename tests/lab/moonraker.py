@@ -11,12 +11,12 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from types import TracebackType
-from typing import Any, Callable, Dict, List, Optional, Type
+from typing import Any, Callable, Dict, List, Optional
 
 import websocket
 
 from . import processes
+from .closing import Closing
 from .klippers import CACHE
 from .printer import LabPrinter
 from .waiting import wait_until
@@ -46,7 +46,7 @@ class MoonrakerError(Exception):
         self.code = code
 
 
-class LabMoonraker:
+class LabMoonraker(Closing):
     """One Moonraker, on a free port of 127.0.0.1; also a context manager that stops it.
 
     Made in the printer's own folder, so close it before its laboratory.
@@ -92,6 +92,9 @@ class LabMoonraker:
 
         wait_until(ready, START_TIMEOUT, "Moonraker says that Klippy is ready", [self])
         return self
+
+    def close(self) -> None:
+        self.stop()
 
     def stop(self) -> None:
         """End it as systemd would; harmless when stopped."""
@@ -145,19 +148,8 @@ class LabMoonraker:
                 message = text
             raise MoonrakerError(problem.code, str(message)) from None
 
-    def __enter__(self) -> "LabMoonraker":
-        return self
 
-    def __exit__(
-        self,
-        kind: Optional[Type[BaseException]],
-        value: Optional[BaseException],
-        trace: Optional[TracebackType],
-    ) -> None:
-        self.stop()
-
-
-class Rpc:
+class Rpc(Closing):
     """A JSON-RPC client on Moonraker's websocket. Not for several threads at once."""
 
     def __init__(self, port: int) -> None:
@@ -218,17 +210,6 @@ class Rpc:
 
     def close(self) -> None:
         self._socket.close()
-
-    def __enter__(self) -> "Rpc":
-        return self
-
-    def __exit__(
-        self,
-        kind: Optional[Type[BaseException]],
-        value: Optional[BaseException],
-        trace: Optional[TracebackType],
-    ) -> None:
-        self.close()
 
 
 def _free_port() -> int:

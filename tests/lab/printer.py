@@ -7,11 +7,11 @@ import signal
 import subprocess
 import time
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Callable, Dict, Iterable, List, Optional, Type, Union
+from typing import Any, Callable, Dict, Iterable, List, Optional, Union
 
 from . import processes
 from .api import Api, ApiClosed
+from .closing import Closing
 from .console import Console
 from .emulated_mcu import EmulatedMcu
 from .klippers import klipper
@@ -22,7 +22,7 @@ READY_TIMEOUT = 30.0
 Objects = Union[Dict[str, Optional[List[str]]], Iterable[str]]
 
 
-class LabPrinter:
+class LabPrinter(Closing):
     """One printer in a folder of its own, FOLDER/NAME; also a context manager that stops it.
 
     kind: one of klippers.ALL_KINDS.
@@ -159,6 +159,9 @@ class LabPrinter:
                 return
         raise WaitFailed(f"{self.name}: no restart within {timeout:g} s\n{self.tail()}")
 
+    def close(self) -> None:
+        self.stop()
+
     def stop(self) -> None:
         """End Klippy as systemd would, then the MCU and the console; harmless when stopped."""
         if self.process:
@@ -275,14 +278,3 @@ class LabPrinter:
         if not self.mcu:
             raise RuntimeError(f"{self.name} has no emulated MCU running")
         return self.mcu
-
-    def __enter__(self) -> "LabPrinter":
-        return self
-
-    def __exit__(
-        self,
-        kind: Optional[Type[BaseException]],
-        value: Optional[BaseException],
-        trace: Optional[TracebackType],
-    ) -> None:
-        self.stop()

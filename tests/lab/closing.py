@@ -1,0 +1,26 @@
+"""The base of what is closed at the end of a with statement."""
+
+# Copyright (C) 2026  Klipper Router contributors
+# This file may be distributed under the terms of the GNU GPLv3 license.
+from types import TracebackType
+from typing import Optional, Type, TypeVar
+
+Self = TypeVar("Self", bound="Closing")
+
+
+class Closing:
+    """A context manager that gives itself and calls its close() at the end."""
+
+    def close(self) -> None:
+        raise NotImplementedError
+
+    def __enter__(self: Self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: Optional[Type[BaseException]],
+        value: Optional[BaseException],
+        trace: Optional[TracebackType],
+    ) -> None:
+        self.close()
