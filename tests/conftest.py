@@ -3,9 +3,10 @@
 # Copyright (C) 2026  Klipper Router contributors
 # This file may be distributed under the terms of the GNU GPLv3 license.
 #
-# A test that takes `kind` runs once on every kind of Klipper that is here; one that takes `pair`
-# gets (kind of the host, kind of the peers). Both have module scope, so that fixtures of module
-# scope can depend on them and share their printers.
+# A test that takes `kind` or `shared_lab` runs once on every kind of Klipper that is here. One that
+# takes `pair`, or `shared_lab` in a module marked `pairs`, runs once with every pair (kind of the
+# host, kind of the peers). All have module scope, so that fixtures of module scope can depend on
+# them and share their printers.
 from typing import Any, Generator, Iterator, List, Tuple
 
 import pytest
@@ -42,15 +43,16 @@ def pytest_report_header(config: pytest.Config) -> str:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    names = metafunc.fixturenames
+    if "kinds" not in names:
+        return
     kinds = chosen_kinds(metafunc.config)
-    if "kind" in metafunc.fixturenames:
-        metafunc.parametrize("kind", kinds, indirect=True, scope="module")
-    if "pair" in metafunc.fixturenames:
-        marker = metafunc.definition.get_closest_marker("pairs")
-        choice = marker.args[0] if marker else metafunc.config.getoption("--pairs")
-        pairs = pairs_of(kinds, choice)
-        names = ["+".join(pair) for pair in pairs]
-        metafunc.parametrize("pair", pairs, ids=names, indirect=True, scope="module")
+    pairs, ids = [(kind, kind) for kind in kinds], kinds
+    marked = "shared_lab" in names and metafunc.definition.get_closest_marker("pairs")
+    if "pair" in names or marked:
+        pairs = pairs_of(kinds, metafunc.config.getoption("--pairs"))
+        ids = ["+".join(pair) for pair in pairs]
+    metafunc.parametrize("kinds", pairs, ids=ids, indirect=True, scope="module")
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -59,8 +61,7 @@ def pytest_collection_modifyitems(items: List[pytest.Item]) -> None:
     for item in items:
         if "shared_lab" in getattr(item, "fixturenames", ()):
             params = getattr(getattr(item, "callspec", None), "params", {})
-            kinds = params.get("kind"), params.get("pair")
-            item.add_marker(pytest.mark.xdist_group(f"{item.path.stem} {kinds}"))
+            item.add_marker(pytest.mark.xdist_group(f"{item.path.stem} {params.get('kinds')}"))
 
 
 def chosen_kinds(config: pytest.Config) -> List[str]:
@@ -88,34 +89,38 @@ def pairs_of(kinds: List[str], choice: str) -> List[Tuple[str, str]]:
     return [(host, peer) for host, peer in every if peer in (host, others[host])]
 
 
-# Fixtures, not bare parameters: with those pytest would run a module's tests kind by kind only as
+# A fixture, not a bare parameter: with that pytest would run a module's tests kind by kind only as
 # long as they have no parameters of their own
-
-
 @pytest.fixture(scope="module")
-def kind(request: pytest.FixtureRequest) -> str:
-    """A kind of Klipper that is here."""
-    return str(request.param)
-
-
-@pytest.fixture(scope="module")
-def pair(request: pytest.FixtureRequest) -> Tuple[str, str]:
-    """(kind of the host, kind of the peers)."""
+def kinds(request: pytest.FixtureRequest) -> Tuple[str, str]:
+    """(kind of the host, kind of the peers), whatever else the test takes."""
     host, peer = request.param
     return host, peer
 
 
+@pytest.fixture(scope="module")
+def kind(kinds: Tuple[str, str]) -> str:
+    """A kind of Klipper that is here."""
+    return kinds[0]
+
+
+@pytest.fixture(scope="module")
+def pair(kinds: Tuple[str, str]) -> Tuple[str, str]:
+    """(kind of the host, kind of the peers)."""
+    return kinds
+
+
 @pytest.fixture
 def lab() -> Iterator[Lab]:
-    """A laboratory of this test's own."""
+    """A lab of this test's own."""
     with Lab() as own:
         yield own
 
 
 @pytest.fixture(scope="module")
-def shared_lab() -> Iterator[Lab]:
-    """A laboratory for all tests of a module: starting printers takes most of a test's time."""
-    with Lab() as shared:
+def shared_lab(kinds: Tuple[str, str]) -> Iterator[Lab]:
+    """A lab for all tests of a module: starting printers takes most of a test's time."""
+    with Lab(*kinds) as shared:
         yield shared
 
 

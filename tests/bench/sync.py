@@ -97,12 +97,12 @@ class Listener:
         self.times.setdefault(line.replace("echo: ", ""), time.monotonic())
 
 
-def start(lab: Lab, host: str, peer: str) -> Tuple[LabPrinter, LabPrinter, Listener]:
+def start(lab: Lab) -> Tuple[LabPrinter, LabPrinter, Listener]:
     """A host with motors that knows where it is, and the peer led."""
     listener = Listener()
     sections = f"[router]\n{router_section(lab, 'led')}{MOTION}"
-    main = lab.printer(host, "main", config.whole(sections), mcu="fake", trace=True)
-    led = lab.printer(peer, "led", config.printing(), on_line=listener.hear)
+    main = lab.main(config.whole(sections), mcu="fake", trace=True)
+    led = lab.peer("led", config.printing(), on_line=listener.hear)
     lab.wait_ready()
     wait_known(main, "led")
     main.script(HOMED)
@@ -135,8 +135,8 @@ def offsets(main: LabPrinter, listener: Listener, moves: int) -> List[float]:
 
 
 def run(host: str, peer: str, moves: int) -> List[float]:
-    with Lab() as lab:
-        main, _led, listener = start(lab, host, peer)
+    with Lab(host, peer) as lab:
+        main, _led, listener = start(lab)
         main.script(to_and_fro(moves), timeout=120.0)
         return offsets(main, listener, moves)
 

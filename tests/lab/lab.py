@@ -7,19 +7,23 @@ import shutil
 import tempfile
 import weakref
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Dict, Optional, Type
+from typing import Any, Dict
 
+from .closing import Closing
 from .printer import READY_TIMEOUT, LabPrinter
 
 LIVE: "weakref.WeakSet[Lab]" = weakref.WeakSet()
 """The laboratories not closed yet, for reports of failed tests."""
 
 
-class Lab:
-    """Makes printers and cleans up after them; also a context manager that closes it."""
+class Lab(Closing):
+    """Makes printers and cleans up after them; also a context manager that closes it.
 
-    def __init__(self) -> None:
+    kind, peer_kind: of the host and of its peers, see main() and peer().
+    """
+
+    def __init__(self, kind: str = "kalico", peer_kind: str = "") -> None:
+        self.kind, self.peer_kind = kind, peer_kind or kind
         # Not pytest's tmp_path: a Unix socket's path must stay under 108 characters
         self.folder = Path(tempfile.mkdtemp(prefix="kr-"))
         self.printers: Dict[str, LabPrinter] = {}
@@ -29,6 +33,14 @@ class Lab:
     def sock(self, name: str) -> str:
         """The API socket of the printer of this name, made or not yet made."""
         return str(self.folder / name / "klippy.sock")
+
+    def main(self, config_text: str, **options: Any) -> LabPrinter:
+        """Make and start the host, named main; as printer()."""
+        return self.printer(self.kind, "main", config_text, **options)
+
+    def peer(self, name: str, config_text: str, **options: Any) -> LabPrinter:
+        """Make and start a printer for the host to know; as printer()."""
+        return self.printer(self.peer_kind, name, config_text, **options)
 
     def printer(self, kind: str, name: str, config_text: str, **options: Any) -> LabPrinter:
         """Make and start a printer, without waiting; options are those of LabPrinter."""
@@ -59,14 +71,3 @@ class Lab:
         for printer in self.printers.values():
             printer.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
-
-    def __enter__(self) -> "Lab":
-        return self
-
-    def __exit__(
-        self,
-        kind: Optional[Type[BaseException]],
-        value: Optional[BaseException],
-        trace: Optional[TracebackType],
-    ) -> None:
-        self.close()

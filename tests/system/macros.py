@@ -5,7 +5,7 @@
 import itertools
 import json
 import shlex
-from typing import Any, Dict, List, NamedTuple, Tuple
+from typing import Any, Dict, List, NamedTuple
 
 from tests.lab import config
 from tests.lab.api import Api
@@ -119,9 +119,7 @@ class Trio(NamedTuple):
     afc: LabPrinter
 
 
-def start_trio(
-    lab: Lab, pair: Tuple[str, str], main: str = "", led: str = "", afc: str = "", mcu: str = "none"
-) -> Trio:
+def start_trio(lab: Lab, main: str = "", led: str = "", afc: str = "", mcu: str = "none") -> Trio:
     """Start main with [router], led and afc, and wait until all three can be used.
 
     main, led, afc: sections behind those that every one has; mcu: of main.
@@ -130,9 +128,9 @@ def start_trio(
     sections += router_section(lab, "afc") + recorder() + main
     trio = Trio(
         lab,
-        lab.printer(pair[0], "main", config.printing(sections, mcu), mcu=mcu),
-        lab.printer(pair[1], "led", config.printing(recorder() + led)),
-        lab.printer(pair[1], "afc", config.printing(recorder() + afc)),
+        lab.main(config.printing(sections, mcu), mcu=mcu),
+        lab.peer("led", config.printing(recorder() + led)),
+        lab.peer("afc", config.printing(recorder() + afc)),
     )
     lab.wait_ready()
     wait_known(trio.main, "led", "afc")

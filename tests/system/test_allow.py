@@ -5,7 +5,6 @@
 import pytest
 
 from tests.lab import config
-from tests.lab.lab import Lab
 from tests.system.macros import (
     Trio,
     check_log,
@@ -52,23 +51,17 @@ ALL_BUT_EVENT = [r for r in REQUESTS if r[0].startswith("router/event")]
 
 
 @pytest.fixture(scope="module")
-def shared_lab(kind):
-    with Lab() as lab:
-        yield lab
-
-
-@pytest.fixture(scope="module")
-def trio(shared_lab, kind):
+def trio(shared_lab):
     """none may ask for nothing, led for events, rest for everything else; afc for all."""
     lab = shared_lab
     allow = {"none": "", "led": "event", "rest": "gcode, status, call"}
     sections = "[router]\nstatus_interval: 0.05\n" + router_section(lab, "afc")
     for name, words in allow.items():
         sections += router_section(lab, name, f"allow: {words}")
-    main = lab.printer(kind, "main", config.printing(sections + recorder()))
+    main = lab.main(config.printing(sections + recorder()))
     for name in ("afc", *allow):
         text = recorder("ROUTER_ON_ERROR") if name != "afc" else recorder()
-        lab.printer(kind, name, config.printing(text))
+        lab.peer(name, config.printing(text))
     lab.wait_ready()
     wait_known(main, "afc", *allow)
     return Trio(lab, main, lab.printers["led"], lab.printers["afc"])

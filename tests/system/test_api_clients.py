@@ -5,7 +5,6 @@
 import pytest
 
 from tests.lab.api import ApiError
-from tests.lab.lab import Lab
 from tests.lab.waiting import wait_until
 from tests.system.macros import fresh, set_state, shown, start_trio, wait_shown
 
@@ -14,15 +13,9 @@ STATE_X = {"gcode_macro STATE": ["x"]}
 
 
 @pytest.fixture(scope="module")
-def shared_lab(kind):
-    with Lab() as lab:
-        yield lab
-
-
-@pytest.fixture(scope="module")
-def trio(shared_lab, kind):
+def trio(shared_lab):
     # With an MCU in which time passes: what closed connections leave is found once a second
-    return start_trio(shared_lab, (kind, kind), mcu="fake")
+    return start_trio(shared_lab, mcu="fake")
 
 
 @pytest.fixture

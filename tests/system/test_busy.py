@@ -37,19 +37,19 @@ gcode:
 
 
 @pytest.fixture(scope="module")
-def shared_lab(kind: str) -> Iterator[Lab]:
+def running(shared_lab: Lab) -> Lab:
     """A host, and a peer that can be busy, both of this kind."""
-    with Lab() as lab:
-        text = f"[router]\n[router led]\nsock: {lab.sock('led')}\n"
-        lab.printer(kind, "main", config.printing(text + LONG))
-        lab.printer(kind, "led", config.printing(PEER + LONG, mcu="fake"), mcu="fake")
-        lab.wait_ready()
-        until_led_ready(lab)
-        yield lab
+    lab = shared_lab
+    text = f"[router]\n[router led]\nsock: {lab.sock('led')}\n"
+    lab.main(config.printing(text + LONG))
+    lab.peer("led", config.printing(PEER + LONG, mcu="fake"), mcu="fake")
+    lab.wait_ready()
+    until_led_ready(lab)
+    return lab
 
 
-def test_callers_beyond_the_bound_are_told_at_once_and_the_others_are_served(shared_lab: Lab):
-    host, led = shared_lab.printers["main"], shared_lab.printers["led"]
+def test_callers_beyond_the_bound_are_told_at_once_and_the_others_are_served(running: Lab):
+    host, led = running.printers["main"], running.printers["led"]
     params = {"target": "led", "script": "SLOW"}
     with host.api() as api:
         numbers = [api.request("router/gcode/script", params) for _ in range(CALLERS)]
@@ -78,10 +78,10 @@ AT_ONCE = [
 
 
 @pytest.fixture
-def frozen(shared_lab: Lab) -> Iterator[LabPrinter]:
+def frozen(running: Lab) -> Iterator[LabPrinter]:
     """The peer, which answers nothing until the end of the test."""
-    led = shared_lab.printers["led"]
-    until_led_ready(shared_lab)
+    led = running.printers["led"]
+    until_led_ready(running)
     led.freeze()
     yield led
     led.thaw()
@@ -96,8 +96,8 @@ def fill(api: Api) -> List[int]:
     return numbers
 
 
-def test_what_is_known_at_once_is_never_refused(shared_lab: Lab, frozen: LabPrinter):
-    host = shared_lab.printers["main"]
+def test_what_is_known_at_once_is_never_refused(running: Lab, frozen: LabPrinter):
+    host = running.printers["main"]
     with host.api() as waiting:
         numbers = fill(waiting)
         for method, params in AT_ONCE:
@@ -107,8 +107,8 @@ def test_what_is_known_at_once_is_never_refused(shared_lab: Lab, frozen: LabPrin
             waiting.answer(number)
 
 
-def test_clients_that_are_gone_need_no_place(shared_lab: Lab, frozen: LabPrinter):
-    host = shared_lab.printers["main"]
+def test_clients_that_are_gone_need_no_place(running: Lab, frozen: LabPrinter):
+    host = running.printers["main"]
     for _again in range(4):
         with host.api() as gone:
             fill(gone)
@@ -123,9 +123,9 @@ def test_clients_that_are_gone_need_no_place(shared_lab: Lab, frozen: LabPrinter
     check_log(host)
 
 
-def test_a_busy_peer_gets_every_script_that_was_accepted_and_no_other(shared_lab: Lab):
-    host, led = shared_lab.printers["main"], shared_lab.printers["led"]
-    until_led_ready(shared_lab)
+def test_a_busy_peer_gets_every_script_that_was_accepted_and_no_other(running: Lab):
+    host, led = running.printers["main"], running.printers["led"]
+    until_led_ready(running)
     mark = host.mark()
     host.script("ROUTER_GCODE_SCRIPT TARGET=led SCRIPT=SLOW")
     host.script("\n".join(["ROUTER_GCODE_SCRIPT TARGET=led SCRIPT=COUNT"] * CALLERS))
@@ -159,9 +159,9 @@ def until_led_ready(lab: Lab) -> None:
     )
 
 
-def test_requests_at_their_bound_do_not_hold_scripts_up(shared_lab: Lab):
-    host = shared_lab.printers["main"]
-    until_led_ready(shared_lab)
+def test_requests_at_their_bound_do_not_hold_scripts_up(running: Lab):
+    host = running.printers["main"]
+    until_led_ready(running)
     query = "ROUTER_OBJECTS_QUERY TARGET=led OBJECTS=idle_timeout:state"
     script = "ROUTER_GCODE_SCRIPT TARGET=led SCRIPT=M400"
     mark = host.mark()
@@ -170,9 +170,9 @@ def test_requests_at_their_bound_do_not_hold_scripts_up(shared_lab: Lab):
     host.script(script + " WAIT=1 TIMEOUT=10")
 
 
-def test_an_answer_too_long_for_a_callback_is_an_error_and_the_peer_stays(shared_lab: Lab):
-    host = shared_lab.printers["main"]
-    until_led_ready(shared_lab)
+def test_an_answer_too_long_for_a_callback_is_an_error_and_the_peer_stays(running: Lab):
+    host = running.printers["main"]
+    until_led_ready(running)
     before = host.query(["router led"])["router led"]["reconnects"]
     for target in ("led", "main"):
         params = {
@@ -186,9 +186,9 @@ def test_an_answer_too_long_for_a_callback_is_an_error_and_the_peer_stays(shared
     assert (after["ready"], after["reconnects"]) == (True, before)
 
 
-def test_a_subscription_that_is_replaced_before_its_first_snapshot_is_answered(shared_lab: Lab):
-    host, led = shared_lab.printers["main"], shared_lab.printers["led"]
-    until_led_ready(shared_lab)
+def test_a_subscription_that_is_replaced_before_its_first_snapshot_is_answered(running: Lab):
+    host, led = running.printers["main"], running.printers["led"]
+    until_led_ready(running)
     led.freeze()
     try:
         with host.api() as api:
@@ -205,9 +205,9 @@ def test_a_subscription_that_is_replaced_before_its_first_snapshot_is_answered(s
         led.thaw()
 
 
-def test_a_script_that_waited_for_this_printer_runs_as_soon_as_its_turn_comes(shared_lab: Lab):
-    host = shared_lab.printers["main"]
-    until_led_ready(shared_lab)
+def test_a_script_that_waited_for_this_printer_runs_as_soon_as_its_turn_comes(running: Lab):
+    host = running.printers["main"]
+    until_led_ready(running)
     mark = host.mark()
     wait = "ROUTER_GCODE_SCRIPT TARGET=led SCRIPT=SLOW WAIT=1\nM118 holder"
     with host.api() as api:

@@ -6,7 +6,6 @@ import pytest
 
 from tests.lab import config
 from tests.lab.api import ApiError
-from tests.lab.lab import Lab
 from tests.system.macros import (
     check_log,
     remote_call,
@@ -28,15 +27,9 @@ STREAMS = [
 
 
 @pytest.fixture(scope="module")
-def shared_lab(kind):
-    with Lab() as lab:
-        yield lab
-
-
-@pytest.fixture(scope="module")
-def trio(shared_lab, kind):
+def trio(shared_lab):
     off = router_section(shared_lab, "off")
-    return start_trio(shared_lab, (kind, kind), main=off)
+    return start_trio(shared_lab, main=off)
 
 
 @pytest.fixture

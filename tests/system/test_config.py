@@ -11,7 +11,6 @@ import pytest
 
 from tests.lab import config
 from tests.lab.klippers import klipper
-from tests.lab.lab import Lab
 from tests.system.macros import recorder, remote_call, says, wait_known, wait_shown
 
 READER = Path(__file__).parent / "config_reader.py"
@@ -87,12 +86,6 @@ RIGHT = {
 
 
 @pytest.fixture(scope="module")
-def shared_lab(kind):
-    with Lab() as lab:
-        yield lab
-
-
-@pytest.fixture(scope="module")
 def read(shared_lab, kind):
     """What this Klipper makes of all the configurations: name -> result."""
     installed = klipper(kind)
@@ -155,9 +148,9 @@ def test_peers_are_in_the_order_of_the_config(read):
 
 
 @pytest.fixture(scope="module")
-def printer(shared_lab, kind):
+def printer(shared_lab):
     """A printer whose configuration the tests replace."""
-    yield shared_lab.printer(kind, "main", config.printing("[router]\n")).wait_ready()
+    yield shared_lab.main(config.printing("[router]\n")).wait_ready()
 
 
 def start_with(printer, text):

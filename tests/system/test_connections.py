@@ -9,7 +9,6 @@ import pytest
 
 from tests.lab import config
 from tests.lab.api import ApiError
-from tests.lab.lab import Lab
 from tests.lab.waiting import wait_until
 from tests.system.macros import (
     Trio,
@@ -49,13 +48,7 @@ gcode:
 
 
 @pytest.fixture(scope="module")
-def shared_lab(kind):
-    with Lab() as lab:
-        yield lab
-
-
-@pytest.fixture(scope="module")
-def running(shared_lab, kind):
+def running(shared_lab):
     """main and led; afc, behind a tunnel, has no macros of the lifecycle but ROUTER_ON_READY."""
     lab = shared_lab
     near = str(lab.folder / "tunnel.sock")
@@ -64,9 +57,9 @@ def running(shared_lab, kind):
     sections += f"[router afc]\nsock: {near}\n" + recorder() + MAIN
     trio = Trio(
         lab,
-        lab.printer(kind, "main", config.printing(sections)),
-        lab.printer(kind, "led", config.printing(recorder() + PEER)),
-        lab.printer(kind, "afc", config.printing(recorder("ROUTER_ON_READY"))),
+        lab.main(config.printing(sections)),
+        lab.peer("led", config.printing(recorder() + PEER)),
+        lab.peer("afc", config.printing(recorder("ROUTER_ON_READY"))),
     )
     trio.main.wait_ready()
     trio.led.wait_ready()

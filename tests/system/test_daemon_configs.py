@@ -9,9 +9,10 @@ import pytest
 
 from tests.lab import config
 from tests.lab.klippers import ROOT
-from tests.lab.lab import Lab
 from tests.lab.waiting import wait_until
 from tests.system.macros import router_section, wait_known
+
+pytestmark = pytest.mark.pairs
 
 INCLUDE = f"[include {ROOT}/tests/data/daemon_api.cfg]\n"
 
@@ -102,21 +103,15 @@ gcode:
 
 
 @pytest.fixture(scope="module")
-def shared_lab(pair):
-    with Lab() as lab:
-        yield lab
-
-
-@pytest.fixture(scope="module")
-def lab(shared_lab, pair):
+def lab(shared_lab):
     """Three printers; the host's config has nothing new but the [router] sections."""
     sections = "[router]\nname: main\n" + "".join(
         router_section(shared_lab, name) for name in ("led", "afc")
     )
-    shared_lab.printer(pair[0], "main", config.printing(sections + INCLUDE + MAIN))
-    shared_lab.printer(pair[1], "led", config.printing(INCLUDE + LED))
+    shared_lab.main(config.printing(sections + INCLUDE + MAIN))
+    shared_lab.peer("led", config.printing(INCLUDE + LED))
     # On the emulated MCU, where its start takes as long as on a printer
-    shared_lab.printer(pair[1], "afc", config.printing(INCLUDE + AFC, "fake"), mcu="fake")
+    shared_lab.peer("afc", config.printing(INCLUDE + AFC, "fake"), mcu="fake")
     shared_lab.wait_ready()
     wait_known(shared_lab.printers["main"], "led", "afc")
     yield shared_lab

@@ -9,9 +9,10 @@ import pytest
 
 from tests.lab import config
 from tests.lab.api import ApiError
-from tests.lab.lab import Lab
 from tests.lab.waiting import wait_until
 from tests.system.macros import check_log, router_section, wait_known
+
+pytestmark = pytest.mark.pairs
 
 # On every printer: wrappers of one's own, which check their parameters and have defaults
 WRAPPERS = """
@@ -289,21 +290,15 @@ gcode:
 
 
 @pytest.fixture(scope="module")
-def shared_lab(pair):
-    with Lab() as lab:
-        yield lab
-
-
-@pytest.fixture(scope="module")
-def printers(shared_lab, pair):
+def printers(shared_lab):
     lab = shared_lab
     sections = "[router]\non_connect:\n    ROUTER_ON_READY\n    M118 Connected to main\n"
     for name in ("led", "ace"):
         sections += router_section(lab, name, f"on_connect: M118 Connected to {name}")
     host = config.heating(sections + WRAPPERS + HOST_OF_LED + HOST_OF_ACE)
-    lab.printer(pair[0], "main", host, mcu="fake").set_pin("gpio21", 25)
+    lab.main(host, mcu="fake").set_pin("gpio21", 25)
     for name, text in (("led", LED), ("ace", ACE)):
-        lab.printer(pair[1], name, config.printing(WRAPPERS + text, "fake"), mcu="fake")
+        lab.peer(name, config.printing(WRAPPERS + text, "fake"), mcu="fake")
     lab.wait_ready()
     wait_known(lab.printers["main"], "led", "ace")
     lab.printers["main"].wait_line("echo: Listening")

@@ -15,7 +15,6 @@ from klippy_extras.router.version import VERSION
 from tests.lab import config, processes
 from tests.lab.api import ApiClosed, ApiError
 from tests.lab.klippers import ROOT
-from tests.lab.lab import Lab
 from tests.lab.moonraker import LabMoonraker
 from tests.lab.printer import LabPrinter
 from tests.lab.waiting import wait_until
@@ -30,6 +29,8 @@ from tests.system.macros import (
     wait_known,
 )
 
+pytestmark = pytest.mark.pairs
+
 OF_HOST = [
     "router", "klippy", "socket", "commands", "other routers", "objects", "subscriptions", "queue",
     "last error",
@@ -41,21 +42,19 @@ OF_PEER = [
 
 
 @pytest.fixture(scope="module")
-def shared_lab(pair):
-    with Lab() as lab:
-        start_trio(lab, pair, led=INCLUDES, afc=INCLUDES)
-        yield lab
+def trio(shared_lab):
+    return start_trio(shared_lab, led=INCLUDES, afc=INCLUDES)
 
 
 @pytest.fixture
-def main(shared_lab):
-    yield shared_lab.printers["main"]
-    check_log(shared_lab.printers["main"])
+def main(trio):
+    yield trio.main
+    check_log(trio.main)
 
 
 @pytest.fixture
-def led(shared_lab):
-    return shared_lab.printers["led"]
+def led(trio):
+    return trio.led
 
 
 def test_all_is_well(main):
@@ -212,9 +211,9 @@ def test_another_program_that_answers_the_calls_of_a_peer(main, led, printers):
     assert not_ok(main, "led") == {}
 
 
-def test_another_router(shared_lab, main, pair):
-    text = f"[router]\nname: voron\n{router_section(shared_lab, 'led')}"
-    voron = shared_lab.add(pair[0], "voron", config.printing(text))
+def test_another_router(trio, main):
+    text = f"[router]\nname: voron\n{router_section(trio.lab, 'led')}"
+    voron = trio.lab.add(main.kind, "voron", config.printing(text))
     with voron.start():
         voron.wait_ready()
         wait_known(voron, "led")
@@ -229,14 +228,14 @@ def test_another_router(shared_lab, main, pair):
             for answer in (api.answer(numbers[0]), other.answer(numbers[1])):
                 found = {row["check"]: row["result"] for row in answer["checks"]}
                 assert found["echo"] == "ok"
-    del shared_lab.printers["voron"]
+    del trio.lab.printers["voron"]
     wait_until(lambda: not_ok(main, "led") == {}, 10.0, "led is ours alone", [main])
 
 
-def test_a_daemon_that_still_runs(shared_lab, main):
-    settings = shared_lab.folder / "daemon.cfg"
+def test_a_daemon_that_still_runs(trio, main):
+    settings = trio.lab.folder / "daemon.cfg"
     settings.write_text(
-        "".join(f"[klippy {p.name}]\nsock: {p.sock}\n" for p in shared_lab.printers.values())
+        "".join(f"[klippy {p.name}]\nsock: {p.sock}\n" for p in trio.lab.printers.values())
     )
     program = str(ROOT / "tests" / "bench" / "reference_daemon.py")
     daemon = processes.spawn(

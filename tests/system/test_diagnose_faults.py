@@ -46,26 +46,23 @@ def start_led(lab: Lab, kind: str, text: str = INCLUDES, mcu: str = "none"):
 
 
 @pytest.fixture(scope="module")
-def shared_lab(kind):
+def host(shared_lab):
     """A host whose peers are none."""
-    with Lab() as lab:
-        names = ("absent", "left", "file", "folder", "silent", "dgram")
-        text = "[router]\n" + "".join(
-            f"[router {name}]\nsock: {lab.folder / name}\n" for name in names
-        )
-        (lab.folder / "file").write_text("x")
-        (lab.folder / "folder").mkdir()
-        kinds = {"left": "STREAM", "silent": "STREAM", "dgram": "DGRAM"}
-        sockets = {}
-        for name, of in kinds.items():
-            sockets[name] = socket.socket(socket.AF_UNIX, getattr(socket, "SOCK_" + of))
-            sockets[name].bind(str(lab.folder / name))
-        sockets.pop("left").close()
-        sockets["silent"].listen(1)
-        lab.printer(kind, "main", config.printing(text)).wait_ready()
-        yield lab
-        for sock in sockets.values():
-            sock.close()
+    lab = shared_lab
+    names = ("absent", "left", "file", "folder", "silent", "dgram")
+    text = "[router]\n" + "".join(f"[router {name}]\nsock: {lab.folder / name}\n" for name in names)
+    (lab.folder / "file").write_text("x")
+    (lab.folder / "folder").mkdir()
+    kinds = {"left": "STREAM", "silent": "STREAM", "dgram": "DGRAM"}
+    sockets = {}
+    for name, of in kinds.items():
+        sockets[name] = socket.socket(socket.AF_UNIX, getattr(socket, "SOCK_" + of))
+        sockets[name].bind(str(lab.folder / name))
+    sockets.pop("left").close()
+    sockets["silent"].listen(1)
+    yield lab.main(config.printing(text)).wait_ready()
+    for sock in sockets.values():
+        sock.close()
 
 
 @pytest.mark.parametrize(
@@ -78,23 +75,23 @@ def shared_lab(kind):
         ("dgram", "listener", "'sock' must be the API socket of a Klipper"),
     ],
 )
-def test_a_socket_that_is_none(shared_lab, name, check, text):
-    found = findings(shared_lab.printers["main"], name)
+def test_a_socket_that_is_none(host, name, check, text):
+    found = findings(host, name)
     assert list(found)[-1] == check
     assert found[check].startswith("fail: ")
     assert text in found[check]
-    check_log(shared_lab.printers["main"])
+    check_log(host)
 
 
-def test_a_program_that_does_not_answer(shared_lab):
-    main = shared_lab.printers["main"]
+def test_a_program_that_does_not_answer(host):
+    main = host
     found = findings(main, "silent")
     assert f"pid {os.getpid()}, " in found["listener"] or "does not accept" in found["listener"]
     assert any(text.startswith("fail: ") for text in found.values())
 
 
-def test_the_lines_of_all_of_them(shared_lab):
-    lines = console_after(shared_lab.printers["main"])
+def test_the_lines_of_all_of_them(host):
+    lines = console_after(host)
     assert sum(line.startswith("// FAIL ") for line in lines) >= 6
 
 

@@ -6,7 +6,6 @@ import pytest
 
 from tests.lab import config
 from tests.lab.api import ApiClosed, ApiError
-from tests.lab.lab import Lab
 from tests.system.macros import (
     Trio,
     check_log,
@@ -19,22 +18,16 @@ from tests.system.macros import (
 STOP = "emergency_stop: True"
 
 
-@pytest.fixture(scope="module")
-def shared_lab(kind):
-    with Lab() as lab:
-        yield lab
-
-
 @pytest.fixture
-def trio(shared_lab, kind):
+def trio(shared_lab):
     """led stops with the host, afc does not; all are ready."""
     lab = shared_lab
     told = recorder("ROUTER_ON_SHUTDOWN")
     if not lab.printers:
         main = "[router]\n" + router_section(lab, "led", STOP) + router_section(lab, "afc")
-        lab.printer(kind, "main", config.printing(main + told))
-        lab.printer(kind, "led", config.printing(told, "fake"), mcu="fake")
-        lab.printer(kind, "afc", config.printing(told))
+        lab.main(config.printing(main + told))
+        lab.peer("led", config.printing(told, "fake"), mcu="fake")
+        lab.peer("afc", config.printing(told))
         lab.wait_ready()
     for printer in lab.printers.values():
         if printer.state() != "ready":

@@ -7,7 +7,6 @@ import shlex
 import pytest
 
 from klippy_extras.router.rates import ALIKE_BURST
-from tests.lab.lab import Lab
 from tests.system.macros import (
     check_log,
     remote_call,
@@ -16,8 +15,6 @@ from tests.system.macros import (
     start_trio,
     wait_shown,
 )
-
-pytestmark = pytest.mark.pairs("same")
 
 ON_ERROR = """
 [gcode_macro ROUTER_ON_ERROR]
@@ -68,16 +65,10 @@ TO_ABSENT = "ROUTER_GCODE_SCRIPT TARGET=off SCRIPT=SHOW"
 
 
 @pytest.fixture(scope="module")
-def shared_lab(pair):
-    with Lab() as lab:
-        yield lab
-
-
-@pytest.fixture(scope="module")
-def trio(shared_lab, pair):
+def trio(shared_lab):
     """main and led have ROUTER_ON_ERROR, afc has not, and a fourth printer is never there."""
     main = router_section(shared_lab, "off") + ON_ERROR
-    return start_trio(shared_lab, pair, main, ON_ERROR + CIRCLE, FAILING + AGAIN + MANY)
+    return start_trio(shared_lab, main, ON_ERROR + CIRCLE, FAILING + AGAIN + MANY)
 
 
 def on_error(printer, then):

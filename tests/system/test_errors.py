@@ -6,7 +6,6 @@ import pytest
 
 from tests.lab import config
 from tests.lab.api import ApiError
-from tests.lab.lab import Lab
 from tests.lab.waiting import wait_until
 from tests.system.macros import (
     add_config,
@@ -84,14 +83,8 @@ MISTAKEN_COMMANDS = [
 
 
 @pytest.fixture(scope="module")
-def shared_lab(kind):
-    with Lab() as lab:
-        yield lab
-
-
-@pytest.fixture(scope="module")
-def trio(shared_lab, kind):
-    return start_trio(shared_lab, (kind, kind), led=says("ROUTER_ON_ERROR"))
+def trio(shared_lab):
+    return start_trio(shared_lab, led=says("ROUTER_ON_ERROR"))
 
 
 @pytest.fixture

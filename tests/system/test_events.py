@@ -5,7 +5,6 @@
 import pytest
 
 from tests.lab.api import ApiError
-from tests.lab.lab import Lab
 from tests.system.macros import (
     remote_call,
     remote_result,
@@ -16,19 +15,15 @@ from tests.system.macros import (
     wait_shown,
 )
 
+pytestmark = pytest.mark.pairs
+
 FAILING = "SDCARD_PRINT_FILE FILENAME=none.gcode"
 MANY = 60
 
 
 @pytest.fixture(scope="module")
-def shared_lab(pair):
-    with Lab() as lab:
-        yield lab
-
-
-@pytest.fixture(scope="module")
-def running(shared_lab, pair):
-    return start_trio(shared_lab, pair, led=says("ROUTER_ON_ERROR"))
+def running(shared_lab):
+    return start_trio(shared_lab, led=says("ROUTER_ON_ERROR"))
 
 
 @pytest.fixture

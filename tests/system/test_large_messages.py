@@ -6,7 +6,6 @@ import pytest
 
 from tests.lab import config
 from tests.lab.api import ApiError
-from tests.lab.lab import Lab
 from tests.system.macros import (
     Trio,
     check_log,
@@ -57,22 +56,16 @@ MIRROR = """mirror:
 
 
 @pytest.fixture(scope="module")
-def shared_lab(kind):
-    with Lab() as lab:
-        yield lab
-
-
-@pytest.fixture(scope="module")
-def trio(shared_lab, kind):
+def trio(shared_lab):
     """main mirrors too much of afc; led can print, call and answer too much."""
     lab = shared_lab
     main = "[router]\nstatus_interval: 0.05\n" + router_section(lab, "led")
     main += router_section(lab, "afc", MIRROR) + recorder("ROUTER_ON_ERROR")
     trio = Trio(
         lab,
-        lab.printer(kind, "main", config.printing(main)),
-        lab.printer(kind, "led", config.heating(recorder() + LED), mcu="fake"),
-        lab.printer(kind, "afc", config.printing(recorder("ROUTER_ON_ERROR") + AFC)),
+        lab.main(config.printing(main)),
+        lab.peer("led", config.heating(recorder() + LED), mcu="fake"),
+        lab.peer("afc", config.printing(recorder("ROUTER_ON_ERROR") + AFC)),
     )
     lab.wait_ready()
     wait_known(trio.main, "led", "afc")

@@ -33,26 +33,20 @@ LED_GREETING = ["echo: Router connected to LED", "// SHOW FROM=on_connect"]
 
 
 @pytest.fixture(scope="module")
-def shared_lab(kind):
-    with Lab() as lab:
-        yield lab
-
-
-@pytest.fixture(scope="module")
-def trio(shared_lab, kind):
+def trio(shared_lab):
     """main, led and afc, which may be away for a minute. late is not there, plain has no macros."""
     lab = shared_lab
     main = "[router]\n" + router_section(lab, "led", ON_CONNECT)
     main += router_section(lab, "afc", "disconnect_grace: 60")
     main += router_section(lab, "late", "disconnect_grace: 0.7") + router_section(lab, "plain")
     macros = recorder(*LIFECYCLE)
-    lab.add(kind, "late", config.printing(macros))
-    lab.printer(kind, "plain", config.printing())
+    lab.add(lab.peer_kind, "late", config.printing(macros))
+    lab.peer("plain", config.printing())
     trio = Trio(
         lab,
-        lab.printer(kind, "main", config.printing(main + macros)),
-        lab.printer(kind, "led", config.printing(macros)),
-        lab.printer(kind, "afc", config.printing(macros)),
+        lab.main(config.printing(main + macros)),
+        lab.peer("led", config.printing(macros)),
+        lab.peer("afc", config.printing(macros)),
     )
     lab.wait_ready()
     wait_known(trio.main, "led", "afc", "plain")

@@ -13,7 +13,6 @@ from tests.documents import README, REFERENCE
 from tests.lab import config
 from tests.lab.api import ApiError
 from tests.lab.klippers import ROOT, klipper
-from tests.lab.lab import Lab
 from tests.lab.waiting import wait_until
 from tests.system.macros import remote_call, start_trio, wait_known
 
@@ -99,16 +98,10 @@ def test_a_section_that_no_module_takes(lab, kind):
 
 
 @pytest.fixture(scope="module")
-def shared_lab(kind):
-    with Lab() as lab:
-        yield lab
-
-
-@pytest.fixture(scope="module")
-def said(shared_lab, kind):
+def said(shared_lab):
     """{who: its console and log}, when everything of PRINTED has happened to it."""
     old = INCLUDE + '[gcode_macro _ROUTER]\nvariable_version: "0.1.0"\n'
-    trio = start_trio(shared_lab, (kind, kind), led=old + LARGE)
+    trio = start_trio(shared_lab, led=old + LARGE)
     main, led, afc = trio.main, trio.led, trio.afc
 
     def wait_status(text):

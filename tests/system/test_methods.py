@@ -4,7 +4,6 @@
 # This file may be distributed under the terms of the GNU GPLv3 license.
 import pytest
 
-from tests.lab.lab import Lab
 from tests.lab.waiting import wait_until
 from tests.system.macros import (
     fresh,
@@ -16,18 +15,14 @@ from tests.system.macros import (
     wait_shown,
 )
 
+pytestmark = pytest.mark.pairs
+
 STATE_X = {"gcode_macro STATE": ["x"]}
 
 
 @pytest.fixture(scope="module")
-def shared_lab(pair):
-    with Lab() as lab:
-        yield lab
-
-
-@pytest.fixture(scope="module")
-def trio(shared_lab, pair):
-    return start_trio(shared_lab, pair)
+def trio(shared_lab):
+    return start_trio(shared_lab)
 
 
 @pytest.fixture(params=["led", "main"])

@@ -9,7 +9,6 @@ import re
 import pytest
 
 from tests.lab import config
-from tests.lab.lab import Lab
 from tests.lab.waiting import wait_until
 from tests.system.macros import check_log, fresh, recorder, router_section, set_state, wait_known
 
@@ -31,22 +30,16 @@ gcode:
 
 
 @pytest.fixture(scope="module")
-def shared_lab(kind):
-    with Lab() as lab:
-        yield lab
-
-
-@pytest.fixture(scope="module")
-def main(shared_lab, kind):
+def main(shared_lab):
     """The host, ready before its peer has ever been there."""
     sections = f"[router]\nstatus_interval: {STATUS_INTERVAL}\n"
     sections += router_section(shared_lab, "led", MIRROR) + recorder() + SAY
-    return shared_lab.printer(kind, "main", config.printing(sections)).wait_ready()
+    return shared_lab.main(config.printing(sections)).wait_ready()
 
 
 @pytest.fixture(scope="module")
-def made_led(shared_lab, kind):
-    return shared_lab.add(kind, "led", config.printing(recorder()))
+def made_led(shared_lab):
+    return shared_lab.add(shared_lab.peer_kind, "led", config.printing(recorder()))
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import pytest
 
 from tests.lab import config
 from tests.lab.api import ApiError
-from tests.lab.lab import Lab
 from tests.system.macros import (
     Trio,
     check_log,
@@ -18,6 +17,8 @@ from tests.system.macros import (
     wait_known,
     wait_shown,
 )
+
+pytestmark = pytest.mark.pairs
 
 LED = """mirror:
     gcode_macro STAT: x
@@ -40,22 +41,16 @@ WRONG = [
 
 
 @pytest.fixture(scope="module")
-def shared_lab(pair):
-    with Lab() as lab:
-        yield lab
-
-
-@pytest.fixture(scope="module")
-def trio(shared_lab, pair):
+def trio(shared_lab):
     """main wants of led what it does not have; afc is innocent."""
     lab = shared_lab
     main = "[router]\nstatus_interval: 0.05\n" + router_section(lab, "led", LED)
     main += router_section(lab, "afc", "mirror:\n    gcode_macro STATE: x, text\n    toolhead")
     trio = Trio(
         lab,
-        lab.printer(pair[0], "main", config.printing(main + recorder())),
-        lab.printer(pair[1], "led", config.printing(recorder())),
-        lab.printer(pair[1], "afc", config.printing(recorder("ROUTER_ON_ERROR"))),
+        lab.main(config.printing(main + recorder())),
+        lab.peer("led", config.printing(recorder())),
+        lab.peer("afc", config.printing(recorder("ROUTER_ON_ERROR"))),
     )
     lab.wait_ready()
     wait_known(trio.main, "led", "afc")

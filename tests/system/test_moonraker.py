@@ -5,7 +5,6 @@
 import pytest
 
 from tests.lab import config
-from tests.lab.lab import Lab
 from tests.lab.moonraker import LabMoonraker, MoonrakerError
 from tests.lab.waiting import wait_until
 from tests.system.macros import (
@@ -28,18 +27,12 @@ DOORS = ("get", "post", "rpc")
 
 
 @pytest.fixture(scope="module")
-def shared_lab(kind):
-    with Lab() as lab:
-        yield lab
-
-
-@pytest.fixture(scope="module")
-def main(shared_lab, kind):
+def main(shared_lab):
     sections = "[router]\nstatus_interval: 0.05\n" + router_section(shared_lab, "led", OPTIONS)
     sections += router_section(shared_lab, "off", "sensors:\n    exhaust: heater_bed\n")
     sections += recorder()
-    main = shared_lab.printer(kind, "main", config.printing(sections))
-    shared_lab.printer(kind, "led", config.heating(recorder()), mcu="fake")
+    main = shared_lab.main(config.printing(sections))
+    shared_lab.peer("led", config.heating(recorder()), mcu="fake")
     shared_lab.wait_ready()
     wait_known(main, "led")
     return main

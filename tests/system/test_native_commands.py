@@ -5,7 +5,6 @@
 import pytest
 
 from tests.lab.api import ApiError
-from tests.lab.lab import Lab
 from tests.system.macros import (
     fresh,
     remote_call,
@@ -40,14 +39,8 @@ gcode:
 
 
 @pytest.fixture(scope="module")
-def shared_lab(kind):
-    with Lab() as lab:
-        yield lab
-
-
-@pytest.fixture(scope="module")
-def trio(shared_lab, kind):
-    return start_trio(shared_lab, (kind, kind), main=MAIN)
+def trio(shared_lab):
+    return start_trio(shared_lab, main=MAIN)
 
 
 def test_every_command_has_a_help_text(trio):

@@ -8,11 +8,8 @@ import pytest
 
 from tests.lab import config
 from tests.lab.api import ApiError
-from tests.lab.lab import Lab
 from tests.lab.waiting import wait_until
 from tests.system.macros import recorder, router_section, wait_known
-
-pytestmark = pytest.mark.pairs("same")
 
 HOST = """
 [virtual_sdcard]
@@ -46,17 +43,11 @@ gcode:
 
 
 @pytest.fixture(scope="module")
-def shared_lab(pair):
-    with Lab() as lab:
-        yield lab
-
-
-@pytest.fixture(scope="module")
-def duo(shared_lab, pair):
+def duo(shared_lab):
     lab = shared_lab
     sections = f"[router]\n{router_section(lab, 'led')}{recorder()}{HOST}"
-    main = lab.printer(pair[0], "main", config.printing(sections, "fake"), mcu="fake")
-    led = lab.printer(pair[1], "led", config.printing(PEER))
+    main = lab.main(config.printing(sections, "fake"), mcu="fake")
+    led = lab.peer("led", config.printing(PEER))
     lab.wait_ready()
     wait_known(main, "led")
     return SimpleNamespace(main=main, led=led)

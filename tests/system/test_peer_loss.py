@@ -8,7 +8,6 @@ import pytest
 
 from tests.lab import config
 from tests.lab.api import ApiError
-from tests.lab.lab import Lab
 from tests.lab.waiting import wait_until
 from tests.system.macros import check_log, router_section, says, wait_known, wait_shown
 
@@ -36,19 +35,13 @@ PEERS = {
 
 
 @pytest.fixture(scope="module")
-def shared_lab(kind):
-    with Lab() as lab:
-        yield lab
-
-
-@pytest.fixture(scope="module")
-def main(shared_lab, kind):
+def main(shared_lab):
     lab = shared_lab
     text = ON_CONNECT + "".join(router_section(lab, *peer) for peer in PEERS.items())
     text += HOST + says("SHOW")
-    main = lab.printer(kind, "main", config.printing(text, "fake"), mcu="fake")
+    main = lab.main(config.printing(text, "fake"), mcu="fake")
     for name in PEERS:
-        lab.printer(kind, name, config.printing())
+        lab.peer(name, config.printing())
     lab.wait_ready()
     wait_known(main, *PEERS)
     yield main

@@ -18,13 +18,7 @@ gcode:
 
 
 @pytest.fixture(scope="module")
-def shared_lab(kind):
-    with Lab() as lab:
-        yield lab
-
-
-@pytest.fixture(scope="module")
-def duo(shared_lab, kind):
+def duo(shared_lab):
     """main and led, and a section of a printer that is never there."""
     lab = shared_lab
     proxies = "proxy_commands: DISCO_PARTY, disco_stop,\n    DISCO_SLOW, DISCO_FAIL"
@@ -33,8 +27,8 @@ def duo(shared_lab, kind):
     sections += "[gcode_macro TWICE]\ngcode:\n    DISCO_PARTY N=1\n    DISCO_PARTY N=2\n"
     peer = says("DISCO_PARTY", "DISCO_STOP") + SLOW
     peer += "[gcode_macro DISCO_FAIL]\ngcode:\n    {action_raise_error('no music')}\n"
-    main = lab.printer(kind, "main", config.printing(sections))
-    led = lab.printer(kind, "led", config.printing(peer, "fake"), mcu="fake")
+    main = lab.main(config.printing(sections))
+    led = lab.peer("led", config.printing(peer, "fake"), mcu="fake")
     lab.wait_ready()
     wait_known(main, "led")
     return main, led

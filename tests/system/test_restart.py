@@ -7,7 +7,6 @@ import pytest
 from tests.lab import config
 from tests.lab.api import ApiError
 from tests.lab.klippers import ROOT
-from tests.lab.lab import Lab
 from tests.lab.waiting import wait_until
 from tests.system.macros import (
     check_log,
@@ -32,20 +31,14 @@ MCU = "[mcu]\nrestart_method: command\n"
 
 
 @pytest.fixture(scope="module")
-def shared_lab(kind):
-    with Lab() as lab:
-        yield lab
-
-
-@pytest.fixture(scope="module")
-def printers(shared_lab, kind):
+def printers(shared_lab):
     """main and led on emulated MCUs, afc without one and without permission to run G-code."""
     lab = shared_lab
     text = "[router]\n" + router_section(lab, "led")
     text += router_section(lab, "afc", "allow: event, status") + HOST + recorder()
-    main = lab.printer(kind, "main", config.printing(MCU + text, "fake"), mcu="fake")
-    led = lab.printer(kind, "led", config.printing(MCU + INCLUDE + recorder(), "fake"), mcu="fake")
-    lab.printer(kind, "afc", config.printing(recorder()))
+    main = lab.main(config.printing(MCU + text, "fake"), mcu="fake")
+    led = lab.peer("led", config.printing(MCU + INCLUDE + recorder(), "fake"), mcu="fake")
+    lab.peer("afc", config.printing(recorder()))
     lab.wait_ready()
     wait_known(main, "led", "afc")
     yield main, led

@@ -9,7 +9,6 @@ import pytest
 
 from tests.lab import config
 from tests.lab.api import ApiError
-from tests.lab.lab import Lab
 from tests.system.macros import (
     check_log,
     fresh,
@@ -43,16 +42,9 @@ gcode:
 
 
 @pytest.fixture(scope="module")
-def shared_lab(kind):
-    with Lab() as lab:
-        yield lab
-
-
-@pytest.fixture(scope="module")
-def trio(shared_lab, kind):
+def trio(shared_lab):
     return start_trio(
         shared_lab,
-        (kind, kind),
         main=WITH_STAR + ONCE,
         led=WITH_STAR + ONCE + ON_READY,
         afc=WITH_STAR,

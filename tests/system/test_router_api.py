@@ -5,25 +5,19 @@
 import pytest
 
 from tests.lab import config
-from tests.lab.lab import Lab
 from tests.system.macros import says, shown, start_trio, wait_shown
 from tests.unit.include_file import API, NEEDS, buttons, commands_with_parameters
+
+pytestmark = pytest.mark.pairs
 
 INCLUDE = f"[include {API}]\n"
 
 
 @pytest.fixture(scope="module")
-def shared_lab(pair):
-    with Lab() as lab:
-        yield lab
-
-
-@pytest.fixture(scope="module")
-def trio(shared_lab, pair):
+def trio(shared_lab):
     # led: the file and nothing else; afc: with macros of its own behind the file
     return start_trio(
         shared_lab,
-        pair,
         led=INCLUDE,
         afc=INCLUDE + says("ROUTER_ON_READY", "ROUTER_ON_CONNECTED", "ROUTER_ON_ERROR"),
     )

@@ -6,7 +6,6 @@ import pytest
 
 from tests.lab import config
 from tests.lab.api import ApiError
-from tests.lab.lab import Lab
 from tests.lab.waiting import wait_until
 from tests.system.macros import check_log, recorder, router_section, set_state, wait_known
 
@@ -26,22 +25,16 @@ CHAMBER_PIN = "gpio21"
 
 
 @pytest.fixture(scope="module")
-def shared_lab(kind):
-    with Lab() as lab:
-        yield lab
-
-
-@pytest.fixture(scope="module")
-def main(shared_lab, kind):
+def main(shared_lab):
     """The host, ready before its peer has ever been there. TEMPERATURE_WAIT needs a real clock."""
     sections = "[router]\nstatus_interval: 0.05\n" + router_section(shared_lab, "led", SENSORS)
     text = config.printing(sections + SAY, "fake")
-    return shared_lab.printer(kind, "main", text, mcu="fake").wait_ready()
+    return shared_lab.main(text, mcu="fake").wait_ready()
 
 
 @pytest.fixture(scope="module")
-def led(main, shared_lab, kind):
-    led = shared_lab.printer(kind, "led", config.heating(recorder()), mcu="fake").wait_ready()
+def led(main, shared_lab):
+    led = shared_lab.peer("led", config.heating(recorder()), mcu="fake").wait_ready()
     wait_known(main, "led")
     return led
 

@@ -4,7 +4,6 @@
 # This file may be distributed under the terms of the GNU GPLv3 license.
 import pytest
 
-from tests.lab.lab import Lab
 from tests.lab.waiting import wait_until
 from tests.system.macros import (
     fresh,
@@ -17,6 +16,8 @@ from tests.system.macros import (
     wait_known,
     wait_shown,
 )
+
+pytestmark = pytest.mark.pairs
 
 # As people write it: whoever comes, the LED asks what the printer does
 LED = """
@@ -34,14 +35,8 @@ gcode:
 
 
 @pytest.fixture(scope="module")
-def shared_lab(pair):
-    with Lab() as lab:
-        yield lab
-
-
-@pytest.fixture(scope="module")
-def running(shared_lab, pair):
-    trio = start_trio(shared_lab, pair, led=LED)
+def running(shared_lab):
+    trio = start_trio(shared_lab, led=LED)
     (trio.main.gcodes / "short.gcode").write_text("G4 P10\n")
     return trio
 

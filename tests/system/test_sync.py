@@ -9,21 +9,14 @@ import pytest
 from tests.bench import sync
 from tests.lab import config
 from tests.lab.api import ApiError
-from tests.lab.lab import Lab
 from tests.system.macros import router_section, wait_known
 
 SCRIPT = "ROUTER_GCODE_SCRIPT SYNC=1 TARGET="
 
 
 @pytest.fixture(scope="module")
-def shared_lab(kind):
-    with Lab() as lab:
-        yield lab
-
-
-@pytest.fixture(scope="module")
-def duo(shared_lab, kind):
-    main, led, listener = sync.start(shared_lab, kind, kind)
+def duo(shared_lab):
+    main, led, listener = sync.start(shared_lab)
     handler = {"event": "step", "gcode": "M118 {n}", "callback_target": "led"}
     main.call("router/event/subscribe", handler)
     return SimpleNamespace(main=main, led=led, listener=listener)

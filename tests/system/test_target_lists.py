@@ -8,7 +8,6 @@ import pytest
 
 from tests.lab.api import ApiError
 from tests.lab.klippers import ROOT
-from tests.lab.lab import Lab
 from tests.system.macros import (
     check_log,
     remote_call,
@@ -19,6 +18,8 @@ from tests.system.macros import (
     wait_shown,
 )
 from tests.system.macros import shown as calls
+
+pytestmark = pytest.mark.pairs
 
 METHOD = "router/gcode/script"
 INCLUDE = f"[include {ROOT}/includes/router_api.cfg]\n"
@@ -37,30 +38,21 @@ gcode:
 
 
 @pytest.fixture(scope="module")
-def shared_lab(pair):
-    with Lab() as lab:
-        yield lab
-
-
-@pytest.fixture(scope="module")
-def shared_trio(shared_lab, pair):
-    trio = start_trio(
-        shared_lab, pair, main=says("ROUTER_ON_ERROR") + TOOLS, led=INCLUDE + TOOLS, afc=TOOLS
-    )
-    return trio, pair
+def shared_trio(shared_lab):
+    host = says("ROUTER_ON_ERROR") + TOOLS
+    return start_trio(shared_lab, main=host, led=INCLUDE + TOOLS, afc=TOOLS)
 
 
 @pytest.fixture
 def trio(shared_trio):
-    trio = shared_trio[0]
-    yield trio
-    check_log(trio.main)
+    yield shared_trio
+    check_log(shared_trio.main)
 
 
 @pytest.fixture
-def no_star(shared_trio):
+def no_star(pair):
     """Whether * ends the parameters of a command, of the host and of the peers."""
-    return [kind == "klipper2023" for kind in shared_trio[1]]
+    return [kind == "klipper2023" for kind in pair]
 
 
 def everybody(trio):

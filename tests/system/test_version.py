@@ -9,8 +9,9 @@ import pytest
 from klippy_extras.router.version import VERSION
 from tests.lab import config
 from tests.lab.klippers import ROOT
-from tests.lab.lab import Lab
 from tests.system.macros import router_section, wait_known
+
+pytestmark = pytest.mark.pairs
 
 INCLUDES = [ROOT / "includes" / name for name in ("router_api.cfg", "router_watchdog.cfg")]
 MISMATCH = "led has router_api.cfg of version"
@@ -25,18 +26,12 @@ def old_include(version):
 
 
 @pytest.fixture(scope="module")
-def shared_lab(pair):
-    with Lab() as lab:
-        yield lab
-
-
-@pytest.fixture(scope="module")
-def printers(shared_lab, pair):
+def printers(shared_lab):
     """main; led, whose include file changes; afc, which has none."""
     text = "[router]\n" + router_section(shared_lab, "led") + router_section(shared_lab, "afc")
-    main = shared_lab.printer(pair[0], "main", config.printing(text))
-    led = shared_lab.printer(pair[1], "led", config.printing(include(0)))
-    shared_lab.printer(pair[1], "afc", config.printing())
+    main = shared_lab.main(config.printing(text))
+    led = shared_lab.peer("led", config.printing(include(0)))
+    shared_lab.peer("afc", config.printing())
     shared_lab.wait_ready()
     wait_known(main, "led", "afc")
     return main, led

@@ -9,7 +9,6 @@ import pytest
 
 from tests.lab import config
 from tests.lab.api import ApiError
-from tests.lab.lab import Lab
 from tests.lab.waiting import wait_until
 from tests.system.macros import (
     recorder,
@@ -24,18 +23,12 @@ WAIT = "ROUTER_EVENT_WAIT EVENT=go TIMEOUT=30"
 
 
 @pytest.fixture(scope="module")
-def shared_lab(kind):
-    with Lab() as lab:
-        yield lab
-
-
-@pytest.fixture(scope="module")
-def duo(shared_lab, kind):
+def duo(shared_lab):
     lab = shared_lab
     sections = f"[router]\n{router_section(lab, 'led')}{recorder()}"
     # On the emulated MCU time passes, so that its status changes at every tick
-    main = lab.printer(kind, "main", config.printing(sections, "fake"), mcu="fake")
-    led = lab.printer(kind, "led", config.printing(recorder()))
+    main = lab.main(config.printing(sections, "fake"), mcu="fake")
+    led = lab.peer("led", config.printing(recorder()))
     lab.wait_ready()
     wait_known(main, "led")
     return SimpleNamespace(main=main, led=led)

@@ -6,8 +6,9 @@ import pytest
 
 from tests.lab import config
 from tests.lab.api import ApiError
-from tests.lab.lab import Lab
 from tests.system.macros import recorder, router_section, shown, wait_known
+
+pytestmark = pytest.mark.pairs
 
 HOST = """
 [gcode_macro ROUTER_ON_ERROR]
@@ -29,17 +30,11 @@ gcode:
 
 
 @pytest.fixture(scope="module")
-def shared_lab(pair):
-    with Lab() as lab:
-        yield lab
-
-
-@pytest.fixture(scope="module")
-def main(shared_lab, pair):
+def main(shared_lab):
     lab = shared_lab
     sections = f"[router]\n{router_section(lab, 'led')}{recorder()}{HOST}"
-    main = lab.printer(pair[0], "main", config.printing(sections))
-    lab.printer(pair[1], "led", config.printing(PEER))
+    main = lab.main(config.printing(sections))
+    lab.peer("led", config.printing(PEER))
     lab.wait_ready()
     wait_known(main, "led")
     return main

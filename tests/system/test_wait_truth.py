@@ -6,9 +6,10 @@ import pytest
 
 from tests.lab import config
 from tests.lab.api import ApiError
-from tests.lab.lab import Lab
 from tests.lab.waiting import wait_until
 from tests.system.macros import fresh, recorder, router_section, set_state, wait_known, wait_shown
+
+pytestmark = pytest.mark.pairs
 
 HOST = """
 [gcode_macro SHOW_MIRROR]
@@ -57,23 +58,17 @@ gcode:
 
 
 @pytest.fixture(scope="module")
-def shared_lab(pair):
-    with Lab() as lab:
-        yield lab
-
-
-@pytest.fixture(scope="module")
-def duo(shared_lab, pair):
+def duo(shared_lab):
     lab = shared_lab
     # So rarely that whatever is known of this printer is old
     sections = "[router]\nstatus_interval: 5\n" + router_section(lab, "led", OPTIONS)
     sections += router_section(lab, "broken")
     sections += recorder() + HOST
-    main = lab.printer(pair[0], "main", config.printing(sections))
-    led = lab.printer(pair[1], "led", config.printing(recorder() + PEER, "fake"), mcu="fake")
+    main = lab.main(config.printing(sections))
+    led = lab.peer("led", config.printing(recorder() + PEER, "fake"), mcu="fake")
     lab.wait_ready()
     wait_known(main, "led")
-    lab.printer(pair[1], "broken", config.minimal("[nonsense]\n")).wait_state("error")
+    lab.peer("broken", config.minimal("[nonsense]\n")).wait_state("error")
     return main, led
 
 

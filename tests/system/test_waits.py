@@ -9,8 +9,9 @@ import pytest
 
 from tests.lab import config
 from tests.lab.api import ApiError
-from tests.lab.lab import Lab
 from tests.system.macros import recorder, remote_call, set_state, shown, wait_known, wait_shown
+
+pytestmark = pytest.mark.pairs
 
 HOST = """
 [router]
@@ -65,17 +66,11 @@ gcode:
 
 
 @pytest.fixture(scope="module")
-def shared_lab(pair):
-    with Lab() as lab:
-        yield lab
-
-
-@pytest.fixture(scope="module")
-def duo(shared_lab, pair):
+def duo(shared_lab):
     lab = shared_lab
     sections = recorder() + HOST.format(led=lab.sock("led"), absent=lab.sock("absent"))
-    main = lab.printer(pair[0], "main", config.printing(sections))
-    led = lab.printer(pair[1], "led", config.heating(recorder() + PEER.format()), mcu="fake")
+    main = lab.main(config.printing(sections))
+    led = lab.peer("led", config.heating(recorder() + PEER.format()), mcu="fake")
     lab.wait_ready()
     wait_known(main, "led")
     return SimpleNamespace(main=main, led=led)

@@ -9,7 +9,6 @@ import pytest
 from tests.lab import config
 from tests.lab.api import ApiClosed
 from tests.lab.klippers import ROOT
-from tests.lab.lab import Lab
 from tests.lab.waiting import wait_until
 from tests.system.macros import router_section, says, shown, wait_known, wait_shown
 
@@ -22,21 +21,15 @@ PEERS = ("led", "afc", "quiet")
 
 
 @pytest.fixture(scope="module")
-def shared_lab(kind):
-    with Lab() as lab:
-        yield lab
-
-
-@pytest.fixture(scope="module")
-def printers(shared_lab, kind):
+def printers(shared_lab):
     """main; led includes both files, afc router_api.cfg, quiet nothing but the watchdog."""
     lab = shared_lab
     main = "[router]\n" + "".join(router_section(lab, name) for name in PEERS)
-    lab.printer(kind, "main", config.printing(main))
+    lab.main(config.printing(main))
     macros = TIMEOUT + says(GONE, "ROUTER_ON_CONNECTED")
     texts = {"led": API + WATCHDOG + macros, "afc": API + macros, "quiet": WATCHDOG + TIMEOUT}
     for name, text in texts.items():
-        lab.printer(kind, name, config.printing(text, "fake"), mcu="fake")
+        lab.peer(name, config.printing(text, "fake"), mcu="fake")
     lab.wait_ready()
     wait_known(lab.printers["main"], *PEERS)
     return [lab.printers[name] for name in ("main", *PEERS)]
