@@ -7,7 +7,7 @@
 # takes `pair`, or `shared_lab` in a module marked `pairs`, runs once with every pair (kind of the
 # host, kind of the peers). All have module scope, so that fixtures of module scope can depend on
 # them and share their printers.
-from typing import Any, Generator, Iterator, List, Tuple
+from typing import Any, Dict, Generator, Iterator, List, Tuple
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -55,13 +55,42 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     metafunc.parametrize("kinds", pairs, ids=ids, indirect=True, scope="module")
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    # spread() is our order; pytest-xdist's own puts the groups with the most tests first
+    config.option.loadscopereorder = False
+
+
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: List[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: List[pytest.Item]) -> None:
     """Keep the tests that share printers on one worker of pytest-xdist."""
+    groups: Dict[str, List[pytest.Item]] = {}
     for item in items:
+        name = item.nodeid
         if "shared_lab" in getattr(item, "fixturenames", ()):
             params = getattr(getattr(item, "callspec", None), "params", {})
-            item.add_marker(pytest.mark.xdist_group(f"{item.path.stem} {params.get('kinds')}"))
+            name = f"{item.path.stem} {params.get('kinds')}"
+            item.add_marker(pytest.mark.xdist_group(name))
+        groups.setdefault(name, []).append(item)
+    if hasattr(config, "workerinput"):
+        items[:] = spread(list(groups.values()))
+
+
+def spread(groups: List[List[pytest.Item]]) -> List[pytest.Item]:
+    """The tests of these groups, with the groups of every module spread evenly over the run.
+
+    So the workers run different modules at a time, of which some wait and some compute, and no
+    module of long tests is left for the end.
+    """
+    modules: Dict[str, List[List[pytest.Item]]] = {}
+    for group in groups:
+        modules.setdefault(str(group[0].path), []).append(group)
+    places = [
+        (number / len(of_module), group)
+        for of_module in modules.values()
+        for number, group in enumerate(of_module)
+    ]
+    places.sort(key=lambda place: place[0])
+    return [item for _place, group in places for item in group]
 
 
 def chosen_kinds(config: pytest.Config) -> List[str]:
