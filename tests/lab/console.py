@@ -16,8 +16,9 @@ class Console:
         """Begin to read; `on_line` is called with every line, on the reader's thread."""
         self.lines: List[str] = []
         """All lines so far, oldest first."""
-        self.attached = threading.Event()
-        """Set while Klippy has our subscription."""
+        self._lock = threading.Lock()
+        self._sessions = 0  # of Klippy, that had our subscription
+        self._is_attached = False
         self._sock = sock
         self._on_line = on_line
         self._stopping = threading.Event()
@@ -29,15 +30,29 @@ class Console:
         self._stopping.set()
         self._thread.join()
 
+    @property
+    def sessions(self) -> int:
+        """How many sessions of Klippy have had our subscription so far."""
+        with self._lock:
+            return self._sessions
+
+    def is_attached(self, after: int = 0) -> bool:
+        """Whether a session later than the first `after` ones has our subscription now."""
+        with self._lock:
+            return self._is_attached and self._sessions > after
+
     def _run(self) -> None:
         while not self._stopping.is_set():
             try:
                 with Api(self._sock, timeout=1.0) as api:
                     api.call("gcode/subscribe_output", {"response_template": {"method": "console"}})
-                    self.attached.set()
+                    with self._lock:
+                        self._sessions += 1
+                        self._is_attached = True
                     self._read(api)
             except (ApiClosed, ApiError, TimeoutError):
-                self.attached.clear()
+                with self._lock:
+                    self._is_attached = False
                 time.sleep(0.01)
 
     def _read(self, api: Api) -> None:

@@ -66,6 +66,7 @@ class LabPrinter(Closing):
         self._on_line = on_line
         self._console: Optional[Console] = None
         self._old_lines: List[str] = []
+        self._old_sessions = 0  # of the console, when the last one was ended
         self.write_config(config_text)
 
     # Starting and ending
@@ -113,9 +114,15 @@ class LabPrinter(Closing):
         ends or reports an error.
         """
         self.wait_state("ready", timeout)
-        assert self._console
-        wait_until(self._console.attached.is_set, timeout, f"{self.name}: console", [self])
+        wait_until(self._console_is_read, timeout, f"{self.name}: console", [self])
         return self
+
+    def _console_is_read(self) -> bool:
+        return bool(self._console and self._console.is_attached(self._old_sessions))
+
+    def _end_session(self) -> None:
+        """What the console is subscribed to until now counts no more."""
+        self._old_sessions = self._console.sessions if self._console else 0
 
     def wait_state(self, state: str, timeout: float = READY_TIMEOUT) -> None:
         """Wait for a state of the API's `info`: startup, ready, shutdown or error."""
@@ -149,13 +156,13 @@ class LabPrinter(Closing):
         """Like restart(), but return as soon as the old session of Klippy is gone."""
         with self.api() as api:
             api.request("gcode/firmware_restart" if firmware else "gcode/restart")
+            # Before it ends: the console may be subscribed to the next one as soon as we know
+            self._end_session()
             deadline = time.monotonic() + timeout
             try:
                 while time.monotonic() < deadline:
                     api.receive(deadline - time.monotonic())
             except ApiClosed:
-                if self._console:
-                    self._console.attached.clear()
                 return
         raise WaitFailed(f"{self.name}: no restart within {timeout:g} s\n{self.tail()}")
 
@@ -176,12 +183,12 @@ class LabPrinter(Closing):
             self._old_lines += self._console.lines
             self._console = None
 
+            self._old_sessions = 0
     def kill(self) -> None:
         """SIGKILL to Klippy. Its MCU lives on, as a real one; start() brings Klippy back."""
         if self.process:
             processes.end(self.process)
-            if self._console:
-                self._console.attached.clear()
+            self._end_session()
 
     def freeze(self) -> None:
         """SIGSTOP to Klippy: the process is there, and answers nothing."""
