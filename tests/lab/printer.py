@@ -15,7 +15,7 @@ from .closing import Closing
 from .console import Console
 from .emulated_mcu import EmulatedMcu
 from .klippers import klipper
-from .waiting import WaitFailed, wait_until
+from .waiting import WaitFailed, pauses, wait_until
 
 HERE = Path(__file__).parent
 READY_TIMEOUT = 30.0
@@ -128,6 +128,7 @@ class LabPrinter(Closing):
         """Wait for a state of the API's `info`: startup, ready, shutdown or error."""
         deadline = time.monotonic() + timeout
         last: Dict[str, Any] = {}
+        pause = pauses()
         while time.monotonic() < deadline:
             if self.process is None or self.process.poll() is not None:
                 raise WaitFailed(f"{self.name}: Klippy is not running\n{self.tail()}")
@@ -139,9 +140,9 @@ class LabPrinter(Closing):
                             return
                         if last["state"] == "error" != state:
                             raise WaitFailed(f"{self.name}: {last['state_message']}\n{self.tail()}")
-                        time.sleep(0.02)
+                        time.sleep(next(pause))
             except (ApiClosed, TimeoutError):
-                time.sleep(0.02)
+                time.sleep(next(pause))
         raise WaitFailed(
             f"{self.name}: not {state} within {timeout:g} s but {last.get('state')}:"
             f" {last.get('state_message')}\n{self.tail()}"
@@ -155,9 +156,9 @@ class LabPrinter(Closing):
     def begin_restart(self, firmware: bool = False, timeout: float = READY_TIMEOUT) -> None:
         """Like restart(), but return as soon as the old session of Klippy is gone."""
         with self.api() as api:
-            api.request("gcode/firmware_restart" if firmware else "gcode/restart")
             # Before it ends: the console may be subscribed to the next one as soon as we know
             self._end_session()
+            api.request("gcode/firmware_restart" if firmware else "gcode/restart")
             deadline = time.monotonic() + timeout
             try:
                 while time.monotonic() < deadline:
@@ -182,8 +183,8 @@ class LabPrinter(Closing):
             self._console.stop()
             self._old_lines += self._console.lines
             self._console = None
-
             self._old_sessions = 0
+
     def kill(self) -> None:
         """SIGKILL to Klippy. Its MCU lives on, as a real one; start() brings Klippy back."""
         if self.process:
