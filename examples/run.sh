@@ -16,4 +16,4 @@ fi
 # No dirname: a Ctrl-C while that runs would be lost
 HERE=${BASH_SOURCE[0]%/*}
 [ "$HERE" != "${BASH_SOURCE[0]}" ] || HERE=.
-exec "$PYTHON" "$HERE/run.py" "$@"
+exec "$PYTHON" "$HERE/../tests/lab/example.py" "$@"

@@ -188,7 +188,7 @@ HELP = {
     "install.sh": [str(ROOT / "install.sh")],
     "tests/run.sh": [str(ROOT / "tests/run.sh")],
     "tests/bench.sh": [sys.executable, "-m", "tests.bench"],
-    "examples/run.sh": [sys.executable, str(ROOT / "examples/run.py")],
+    "examples/run.sh": [sys.executable, str(ROOT / "tests/lab/example.py")],
 }
 
 
