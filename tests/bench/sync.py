@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any, Dict, Iterator, List, NamedTuple, Tuple
 
 from tests.lab import config
-from tests.lab.fake_mcu import CLOCK_FREQ
 from tests.lab.klippers import ALL_KINDS, KINDS, available
 from tests.lab.lab import Lab
+from tests.lab.mcu_protocol import CLOCK_FREQ
 from tests.lab.printer import LabPrinter
 from tests.lab.waiting import wait_until
 from tests.system.macros import router_section, wait_known

@@ -10,20 +10,20 @@ from pathlib import Path
 from typing import Any, Dict, List
 
 from . import processes
+from .klippers import ROOT
 from .waiting import wait_until
-
-PROGRAM = Path(__file__).parent / "fake_mcu.py"
 
 
 class EmulatedMcu:
-    """Runs fake_mcu.py; `link` becomes the serial port for printer.cfg."""
+    """Runs fake_mcu; `link` becomes the serial port for printer.cfg."""
 
     def __init__(self, link: Path, options: List[str]) -> None:
         """Start it and wait for its serial port; what it says goes to `link`.err."""
         self._lock = threading.Lock()
         with open(link.with_suffix(".err"), "ab") as errors:
             self._process: subprocess.Popen[str] = processes.spawn(
-                [sys.executable, str(PROGRAM), *options, str(link)],
+                [sys.executable, "-m", "tests.lab.fake_mcu", *options, str(link)],
+                cwd=str(ROOT),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,
@@ -36,7 +36,7 @@ class EmulatedMcu:
         return self._process.poll() is None
 
     def tell(self, line: str) -> None:
-        """Send one line: `set PIN VALUE`, `shutdown` or `reset`, see fake_mcu.py."""
+        """Send one line: `set PIN VALUE`, `shutdown` or `reset`, see fake_mcu."""
         with self._lock:
             self._send(line)
 

@@ -1,16 +1,11 @@
-#!/usr/bin/env python3
-#
-# Copyright (C) 2026  Klipper Router contributors
-# This file may be distributed under the terms of the GNU GPLv3 license.
 """A minimal Klipper micro-controller emulator, for tests without hardware.
 
-    fake_mcu.py [options] LINK      and in printer.cfg:  [mcu]  serial: LINK
+`python -m tests.lab.fake_mcu [options] LINK`, and in printer.cfg [mcu] with serial: LINK.
 
-It opens a pseudo-terminal, makes LINK a symlink to it and speaks Klipper's
-micro-controller protocol there, on a clock that follows the real time. It
-models only what Klippy waits for. The pins are gpio0..gpio63. An ADC pin reads
-as a 100k thermistor (beta 3950) on the usual 4.7k pull-up, in printer.cfg
-    [thermistor fake]  temperature1: 25  resistance1: 100000  beta: 3950
+It opens a pseudo-terminal, makes LINK a symlink to it and speaks Klipper's micro-controller
+protocol there, on a clock that follows the real time. It models only what Klippy waits for. The
+pins are gpio0..gpio63. An ADC pin reads as a 100k thermistor (beta 3950) on the usual 4.7k pull-up:
+in printer.cfg [thermistor fake] with temperature1: 25, resistance1: 100000, beta: 3950.
 
 Lines on standard input control it, and closing a pipe there ends it:
     set PIN VALUE   temperature (Celsius) or endstop level (0 or 1) of a pin
@@ -19,8 +14,9 @@ Lines on standard input control it, and closing a pipe there ends it:
     reset           restart, as after a power failure
 """
 
+# Copyright (C) 2026  Klipper Router contributors
+# This file may be distributed under the terms of the GNU GPLv3 license.
 import argparse
-import collections
 import functools
 import json
 import math
@@ -32,193 +28,41 @@ import stat
 import sys
 import time
 import tty
-import zlib
+from typing import Any, Callable, Dict, List, Optional, Tuple, Union
 
-CLOCK_FREQ = 50000000  # ticks per second; 32 bits of them last 86 seconds
+from .mcu_protocol import (
+    ADC_MAX,
+    CLOCK_FREQ,
+    COMMANDS,
+    DICTIONARY,
+    REASONS,
+    RESPONSES,
+    U32,
+    Args,
+    crc16,
+    vlq_decode,
+)
+from .stepper import Stepper
+
 STATS_TICKS = 5 * CLOCK_FREQ
 BOOT_TICKS = CLOCK_FREQ // 10  # of silence after a reset
-ADC_MAX, U32 = 4095, 0xFFFFFFFF
+STDIN = 0
 
-# Messages from the host. The first nine are obeyed during a shutdown as well.
-# Those without a do_... method below are just remembered, for "dump".
-COMMANDS = """
-identify offset=%u count=%c; get_config; config_reset; reset; get_clock;
-get_uptime; emergency_stop; clear_shutdown; debug_nop;
-allocate_oids count=%c; finalize_config crc=%u;
-config_digital_out oid=%c pin=%u value=%c default_value=%c max_duration=%u;
-set_digital_out_pwm_cycle oid=%c cycle_ticks=%u;
-queue_digital_out oid=%c clock=%u on_ticks=%u;
-update_digital_out oid=%c value=%c; set_digital_out pin=%u value=%c;
-config_pwm_out oid=%c pin=%u cycle_ticks=%u
-    value=%hu default_value=%hu max_duration=%u;
-queue_pwm_out oid=%c clock=%u value=%hu;
-set_pwm_out pin=%u cycle_ticks=%u value=%hu;
-config_analog_in oid=%c pin=%u;
-query_analog_in oid=%c clock=%u sample_ticks=%u sample_count=%c rest_ticks=%u
-    min_value=%hu max_value=%hu range_check_count=%c;
-config_neopixel oid=%c pin=%u data_size=%hu
-    bit_max_ticks=%u reset_min_ticks=%u;
-neopixel_update oid=%c pos=%hu data=%*s; neopixel_send oid=%c;
-config_buttons oid=%c button_count=%c;
-buttons_add oid=%c pos=%c pin=%u pull_up=%c;
-buttons_query oid=%c clock=%u rest_ticks=%u retransmit_count=%c invert=%c;
-buttons_ack oid=%c count=%c;
-config_stepper oid=%c step_pin=%c dir_pin=%c
-    invert_step=%c step_pulse_ticks=%u;
-queue_step oid=%c interval=%u count=%hu add=%hi;
-set_next_step_dir oid=%c dir=%c; reset_step_clock oid=%c clock=%u;
-stepper_get_position oid=%c; stepper_stop_on_trigger oid=%c trsync_oid=%c;
-config_endstop oid=%c pin=%c pull_up=%c;
-endstop_home oid=%c clock=%u sample_ticks=%u sample_count=%c rest_ticks=%u
-    pin_value=%c trsync_oid=%c trigger_reason=%c;
-endstop_query_state oid=%c; config_trsync oid=%c;
-trsync_start oid=%c report_clock=%u report_ticks=%u expire_reason=%c;
-trsync_set_timeout oid=%c clock=%u; trsync_trigger oid=%c reason=%c
-"""
-# Messages to the host
-RESPONSES = """
-identify_response offset=%u data=%.*s;
-config is_config=%c crc=%u is_shutdown=%c move_count=%hu;
-clock clock=%u; uptime high=%u clock=%u; stats count=%u sum=%u sumsq=%u;
-starting; shutdown clock=%u static_string_id=%hu;
-is_shutdown static_string_id=%hu;
-analog_in_state oid=%c next_clock=%u value=%hu;
-neopixel_result oid=%c success=%c; stepper_position oid=%c pos=%i;
-buttons_state oid=%c ack_count=%c state=%*s;
-endstop_state oid=%c homing=%c next_clock=%u pin_value=%c;
-trsync_state oid=%c can_trigger=%c trigger_reason=%c clock=%u
-"""
-# Reasons for a shutdown; the host is told the place in this list
-REASONS = [
-    "",
-    "Command request",
-    "Timer too close",
-    "ADC out of range",
-    "Invalid command",
-    "config_reset only available when shutdown",
-]
+TimerKey = Union[str, Tuple[str, int]]
+# What a timer calls, with the clock that it was set to
+TimerCallback = Callable[..., None]
 
 
-def vlq_encode(value):
-    """Base-128 digits, highest first; the first one stands for -32..95."""
-    shift = 0
-    while not -32 << shift <= value < 96 << shift:
-        shift += 7
-    return bytes(value >> s & 0x7F | (0x80 if s else 0) for s in range(shift, -1, -7))
+class FakeMcu:
+    """The emulator; run() serves it until its standard input is closed.
 
+    A message of the host is obeyed by the method do_NAME, with its parameters. One without such a
+    method is just remembered, for "dump".
+    """
 
-def vlq_decode(data, pos):
-    value = (data[pos] & 0x7F) - (0x80 if data[pos] & 0x60 == 0x60 else 0)
-    while data[pos] & 0x80:
-        pos += 1
-        value = value << 7 | data[pos] & 0x7F
-    return value, pos + 1
-
-
-CRC_TABLE = list(range(256))
-for _ in range(8):
-    CRC_TABLE = [n >> 1 ^ (0x8408 if n & 1 else 0) for n in CRC_TABLE]
-
-
-def crc16(data):
-    """The CRC-16 with polynomial 0x1021 reflected, starting at 0xffff."""
-    crc = 0xFFFF
-    for byte in data:
-        crc = crc >> 8 ^ CRC_TABLE[(crc ^ byte) & 0xFF]
-    return crc.to_bytes(2, "big")
-
-
-class Message:
-    """A message format: its number, name and [name, type] parameters."""
-
-    def __init__(self, number, text):
-        self.number, self.format = number, " ".join(text.split())
-        self.name, *params = text.split()
-        self.params = [param.split("=") for param in params]
-
-    def encode(self, args):
-        content = vlq_encode(self.number)
-        for name, kind in self.params:
-            value = args[name]
-            content += vlq_encode(len(value)) + value if kind.endswith("s") else vlq_encode(value)
-        return content
-
-    def decode(self, data, pos):
-        args = {}
-        for name, kind in self.params:
-            value, pos = vlq_decode(data, pos)
-            if kind.endswith("s"):
-                value, pos = data[pos : pos + value], pos + value
-            elif not kind.endswith("i"):
-                value &= U32
-            args[name] = value
-        return args, pos
-
-
-# The numbers of "identify_response" and "identify" are fixed: 0 and 1
-COMMANDS = {n: Message(n, text) for n, text in enumerate(COMMANDS.split(";"), 1)}
-RESPONSES = [Message(n and n + len(COMMANDS), text) for n, text in enumerate(RESPONSES.split(";"))]
-RESPONSES = {m.name: m for m in RESPONSES}
-DICTIONARY = zlib.compress(
-    json.dumps(
-        {
-            "app": "FakeMCU",
-            "version": "fake_mcu",
-            "build_versions": "hand-written",
-            "commands": {m.format: m.number for m in COMMANDS.values()},
-            "responses": {m.format: m.number for m in RESPONSES.values()},
-            "enumerations": {
-                "pin": {"gpio0": [0, 64]},
-                "static_string_id": {text: n for n, text in enumerate(REASONS) if n},
-            },
-            "config": {
-                "MCU": "fake",
-                "CLOCK_FREQ": CLOCK_FREQ,
-                "ADC_MAX": ADC_MAX,
-                "PWM_MAX": 255,
-                "STATS_SUMSQ_BASE": 256,
-            },
-        }
-    ).encode()
-)
-
-
-class Stepper:
-    """The moves queued for a motor; its position is worked out on demand."""
-
-    def __init__(self):
-        self.moves, self.position = collections.deque(), 0
-        self.stop(0)
-
-    def stop(self, clock):
-        self.position = self.position_at(clock)
-        self.moves.clear()
-        self.direction, self.end = -1, None  # end: clock of the last step
-
-    def queue_step(self, interval, count, add, now):
-        while self.moves and self.moves[0][1] <= now:  # forget what is over
-            *_, done, direction = self.moves.popleft()
-            self.position += done * direction
-        start = self.end
-        self.end += count * interval + add * count * (count - 1) // 2
-        self.moves.append((start, self.end, interval, add, count, self.direction))
-
-    def position_at(self, clock):
-        position = self.position
-        for start, end, interval, add, count, direction in self.moves:
-            if end > clock:  # only some of its steps
-                count = sum(
-                    start + n * interval + add * n * (n - 1) // 2 <= clock
-                    for n in range(1, count + 1)
-                )
-            position += count * direction
-        return position
-
-
-class FakeMCU:
-    def __init__(self, options):
+    def __init__(self, options: argparse.Namespace) -> None:
         self.options = options
-        self.levels = {}  # input pin -> what "set" gave it
+        self.levels: Dict[int, float] = {}  # input pin -> what "set" gave it
         self.late_count, self.late_max = 0, 0.0
         # Holding the far end open too avoids hang-ups between two Klippys
         self.master, self.slave = pty.openpty()
@@ -229,36 +73,38 @@ class FakeMCU:
         os.symlink(os.ttyname(self.slave), options.link)
         self.start()
 
-    def start(self):
+    def start(self) -> None:
         self.epoch, self.booting = time.monotonic(), True
         self.input, self.output, self.sequence = bytearray(), bytearray(), 0
         self.clear_config()
         self.set_timer("boot", BOOT_TICKS, self.booted)
 
-    def booted(self, clock):
+    def booted(self, clock: int) -> None:
         self.booting = False
         self.send("starting")
 
-    def clear_config(self):
-        self.crc, self.reason = None, None  # of the configuration, a shutdown
-        self.objects, self.steppers = {}, {}  # oid -> arguments, Stepper
-        self.timers = {}  # key -> (clock, callback)
+    def clear_config(self) -> None:
+        self.crc: Optional[int] = None  # of the configuration
+        self.reason: Optional[str] = None  # of a shutdown
+        self.objects: Dict[int, Args] = {}  # oid -> the latest arguments it was given
+        self.steppers: Dict[int, Stepper] = {}
+        self.timers: Dict[TimerKey, Tuple[int, Callable[[], None]]] = {}  # -> (clock, callback)
         self.set_timer("stats", self.now() + STATS_TICKS, self.send_stats)
 
     # Clock and timers
 
-    def now(self):
+    def now(self) -> int:
         return int((time.monotonic() - self.epoch) * CLOCK_FREQ)
 
-    def full_clock(self, clock):
+    def full_clock(self, clock: int) -> int:
         """The clock value nearest to now that ends in these 32 bits."""
         now = self.now()
         return now + (clock - now + (1 << 31) & U32) - (1 << 31)
 
-    def set_timer(self, key, clock, callback, *args):
+    def set_timer(self, key: TimerKey, clock: int, callback: TimerCallback, *args: Any) -> None:
         self.timers[key] = clock, functools.partial(callback, clock, *args)
 
-    def run_timers(self):
+    def run_timers(self) -> float:
         """Run what is due and return the seconds until the next timer."""
         while True:
             key = min(self.timers, key=lambda k: self.timers[k][0])
@@ -268,27 +114,27 @@ class FakeMCU:
             del self.timers[key]
             callback()
 
-    def check_late(self, clock, what):
+    def check_late(self, clock: int, what: str) -> None:
         """Note a time that is over already; a firmware would shut down."""
         late = (self.now() - clock) / CLOCK_FREQ
         if late > 0:
             self.late_count += 1
             self.late_max = max(self.late_max, late)
-            log("%s is late by %.6f s" % (what, late))
+            log(f"{what} is late by {late:.6f} s")
             if self.options.strict:
                 self.shutdown("Timer too close")
 
     # Transmission
 
-    def send_block(self, content):
+    def send_block(self, content: bytes) -> None:
         """Send a message block; an empty one is an ack (or a nak)."""
         block = bytes([len(content) + 5, 0x10 | self.sequence]) + content
         self.output += block + crc16(block) + b"\x7e"
 
-    def send(self, name, **args):
+    def send(self, name: str, **args: Any) -> None:
         self.send_block(RESPONSES[name].encode(args))
 
-    def receive(self, data):
+    def receive(self, data: bytes) -> None:
         self.input += data
         while len(self.input) >= 5 and not self.booting:
             size, sequence = self.input[:2]
@@ -306,7 +152,8 @@ class FakeMCU:
             if not self.booting:
                 self.send_block(b"")
 
-    def dispatch(self, content):
+    def dispatch(self, content: bytes) -> None:
+        """Obey the messages of a block."""
         pos = 0
         while pos < len(content) and not self.booting:
             number, pos = vlq_decode(content, pos)
@@ -315,28 +162,27 @@ class FakeMCU:
             message = COMMANDS[number]
             args, pos = message.decode(content, pos)
             if self.options.trace:
-                print(
-                    "%.6f" % time.monotonic(),
-                    message.name,
-                    as_json(args),
-                    file=self.options.trace,
-                    flush=True,
-                )
+                line = f"{time.monotonic():.6f} {message.name} {as_json(args)}"
+                print(line, file=self.options.trace, flush=True)
             if self.reason and number > 9:
                 self.send("is_shutdown", static_string_id=REASONS.index(self.reason))
-                continue
-            # Each object remembers the latest arguments it was given
-            if message.name.startswith("config_") and "oid" in args:
-                self.objects[args["oid"]] = {"type": message.name[7:]}
-            self.objects.get(args.get("oid"), {}).update(args)
-            if message.name in ("queue_digital_out", "queue_pwm_out"):
-                self.check_late(self.full_clock(args["clock"]), message.name)
-            handler = getattr(self, "do_" + message.name, None)
-            if handler:
-                handler(**args)
+            else:
+                self.obey(message.name, args)
 
-    def run(self):
-        files = [self.master, 0]  # 0: the standard input
+    def obey(self, name: str, args: Args) -> None:
+        # Each object remembers the latest arguments it was given
+        if name.startswith("config_") and "oid" in args:
+            self.objects[args["oid"]] = {"type": name[len("config_") :]}
+        if args.get("oid") in self.objects:
+            self.objects[args["oid"]].update(args)
+        if name in ("queue_digital_out", "queue_pwm_out"):
+            self.check_late(self.full_clock(args["clock"]), name)
+        handler = getattr(self, "do_" + name, None)
+        if handler:
+            handler(**args)
+
+    def run(self) -> None:
+        files = [self.master, STDIN]
         while True:
             wait = self.run_timers()
             if self.output:
@@ -350,46 +196,45 @@ class FakeMCU:
                 data = os.read(self.master, 4096)
                 if not self.booting:
                     self.receive(data)
-            if 0 in readable:
-                lines = os.read(0, 4096).decode().splitlines()
+            if STDIN in readable:
+                lines = os.read(STDIN, 4096).decode().splitlines()
                 if not lines:
-                    if stat.S_ISFIFO(os.fstat(0).st_mode):
+                    if stat.S_ISFIFO(os.fstat(STDIN).st_mode):
                         return
-                    files.remove(0)
+                    files.remove(STDIN)
                 for line in lines:
-                    self.control(*line.split())
+                    self.control(line.split())
 
-    def control(self, command=None, pin=None, value=None):
+    def control(self, words: List[str]) -> None:
+        """A line of standard input."""
+        command = words[0] if words else ""
         if command == "set":
-            self.levels[int(pin.replace("gpio", ""))] = float(value)
+            self.levels[int(words[1].replace("gpio", ""))] = float(words[2])
         elif command == "shutdown":
             self.shutdown("Command request")
         elif command == "reset":
             self.do_reset()
         elif command == "dump":
-            print(
-                as_json(
-                    {
-                        "uptime": time.monotonic() - self.epoch,
-                        "shutdown": self.reason,
-                        "objects": self.objects,
-                        "positions": {
-                            oid: stepper.position_at(self.now())
-                            for oid, stepper in self.steppers.items()
-                        },
-                        "late_count": self.late_count,
-                        "late_max": self.late_max,
-                    }
-                ),
-                flush=True,
-            )
+            print(as_json(self.state()), flush=True)
+
+    def state(self) -> Dict[str, Any]:
+        """What "dump" prints."""
+        now = self.now()
+        return {
+            "uptime": time.monotonic() - self.epoch,
+            "shutdown": self.reason,
+            "objects": self.objects,
+            "positions": {oid: motor.position_at(now) for oid, motor in self.steppers.items()},
+            "late_count": self.late_count,
+            "late_max": self.late_max,
+        }
 
     # Basic commands
 
-    def do_identify(self, offset, count):
+    def do_identify(self, offset: int, count: int) -> None:
         self.send("identify_response", offset=offset, data=DICTIONARY[offset : offset + count])
 
-    def do_get_config(self):
+    def do_get_config(self) -> None:
         self.send(
             "config",
             is_config=self.crc is not None,
@@ -398,52 +243,54 @@ class FakeMCU:
             move_count=1024,
         )
 
-    def do_finalize_config(self, crc):
+    def do_finalize_config(self, crc: int) -> None:
         self.crc = crc
 
-    def do_get_clock(self):
+    def do_get_clock(self) -> None:
         self.send("clock", clock=self.now() & U32)
 
-    def do_get_uptime(self):
+    def do_get_uptime(self) -> None:
         now = self.now()
         self.send("uptime", high=now >> 32, clock=now & U32)
 
-    def send_stats(self, clock):
+    def send_stats(self, clock: int) -> None:
         self.send("stats", count=1000, sum=100000, sumsq=100000)
         self.set_timer("stats", clock + STATS_TICKS, self.send_stats)
 
-    def shutdown(self, reason):
+    def shutdown(self, reason: str) -> None:
         if not self.reason:
             log("shutdown: " + reason)
             self.reason = reason
             for stepper in self.steppers.values():
                 stepper.stop(self.now())
-            self.send("shutdown", clock=self.now() & U32, static_string_id=REASONS.index(reason))
+            clock = self.now() & U32
+            self.send("shutdown", clock=clock, static_string_id=REASONS.index(reason))
 
-    def do_emergency_stop(self):
+    def do_emergency_stop(self) -> None:
         self.shutdown("Command request")
 
-    def do_clear_shutdown(self):
+    def do_clear_shutdown(self) -> None:
         self.reason = None
 
-    def do_config_reset(self):
+    def do_config_reset(self) -> None:
         if self.reason:
             self.clear_config()
         else:
             self.shutdown("config_reset only available when shutdown")
 
-    def do_reset(self):
+    def do_reset(self) -> None:
         log("reset")
         self.start()
 
     # Thermistors and neopixels
 
-    def do_query_analog_in(self, oid, clock, sample_count, **args):
+    def do_query_analog_in(self, oid: int, clock: int, sample_count: int, **args: int) -> None:
         self.timers.pop(("adc", oid), None)
         if sample_count:
-            self.set_timer(("adc", oid), self.full_clock(clock), self.sample_adc, self.objects[oid])
+            adc = self.objects[oid]
+            self.set_timer(("adc", oid), self.full_clock(clock), self.sample_adc, adc)
 
-    def sample_adc(self, clock, adc):
+    def sample_adc(self, clock: int, adc: Args) -> None:
         kelvin = self.levels.get(adc["pin"], 25) + 273.15
         ohms = 1e5 * math.exp(3950 / kelvin - 3950 / 298.15)
         value = round(ohms / (ohms + 4700) * ADC_MAX * adc["sample_count"])
@@ -453,60 +300,56 @@ class FakeMCU:
             return self.shutdown("ADC out of range")
         next_clock = max(clock, self.now() - adc["rest_ticks"])
         next_clock += adc["rest_ticks"]
-        self.send("analog_in_state", oid=adc["oid"], value=value, next_clock=next_clock & U32)
-        self.set_timer(("adc", adc["oid"]), next_clock, self.sample_adc, adc)
+        oid = adc["oid"]
+        self.send("analog_in_state", oid=oid, value=value, next_clock=next_clock & U32)
+        self.set_timer(("adc", oid), next_clock, self.sample_adc, adc)
 
-    def do_config_neopixel(self, oid, data_size, **args):
+    def do_config_neopixel(self, oid: int, data_size: int, **args: int) -> None:
         self.objects[oid].update(buffer=bytearray(data_size), sent=0)
 
-    def do_neopixel_update(self, oid, pos, data):
+    def do_neopixel_update(self, oid: int, pos: int, data: bytes) -> None:
         self.objects[oid]["buffer"][pos : pos + len(data)] = data
 
-    def do_neopixel_send(self, oid):
+    def do_neopixel_send(self, oid: int) -> None:
         leds = self.objects[oid]
         leds["shown"], leds["sent"] = bytes(leds["buffer"]), leds["sent"] + 1
         self.send("neopixel_result", oid=oid, success=1)
 
     # Steppers, and endstops that stop them by way of a "trsync" object
 
-    def do_config_stepper(self, oid, **args):
+    def do_config_stepper(self, oid: int, **args: int) -> None:
         self.steppers[oid] = Stepper()
 
-    def do_queue_step(self, oid, interval, count, add):
+    def do_queue_step(self, oid: int, interval: int, count: int, add: int) -> None:
         stepper, now = self.steppers[oid], self.now()
         if stepper.end is not None:  # else stopped: waits for a new clock
-            if not stepper.moves or stepper.end < now:
+            if stepper.is_idle(now):
                 self.check_late(stepper.end + interval, "queue_step")
             stepper.queue_step(interval, count, add, now)
 
-    def do_set_next_step_dir(self, oid, dir):
+    def do_set_next_step_dir(self, oid: int, dir: int) -> None:
         self.steppers[oid].direction = 1 if dir else -1
 
-    def do_reset_step_clock(self, oid, clock):
+    def do_reset_step_clock(self, oid: int, clock: int) -> None:
         self.steppers[oid].end = self.full_clock(clock)
 
-    def do_stepper_get_position(self, oid):
+    def do_stepper_get_position(self, oid: int) -> None:
         self.send("stepper_position", oid=oid, pos=self.steppers[oid].position_at(self.now()))
 
-    def do_stepper_stop_on_trigger(self, oid, trsync_oid):
+    def do_stepper_stop_on_trigger(self, oid: int, trsync_oid: int) -> None:
         self.objects[trsync_oid]["stops"].append(oid)
 
-    def do_endstop_home(self, oid, clock, sample_count, **args):
+    def do_endstop_home(self, oid: int, clock: int, sample_count: int, **args: int) -> None:
         self.timers.pop(("endstop", oid), None)
         if sample_count:
-            delay = int(self.options.homing_time * CLOCK_FREQ)
-            self.set_timer(
-                ("endstop", oid),
-                self.full_clock(clock) + delay,
-                self.endstop_hit,
-                self.objects[oid],
-            )
+            when = self.full_clock(clock) + int(self.options.homing_time * CLOCK_FREQ)
+            self.set_timer(("endstop", oid), when, self.endstop_hit, self.objects[oid])
 
-    def endstop_hit(self, clock, endstop):
+    def endstop_hit(self, clock: int, endstop: Args) -> None:
         endstop["next_clock"] = clock + endstop["rest_ticks"] & U32
         self.trigger(clock, endstop["trsync_oid"], endstop["trigger_reason"])
 
-    def do_endstop_query_state(self, oid):
+    def do_endstop_query_state(self, oid: int) -> None:
         endstop = self.objects[oid]
         self.send(
             "endstop_state",
@@ -516,24 +359,20 @@ class FakeMCU:
             pin_value=int(self.levels.get(endstop["pin"], 0)),
         )
 
-    def do_trsync_start(self, oid, report_clock, report_ticks, **args):
-        self.objects[oid].update(can_trigger=1, trigger_reason=0, stops=[])
+    def do_trsync_start(self, oid: int, report_clock: int, report_ticks: int, **args: int) -> None:
+        trsync = self.objects[oid]
+        trsync.update(can_trigger=1, trigger_reason=0, stops=[])
         self.timers.pop(("report", oid), None)
         if report_ticks:
-            self.set_timer(
-                ("report", oid),
-                self.full_clock(report_clock),
-                self.report_trsync,
-                self.objects[oid],
-            )
+            clock = self.full_clock(report_clock)
+            self.set_timer(("report", oid), clock, self.report_trsync, trsync)
 
-    def report_trsync(self, clock, trsync):
+    def report_trsync(self, clock: int, trsync: Args) -> None:
         self.send_trsync_state(trsync, self.now())
-        self.set_timer(
-            ("report", trsync["oid"]), clock + trsync["report_ticks"], self.report_trsync, trsync
-        )
+        key, next_clock = ("report", trsync["oid"]), clock + trsync["report_ticks"]
+        self.set_timer(key, next_clock, self.report_trsync, trsync)
 
-    def trigger(self, clock, oid, reason):
+    def trigger(self, clock: int, oid: int, reason: int) -> None:
         trsync = self.objects[oid]
         if trsync.get("can_trigger"):
             trsync.update(can_trigger=0, trigger_reason=reason)
@@ -541,12 +380,12 @@ class FakeMCU:
                 self.steppers[stepper_oid].stop(clock)
             self.send_trsync_state(trsync, self.now())
 
-    def do_trsync_trigger(self, oid, reason):
+    def do_trsync_trigger(self, oid: int, reason: int) -> None:
         self.trigger(self.now(), oid, reason)
         self.timers.pop(("report", oid), None)
         self.send_trsync_state(self.objects[oid], 0)
 
-    def send_trsync_state(self, trsync, clock):
+    def send_trsync_state(self, trsync: Args, clock: int) -> None:
         self.send(
             "trsync_state",
             oid=trsync["oid"],
@@ -556,17 +395,17 @@ class FakeMCU:
         )
 
 
-def as_json(value):
+def as_json(value: Any) -> str:
     return json.dumps(value, default=lambda data: data.hex())
 
 
-def log(text):
+def log(text: str) -> None:
     print("fake_mcu:", text, file=sys.stderr, flush=True)
 
 
-def main():
+def main() -> None:
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+        prog="fake_mcu", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("link", help="symlink to make to the serial port")
     parser.add_argument(
@@ -584,7 +423,7 @@ def main():
         metavar="FILE",
         help="log the commands, with time.monotonic()",
     )
-    mcu = FakeMCU(parser.parse_args())
+    mcu = FakeMcu(parser.parse_args())
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         mcu.run()
