@@ -74,7 +74,7 @@ case ${1:-} in
         exec $python -m tests.hostile.long_print "${@:2}"
         ;;
     --hostile)
-        exec $python -m tests.hostile.bench "${@:2}"
+        exec $python -m tests.hostile.measure "${@:2}"
         ;;
 esac
 say_what_is_skipped

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Collection, Dict, List, NamedTuple
 
 from tests.lab import config, processes
+from tests.lab.closing import Closing
 from tests.lab.klippers import ROOT
 from tests.lab.lab import Lab
 from tests.lab.printer import LabPrinter
@@ -75,8 +76,8 @@ class Effort(NamedTuple):
     rest: float  # seconds before each sample of a row of LATENCY
 
 
-class Bench:
-    """A context manager: the printers of one kind that the wanted rows need."""
+class Printers(Closing):
+    """The printers of one kind that the wanted rows need."""
 
     def __init__(self, kind: str, wanted: Collection[str]) -> None:
         self._kind = kind
@@ -85,17 +86,14 @@ class Bench:
         self.rows: Dict[str, Row] = {}
         self.missing: Dict[str, str] = {}
         """Row -> why it is not there."""
-
-    def __enter__(self) -> "Bench":
         try:
             self._lab = self._stack.enter_context(Lab())
             self._start()
         except BaseException:
             self._stack.close()
             raise
-        return self
 
-    def __exit__(self, *args: object) -> None:
+    def close(self) -> None:
         self._stack.close()
 
     def _start(self) -> None:
@@ -231,6 +229,6 @@ class Bench:
 
 def measure(kind: str, wanted: Collection[str], effort: Effort, missing: Dict[str, str]) -> Figures:
     """The wanted rows of LATENCY and STATUS on this kind; `missing` gets what cannot be had."""
-    with Bench(kind, wanted) as bench:
-        missing.update(bench.missing)
-        return {**bench.times(effort), **bench.status(effort)}
+    with Printers(kind, wanted) as printers:
+        missing.update(printers.missing)
+        return {**printers.times(effort), **printers.status(effort)}

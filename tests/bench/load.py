@@ -14,6 +14,7 @@ from typing import Any, Callable, Collection, Dict, List, NamedTuple, Tuple
 
 from tests.lab import config, processes
 from tests.lab.api import Api
+from tests.lab.closing import Closing
 from tests.lab.klippers import ROOT
 from tests.lab.lab import Lab
 from tests.lab.waiting import wait_until
@@ -131,8 +132,8 @@ class _Host:
         processes.end(self._peers)
 
 
-class Bench:
-    """A context manager: the hosts that the wanted rows need, ready and settled."""
+class Hosts(Closing):
+    """The hosts that the wanted rows need, ready and settled."""
 
     def __init__(self, kind: str, wanted: Collection[str]) -> None:
         self._wanted = [row for row in NEEDS if row in wanted]
@@ -153,10 +154,7 @@ class Bench:
             self._stack.close()
             raise
 
-    def __enter__(self) -> "Bench":
-        return self
-
-    def __exit__(self, *args: object) -> None:
+    def close(self) -> None:
         self._stack.close()
 
     def measure(self, effort: Effort) -> Figures:
@@ -264,5 +262,5 @@ def _cost(host: _Host, seconds: float) -> float:
 
 def measure(kind: str, wanted: Collection[str], effort: Effort) -> Figures:
     """The wanted rows of LOAD on this kind."""
-    with Bench(kind, wanted) as bench:
-        return bench.measure(effort)
+    with Hosts(kind, wanted) as hosts:
+        return hosts.measure(effort)

@@ -9,13 +9,13 @@ import socket
 import subprocess
 import time
 from pathlib import Path
-from types import TracebackType
-from typing import Any, List, Optional, Type
+from typing import Any, List, Optional
 
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion
 
 from tests.lab import processes
+from tests.lab.closing import Closing
 from tests.lab.moonraker import LabMoonraker
 from tests.lab.printer import LabPrinter
 from tests.lab.waiting import wait_until
@@ -78,7 +78,7 @@ class Curl:
         return finish
 
 
-class Mqtt:
+class Mqtt(Closing):
     """A client of Moonraker's API over MQTT; a real Mosquitto, which ends with the context."""
 
     def __init__(self, folder: Path) -> None:
@@ -156,15 +156,7 @@ class Mqtt:
         self._client.loop(0.05)
         return bool(self._client.is_connected())
 
-    def __enter__(self) -> "Mqtt":
-        return self
-
-    def __exit__(
-        self,
-        kind: Optional[Type[BaseException]],
-        value: Optional[BaseException],
-        trace: Optional[TracebackType],
-    ) -> None:
+    def close(self) -> None:
         self._client.disconnect()
         processes.end(self._process, grace=2.0)
 

@@ -20,6 +20,7 @@ from typing import Any, Callable, Dict, List
 
 from tests.hostile.trial import MOVING, STANDING
 from tests.lab.api import ApiError
+from tests.lab.closing import Closing
 from tests.lab.lab import Lab
 from tests.lab.waiting import wait_until
 from tests.system.macros import check_log, router_section, wait_known
@@ -163,7 +164,7 @@ class Beside(threading.Thread):
             raise self.error[0]
 
 
-class LongPrint:
+class LongPrint(Closing):
     """The host and its peers; a context manager."""
 
     def __init__(self, kind: str, peer_kind: str) -> None:
@@ -186,7 +187,7 @@ class LongPrint:
         self.wait_seen("7")
         return self
 
-    def __exit__(self, *args: Any) -> None:
+    def close(self) -> None:
         self.lab.close()
 
     # -- what others do meanwhile

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Dict, NamedTuple, Optional
 
 from tests.lab import processes
+from tests.lab.closing import Closing
 from tests.lab.lab import Lab
 from tests.lab.waiting import wait_until
 
@@ -131,7 +132,7 @@ class Figures(NamedTuple):
     log_lines: int  # of the host's log that name the peer
 
 
-class Trial:
+class Trial(Closing):
     """A context manager; way() may be called again and again."""
 
     def __init__(self, kind: str, peer_kind: str) -> None:
@@ -153,7 +154,7 @@ class Trial:
         self.until_ready("good", "ok1", "ok2")
         return self
 
-    def __exit__(self, *args: Any) -> None:
+    def close(self) -> None:
         self.lab.close()
 
     def until_ready(self, *names: str) -> None:

@@ -1,4 +1,4 @@
-"""Printer configurations that run in the laboratory, on every kind of Klipper."""
+"""Printer configurations for printers without hardware, on every kind of Klipper."""
 
 # Copyright (C) 2026  Klipper Router contributors
 # This file may be distributed under the terms of the GNU GPLv3 license.

@@ -1,4 +1,4 @@
-"""Which Klippers the laboratory knows, where tests/setup.sh puts them and how each is started."""
+"""Which Klippers the test harness knows, where tests/setup.sh puts them and how each is started."""
 
 # Copyright (C) 2026  Klipper Router contributors
 # This file may be distributed under the terms of the GNU GPLv3 license.

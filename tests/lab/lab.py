@@ -13,7 +13,7 @@ from .closing import Closing
 from .printer import READY_TIMEOUT, LabPrinter
 
 LIVE: "weakref.WeakSet[Lab]" = weakref.WeakSet()
-"""The laboratories not closed yet, for reports of failed tests."""
+"""The labs not closed yet, for reports of failed tests."""
 
 
 class Lab(Closing):

@@ -1,4 +1,4 @@
-"""The real Moonraker on a printer of the laboratory, and clients of its HTTP and its websocket."""
+"""The real Moonraker on a printer of the harness, and clients of its HTTP and its websocket."""
 
 # Copyright (C) 2026  Klipper Router contributors
 # This file may be distributed under the terms of the GNU GPLv3 license.
@@ -49,7 +49,7 @@ class MoonrakerError(Exception):
 class LabMoonraker(Closing):
     """One Moonraker, on a free port of 127.0.0.1; also a context manager that stops it.
 
-    Made in the printer's own folder, so close it before its laboratory.
+    Made in the printer's own folder, so close it before the lab.
     """
 
     def __init__(self, printer: LabPrinter) -> None:

@@ -1,4 +1,4 @@
-"""A whole printer of the laboratory: its Klippy, its emulated MCU, its console."""
+"""A whole printer of the test harness: its Klippy, its emulated MCU, its console."""
 
 # Copyright (C) 2026  Klipper Router contributors
 # This file may be distributed under the terms of the GNU GPLv3 license.

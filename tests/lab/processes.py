@@ -1,4 +1,4 @@
-"""Processes that cannot outlive the laboratory, whatever ends it (even SIGKILL)."""
+"""Processes that cannot outlive the test harness, whatever ends it (even SIGKILL)."""
 
 # Copyright (C) 2026  Klipper Router contributors
 # This file may be distributed under the terms of the GNU GPLv3 license.

@@ -1,6 +1,6 @@
 """Whatever a peer does, the host stays ready and prints on, and the healthy peers are served.
 
-The figures are a benchmark's (tests.hostile.bench); here are only bounds that no load of the
+The figures are a benchmark's (tests.hostile.measure); here are only bounds that no load of the
 machine can break.
 """
 

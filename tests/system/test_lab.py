@@ -1,4 +1,4 @@
-"""The laboratory itself: what all other tests rely on."""
+"""The test harness itself: what all other tests rely on."""
 
 # Copyright (C) 2026  Klipper Router contributors
 # This file may be distributed under the terms of the GNU GPLv3 license.
@@ -104,7 +104,7 @@ def test_stop_leaves_nothing_behind(kind, mcu):
     assert not lab.folder.exists()
 
 
-def test_nothing_survives_a_killed_laboratory(kind):
+def test_nothing_survives_a_killed_harness(kind):
     program = (
         "import sys, time\n"
         "from tests.lab import config\n"
@@ -125,7 +125,7 @@ def test_nothing_survives_a_killed_laboratory(kind):
     wait_until(
         lambda: not any(map(processes.group_is_alive, (int(klippy), int(mcu)))),
         10.0,
-        "the processes of a killed laboratory end",
+        "the processes of a killed harness end",
     )
     subprocess.run(["rm", "-r", folder], check=True)
 

@@ -5,11 +5,12 @@
 import selectors
 import socket
 import threading
-from types import TracebackType
-from typing import List, Optional, Type
+from typing import List
+
+from tests.lab.closing import Closing
 
 
-class Tunnel:
+class Tunnel(Closing):
     """Forwards connections from one socket to another; this process is who listens there."""
 
     def __init__(self, path: str, target: str) -> None:
@@ -74,14 +75,3 @@ class Tunnel:
                         key.data.sendall(data)
             except OSError:
                 pass
-
-    def __enter__(self) -> "Tunnel":
-        return self
-
-    def __exit__(
-        self,
-        kind: Optional[Type[BaseException]],
-        value: Optional[BaseException],
-        trace: Optional[TracebackType],
-    ) -> None:
-        self.close()

@@ -1,4 +1,4 @@
-# A Klippy extra: start-up waits until the laboratory reads the console; a status made to order
+# A Klippy extra: start-up waits until the test harness reads the console; a status made to order
 #
 # Copyright (C) 2026  Klipper Router contributors
 # This file may be distributed under the terms of the GNU GPLv3 license.

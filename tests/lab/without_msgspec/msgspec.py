@@ -2,4 +2,4 @@
 
 # Copyright (C) 2026  Klipper Router contributors
 # This file may be distributed under the terms of the GNU GPLv3 license.
-raise ImportError("hidden by the test laboratory")
+raise ImportError("hidden by the test harness")
