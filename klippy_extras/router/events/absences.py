@@ -1,4 +1,4 @@
-# Which printers cannot be used, for longer than their disconnect_grace
+# Which printers are lost: not ready for longer than their disconnect_grace
 #
 # Copyright (C) 2026  Klipper Router contributors
 #

@@ -1,14 +1,13 @@
-# A heartbeat for peers that want to notice when this printer is gone (router_watchdog.cfg)
+# The heartbeat by which peers notice that this printer is lost (router_watchdog.cfg)
 #
 # Copyright (C) 2026  Klipper Router contributors
 #
 # This file may be distributed under the terms of the GNU GPLv3 license.
-from typing import Any, Collection, Dict, Optional
+from typing import Any, Collection, Set
 
-from ..errors import RouterError
 from ..gcode.parameters import command
 from ..klippy.timers import Timers
-from ..printers.printer import Job, Order, Printer, PrinterListener
+from ..printers.printer import Failure, Job, Order, Printer, PrinterListener
 from .lifecycle import Lifecycle
 
 # The macro that a peer has when it includes router_watchdog.cfg
@@ -17,8 +16,29 @@ HEARTBEAT_MACRO = "ROUTER_HEARTBEAT"
 INTERVAL = 3.0
 
 
+class _Beat:
+    """One heartbeat for a peer, which says how things are when its turn comes."""
+
+    def __init__(self, heartbeat: "Heartbeat", peer: Printer) -> None:
+        self._heartbeat, self.peer = heartbeat, peer
+        self.said = ""
+
+    def submit(self) -> None:
+        self.peer.submit(Job(self._text, self._done, order=Order.FIRST))
+
+    def _text(self) -> str:
+        self.said = self._heartbeat.heartbeat(self.peer)
+        return self.said
+
+    def _done(self, _result: Any, error: Failure) -> None:
+        self._heartbeat.ended(self, error)
+
+
 class Heartbeat(PrinterListener):
-    """Sends every peer a heartbeat as long as this Klippy runs; a listener of them and the host."""
+    """Sends every peer a heartbeat as long as this Klippy runs.
+
+    host: this printer. A listener of it and of the peers.
+    """
 
     def __init__(
         self,
@@ -29,29 +49,29 @@ class Heartbeat(PrinterListener):
     ) -> None:
         self._timers, self._host = timers, host
         self._peers, self._lifecycle = peers, lifecycle
-        self._on_its_way: Dict[Printer, str] = {}  # what it says, once that is known
+        self._under_way: Set[Printer] = set()  # peers that have not answered their heartbeat
 
     def start(self) -> None:
         """Begin, and go on until the timers are closed."""
         self._timers.after(INTERVAL, self.start)
-        self._feed_all()
+        self._send_all()
 
     def became_ready(self, printer: Printer) -> None:
-        # At once: a host that dies a moment later is to be noticed as well
+        # At once: the peer must also notice a host that dies a moment later
         if printer is self._host:
-            self._feed_all()
+            self._send_all()
         else:
-            self._feed(printer)
+            self._send(printer)
 
     def state_changed(self, printer: Printer, was_ready: bool) -> None:
         if printer is self._host:
-            self._feed_all()
+            self._send_all()
 
     def heartbeat(self, peer: Printer) -> str:
-        """The heartbeat for a peer as of now; empty where it does not listen for one."""
+        """The heartbeat for a peer as of now; empty where it has no macro for it."""
         if HEARTBEAT_MACRO not in peer.commands:
             return ""
-        # A host that is not ready counts as gone after a while, but where the peer was notified
+        # A host that is not ready counts as lost after a while, unless the peer was notified
         notified = self._lifecycle.misses(peer, self._host)
         params = {
             "PRINTER": self._host.name,
@@ -60,23 +80,19 @@ class Heartbeat(PrinterListener):
         }
         return command(HEARTBEAT_MACRO, params, peer.old_parser)
 
-    def _feed_all(self) -> None:
+    def ended(self, beat: _Beat, error: Failure) -> None:
+        """A heartbeat has arrived, or failed."""
+        peer = beat.peer
+        self._under_way.discard(peer)
+        if error is None and peer.ready and beat.said != self.heartbeat(peer):
+            self._send(peer)  # the host's state has changed meanwhile
+
+    def _send_all(self) -> None:
         for peer in self._peers:
             if peer.ready:
-                self._feed(peer)
+                self._send(peer)
 
-    def _feed(self, peer: Printer) -> None:
-        if HEARTBEAT_MACRO not in peer.commands or peer in self._on_its_way:
-            return
-
-        def render() -> str:
-            self._on_its_way[peer] = self.heartbeat(peer)
-            return self._on_its_way[peer]
-
-        def done(_result: Any, error: Optional[RouterError]) -> None:
-            said = self._on_its_way.pop(peer)
-            if error is None and peer.ready and said != self.heartbeat(peer):
-                self._feed(peer)  # the host's state has changed meanwhile
-
-        self._on_its_way[peer] = ""
-        peer.submit(Job(render, done, order=Order.FIRST))
+    def _send(self, peer: Printer) -> None:
+        if HEARTBEAT_MACRO in peer.commands and peer not in self._under_way:
+            self._under_way.add(peer)
+            _Beat(self, peer).submit()

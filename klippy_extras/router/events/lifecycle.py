@@ -1,13 +1,31 @@
-# Who is told what when a printer comes, is ready, shuts down, goes
+# Which macros run where when a printer becomes ready, shuts down or disconnects
 #
 # Copyright (C) 2026  Klipper Router contributors
 #
 # This file may be distributed under the terms of the GNU GPLv3 license.
-from typing import Any, Collection, Dict, List, Mapping, Optional, Set
+from typing import Any, Collection, Dict, List, Mapping, Set
 
 from ..errors import RouterError
 from ..gcode.parameters import command
-from ..printers.printer import Job, Printer, PrinterListener
+from ..printers.printer import Failure, Job, Printer, PrinterListener
+
+
+class _Script:
+    """G-code for one printer: a macro of the lifecycle, or its on_connect."""
+
+    def __init__(self, printer: Printer, script: str) -> None:
+        self._printer, self._script = printer, script
+
+    def submit(self) -> None:
+        try:
+            self._printer.submit(Job(self._script, self._done))
+        except RouterError as e:
+            self._printer.log("was not notified: %s" % (e,))
+
+    def _done(self, _result: Any, error: Failure) -> None:
+        # The printer itself has shown the error on its console
+        if error is not None:
+            self._printer.log("did not run a macro: %s" % (error,))
 
 
 class Lifecycle(PrinterListener):
@@ -18,16 +36,16 @@ class Lifecycle(PrinterListener):
 
     def __init__(self, printers: Collection[Printer], on_connect: Mapping[Printer, str]) -> None:
         self._printers, self._on_connect = printers, on_connect
-        # Which ready printers each of them knows of: it was notified, or need not be
+        # Which ready printers each of them knows: it was notified, or need not be
         self._knows: Dict[Printer, Set[Printer]] = {printer: set() for printer in printers}
-        # ... and of which ones it was notified that they cannot be used any more
+        # ... and which ones it knows to be lost: it was notified that they cannot be used any more
         self._misses: Dict[Printer, Set[Printer]] = {printer: set() for printer in printers}
 
     def became_ready(self, printer: Printer) -> None:
         script = self._on_connect.get(printer)
         if script:
-            self._run(printer, script)
-        self._tell(printer, "ROUTER_ON_READY", {})
+            _Script(printer, script).submit()
+        self._notify(printer, "ROUTER_ON_READY", {})
         self._knows[printer], self._misses[printer] = set(), set()
         for other in self._others(printer):
             self._introduce(printer, other)
@@ -38,7 +56,7 @@ class Lifecycle(PrinterListener):
         if printer.state == "shutdown":
             message = printer.state_message.strip().split("\n")[0]
             for other in self._others(printer):
-                self._tell(
+                self._notify(
                     other, "ROUTER_ON_SHUTDOWN", {"PRINTER": printer.name, "MESSAGE": message}
                 )
 
@@ -47,10 +65,10 @@ class Lifecycle(PrinterListener):
         for other in self._printers:
             script = self.farewell(other, printer, reason)
             if script:
-                self._run(other, script)
+                _Script(other, script).submit()
 
     def farewell(self, printer: Printer, lost: Printer, reason: str) -> str:
-        """The G-code that notifies a printer of a loss; empty where it needs none, or no more."""
+        """The G-code that notifies a printer of a loss; empty where it needs none, or had it."""
         if lost not in self._knows[printer]:
             return ""
         self._knows[printer].discard(lost)
@@ -61,30 +79,18 @@ class Lifecycle(PrinterListener):
         return command("ROUTER_ON_DISCONNECTED", params, printer.old_parser)
 
     def misses(self, printer: Printer, lost: Printer) -> bool:
-        """Whether it was notified that the other one cannot be used."""
+        """Whether this printer was notified that the other one cannot be used."""
         return lost in self._misses[printer]
 
     def _introduce(self, printer: Printer, other: Printer) -> None:
         if other not in self._knows[printer]:
             self._knows[printer].add(other)
             self._misses[printer].discard(other)
-            self._tell(printer, "ROUTER_ON_CONNECTED", {"PRINTER": other.name})
+            self._notify(printer, "ROUTER_ON_CONNECTED", {"PRINTER": other.name})
 
     def _others(self, printer: Printer) -> List[Printer]:
         return [p for p in self._printers if p is not printer and p.ready]
 
-    def _tell(self, printer: Printer, macro: str, params: Mapping[str, object]) -> None:
+    def _notify(self, printer: Printer, macro: str, params: Mapping[str, object]) -> None:
         if macro in printer.commands:
-            self._run(printer, command(macro, params, printer.old_parser))
-
-    @staticmethod
-    def _run(printer: Printer, script: str) -> None:
-        def done(_result: Any, error: Optional[RouterError]) -> None:
-            # The printer itself has shown the error on its console
-            if error is not None:
-                printer.log("did not run a macro: %s" % (error,))
-
-        try:
-            printer.submit(Job(script, done))
-        except RouterError as e:
-            printer.log("was not told: %s" % (e,))
+            _Script(printer, command(macro, params, printer.old_parser)).submit()

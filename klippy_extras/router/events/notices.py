@@ -1,4 +1,4 @@
-# What this printer's console says about its peers by itself
+# Lines on this printer's console when peers are lost and ready again
 #
 # Copyright (C) 2026  Klipper Router contributors
 #
@@ -10,7 +10,7 @@ from ..printers.printer import Printer, PrinterListener
 from ..rates import Bucket
 from ..version import VERSION
 
-# Lines about a peer that comes and goes at once, and after them one in so many seconds
+# Lines at once about a peer that connects and disconnects, and after them one in so many seconds
 BURST = 6
 INTERVAL = 10.0
 
@@ -34,7 +34,7 @@ class Notices(PrinterListener):
     def __init__(self, klippy: Klippy, quiet: Collection[Printer]) -> None:
         self._klippy, self._quiet = klippy, quiet
         self._presences: Dict[Printer, _Presence] = {}
-        # The latest version of each peer's include file, so that a mismatch is said once
+        # The latest version of each peer's include file: a mismatch is shown once
         self._include_versions: Dict[Printer, Optional[str]] = {}
 
     def lost(self, printer: Printer, reason: str) -> None:

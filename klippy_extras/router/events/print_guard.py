@@ -1,19 +1,54 @@
-# What the absence of a peer means for a print: the options on_disconnect and required
+# What a lost peer means for a print: the options on_disconnect and required
 #
 # Copyright (C) 2026  Klipper Router contributors
 #
 # This file may be distributed under the terms of the GNU GPLv3 license.
-from typing import Any, Callable, Collection, Optional
+from typing import Any, Callable, Collection
 
 from ..errors import RouterError
 from ..klippy.klippy import Klippy
-from ..printers.printer import Job, Order, Printer, PrinterListener
+from ..printers.printer import Failure, Job, Order, Printer, PrinterListener
 from .absences import Absences
 from .notices import absence
 
 # Every print from virtual_sdcard begins with one of these, and RESUME runs none of them. The second
-# goes on with a paused print, too, where the first begins another one.
+# also continues a paused print, where the first begins another one.
 _START, _START_OR_GO_ON = "SDCARD_PRINT_FILE", "M24"
+
+
+class _Pause:
+    """Pauses a print in the turn of a script of this printer. why: one sentence."""
+
+    def __init__(self, klippy: Klippy, why: str) -> None:
+        self._klippy, self._why = klippy, why
+
+    def submit(self, printer: Printer) -> None:
+        try:
+            printer.submit(Job(self._run, self._done, order=Order.FIRST))
+        except RouterError as e:
+            self._done(None, e)
+
+    def _run(self) -> str:
+        # The print may have ended, or paused, before this turn
+        if self._klippy.prints_file:
+            self._klippy.report("pausing the print: %s" % (self._why,))
+            self._klippy.pause_print()
+        return ""
+
+    def _done(self, _result: Any, error: Failure) -> None:
+        if error is not None:
+            self._klippy.report("the print was not paused: %s" % (error,))
+
+
+class _StartCommand:
+    """A command that starts a print, behind the check of a guard. name: its first name."""
+
+    def __init__(self, guard: "PrintGuard", name: str, command: Callable[[Any], None]) -> None:
+        self._guard, self._name, self._command = guard, name, command
+
+    def run(self, gcmd: Any) -> None:
+        self._guard.check(gcmd, self._name)
+        self._command(gcmd)
 
 
 class PrintGuard(PrinterListener):
@@ -34,25 +69,8 @@ class PrintGuard(PrinterListener):
 
     def lost(self, printer: Printer, reason: str) -> None:
         """A printer was ready, and has not been for its disconnect_grace."""
-        if printer not in self._pausing or not self._klippy.prints_file:
-            return
-        why = absence(printer)
-
-        def pause() -> str:
-            # In the turn of this script; the print may have ended, or paused, before it
-            if self._klippy.prints_file:
-                self._klippy.report("pausing the print: %s" % (why,))
-                self._klippy.pause_print()
-            return ""
-
-        def done(_result: Any, error: Optional[RouterError]) -> None:
-            if error is not None:
-                self._klippy.report("the print was not paused: %s" % (error,))
-
-        try:
-            self._printer.submit(Job(pause, done, order=Order.FIRST))
-        except RouterError as e:
-            done(None, e)
+        if printer in self._pausing and self._klippy.prints_file:
+            _Pause(self._klippy, absence(printer)).submit(self._printer)
 
     # -- required: True
 
@@ -64,17 +82,12 @@ class PrintGuard(PrinterListener):
         for name in (_START, _START_OR_GO_ON):
             command = gcode.register_command(name, None)
             if command is not None:
-                gcode.register_command(name, self._guarded(name, command))
+                gcode.register_command(name, _StartCommand(self, name, command).run)
 
-    def _guarded(self, name: str, command: Callable[[Any], None]) -> Callable[[Any], None]:
-        def start(gcmd: Any) -> None:
-            if name == _START or not self._klippy.is_printing_or_paused:
-                self._check(gcmd)
-            command(gcmd)
-
-        return start
-
-    def _check(self, gcmd: Any) -> None:
+    def check(self, gcmd: Any, name: str) -> None:
+        """Raises the command error where this command would start a print without a peer."""
+        if name != _START and self._klippy.is_printing_or_paused:
+            return
         for printer in self._required:
             if not self._absences.counts_as_ready(printer):
                 raise gcmd.error(
