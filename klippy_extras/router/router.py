@@ -17,10 +17,10 @@ from .api.wait_commands import WaitCommands
 from .api.waits import Waits
 from .api.webhooks import Endpoints
 from .devices.sensors import RemoteSensor
-from .diagnosis.diagnosis import DEADLINE, Diagnosis
+from .diagnosis.diagnosis import Diagnosis
 from .diagnosis.echo import Echoes
 from .diagnosis.host_checks import HostChecks
-from .diagnosis.peer_checks import PeerChecks
+from .diagnosis.peer_checks import PeerChecks, Registrations
 from .errors import RouterError
 from .events.absences import Absences
 from .events.callbacks import Report as EventReport
@@ -87,14 +87,11 @@ class Router:
         self._status: Dict[str, PeerStatus] = {}
         self._mirrors: Dict[RemotePrinter, Mirror] = {}
         self._stopped_with_us: List[RemotePrinter] = []
-        echoes = Echoes()
-        self._host_checks = HostChecks(
-            klippy, self._local, self._subscriptions, self._events, self._reports
-        )
-        peer_checks = PeerChecks(
-            klippy, echoes, self._subscriptions, self._events, self._printers, DEADLINE
-        )
-        diagnosis = Diagnosis(klippy, self._peers, self._host_checks, peer_checks)
+        echoes = Echoes(self._printers)
+        registrations = Registrations(self._subscriptions, self._events)
+        self._host_checks = HostChecks(klippy, self._local, registrations, self._reports)
+        peer_checks = PeerChecks(klippy.timers, registrations, echoes)
+        diagnosis = Diagnosis(klippy.timers, self._peers, self._host_checks, peer_checks)
         methods = Methods(self._printers, self._subscriptions, self._events, diagnosis.start)
         remote_methods = RemoteMethods(methods, self._reports, echoes)
         for peer in settings.peers:

@@ -40,10 +40,13 @@ class Check:
 
 
 class CheckList:
-    """The checks of some printers, in order. on_complete: called once, when all have ended."""
+    """The checks of some printers, in order.
 
-    def __init__(self, on_complete: Callable[["CheckList"], None]) -> None:
-        self._on_complete = on_complete
+    seconds: how long a check may take; on_complete: called once, when all have ended.
+    """
+
+    def __init__(self, seconds: float, on_complete: Callable[["CheckList"], None]) -> None:
+        self.seconds, self._on_complete = seconds, on_complete
         self._checks: List[Check] = []
         self._is_closed = False  # no more checks are added
 
@@ -87,7 +90,7 @@ def worst(rows: List[Dict[str, str]]) -> str:
 
 
 def console_lines(rows: List[Dict[str, str]]) -> List[str]:
-    """One line per check, and what they come to."""
+    """One line per check, and how many there are of each result."""
     words = {OK: "ok  ", WARN: "WARN", FAIL: "FAIL"}
     lines = [
         "%s %s %s: %s" % (words[r["result"]], r["printer"], r["check"], r["text"]) for r in rows

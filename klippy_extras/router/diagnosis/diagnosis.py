@@ -1,4 +1,4 @@
-# router/diagnose: all checks of some printers, a step at a time, ended in time
+# router/diagnose: all checks of some printers, one step at a time, with a time limit
 #
 # Copyright (C) 2026  Klipper Router contributors
 #
@@ -7,7 +7,7 @@ import logging
 from typing import Collection, Iterator, Mapping
 
 from ..errors import Busy
-from ..klippy.klippy import Klippy
+from ..klippy.timers import Timers
 from ..printers.link import INTERNAL_ERROR
 from ..printers.printer import Done, Printer
 from ..printers.remote_printer import RemotePrinter
@@ -24,17 +24,17 @@ _END = object()
 
 
 class Diagnosis:
-    """Checks printers. peers: by name."""
+    """Checks printers. peers: by name; host_checks: of this printer, peer_checks: of peers."""
 
     def __init__(
         self,
-        klippy: Klippy,
+        timers: Timers,
         peers: Mapping[str, RemotePrinter],
         host_checks: HostChecks,
         peer_checks: PeerChecks,
     ) -> None:
-        self._timers = klippy.timers
-        self._peers, self._host_checks, self._peer_checks = peers, host_checks, peer_checks
+        self._timers, self._peers = timers, peers
+        self._host_checks, self._peer_checks = host_checks, peer_checks
         self._running = 0
 
     def start(self, printers: Collection[Printer], done: Done) -> None:
@@ -45,16 +45,10 @@ class Diagnosis:
         if self._running >= MAX_RUNNING:
             raise Busy("%d diagnoses are running: try again in some seconds" % (MAX_RUNNING,))
         self._running += 1
+        _Run(self, self._timers, list(printers), done).start()
 
-        def complete(checks: CheckList) -> None:
-            self._running -= 1
-            done({"checks": checks.rows()}, None)
-
-        checks = CheckList(complete)
-        steps = self._steps(list(printers), checks)
-        self._timers.soon(lambda: self._next(steps, checks))
-
-    def _steps(self, printers: Collection[Printer], checks: CheckList) -> Iterator[None]:
+    def steps(self, printers: Collection[Printer], checks: CheckList) -> Iterator[None]:
+        """Add the checks of these printers to the list, one step at a time."""
         for printer in printers:
             peer = self._peers.get(printer.name)
             try:
@@ -66,10 +60,32 @@ class Diagnosis:
                 logging.exception("router: internal error (please report it)")
                 checks.note(printer.name, "diagnosis", Finding(FAIL, INTERNAL_ERROR))
 
-    def _next(self, steps: Iterator[None], checks: CheckList) -> None:
-        """One step in each turn of the reactor: files and processes are looked at in them."""
-        if next(steps, _END) is not _END:
-            self._timers.soon(lambda: self._next(steps, checks))
-        else:
-            checks.close()
-            self._timers.after(DEADLINE, checks.time_is_up)
+    def ended(self) -> None:
+        """One of the diagnoses that are running has ended."""
+        self._running -= 1
+
+
+class _Run:
+    """One diagnosis."""
+
+    def __init__(
+        self, diagnosis: Diagnosis, timers: Timers, printers: Collection[Printer], done: Done
+    ) -> None:
+        self._diagnosis, self._timers, self._done = diagnosis, timers, done
+        self._checks = CheckList(DEADLINE, self._complete)
+        self._steps = diagnosis.steps(printers, self._checks)
+
+    def start(self) -> None:
+        """Take one step in each turn of the reactor: they look at files and processes."""
+        self._timers.soon(self._next)
+
+    def _next(self) -> None:
+        if next(self._steps, _END) is not _END:
+            self._timers.soon(self._next)
+            return
+        self._checks.close()
+        self._timers.after(DEADLINE, self._checks.time_is_up)
+
+    def _complete(self, checks: CheckList) -> None:
+        self._diagnosis.ended()
+        self._done({"checks": checks.rows()}, None)

@@ -1,20 +1,20 @@
-# A call there and back: from here to a macro of the peer, and from that macro to the router
+# An echo: a call from here to a macro of the peer, and from that macro back to the router
 #
 # Copyright (C) 2026  Klipper Router contributors
 #
 # This file may be distributed under the terms of the GNU GPLv3 license.
 #
-# _ROUTER_ECHO of router_api.cfg calls two remote methods. router/echo proves the way. And whoever
-# has registered router/printers/list on that peer runs _ROUTER_ECHO_BACK there, which calls
-# router/echo once more with the printers that this one knows: that is how another router, or the
-# old daemon, shows itself, for Klipper lists no clients.
+# _ROUTER_ECHO of router_api.cfg calls two remote methods. router/echo proves that calls arrive. And
+# whoever has registered router/printers/list on that peer runs _ROUTER_ECHO_BACK there, which calls
+# router/echo again with the printers that this program knows: so another router, or the old daemon,
+# is found, for Klipper does not list its API clients.
 import os
-from typing import Any, Callable, Dict, List, Mapping, Optional
+from typing import Any, Callable, Collection, Dict, List, Mapping, Optional
 
 from ..errors import RouterError
 from ..gcode.parameters import command
 from ..klippy.guard import guarded
-from ..printers.printer import Job, Order, Printer
+from ..printers.printer import Failure, Job, Order, Printer
 from ..sanitize import printable
 
 ECHO_METHOD = "router/echo"
@@ -33,50 +33,58 @@ class Echo:
         self.answers: List[str] = []  # of every router there: the names of the printers it knows
         self.error: Optional[RouterError] = None  # why the macro failed
         self.has_run = False
-        self.is_over = False
+        self.is_over = False  # nothing of this test is of interest any more
 
-    def render(self) -> str:
-        """The script for the peer; empty where it is too late for it."""
+    def submit(self) -> None:
+        """Run the macro. Raises NotReady."""
+        self.peer.submit(Job(self._text, self._done, order=Order.FIRST))
+
+    @property
+    def has_left(self) -> bool:
+        """Whether it is over, and its macro is not in the peer's queue any more."""
+        return self.is_over and self.has_run
+
+    def _text(self) -> str:
         if self.is_over:
-            return ""
+            return ""  # its turn came too late
         return command(ECHO_MACRO, {"TOKEN": self.token}, self.peer.old_parser)
+
+    def _done(self, _result: Any, error: Failure) -> None:
+        self.has_run, self.error = True, error
+        if error is not None and not self.is_over:
+            self.on_news()
 
 
 class Echoes:
-    """All tests in progress: of each peer one, for they wait in its queue."""
+    """The latest test of each peer: the next one cannot begin while its macro waits there.
 
-    def __init__(self) -> None:
+    printers: the names of all printers of this router.
+    """
+
+    def __init__(self, printers: Collection[str]) -> None:
+        self._printers = printers
         self._tests: Dict[Printer, Echo] = {}
+
+    @property
+    def own_answer(self) -> str:
+        """What this router itself answers: its printers, as a macro gets them."""
+        return printable(",".join(self._printers))
 
     def start(self, peer: Printer, on_news: Callable[[], None]) -> Optional[Echo]:
         """Begin a test; None while the one before it still waits. Raises NotReady."""
-        if peer in self._tests:
+        latest = self._tests.get(peer)
+        if latest is not None and not latest.has_left:
             return None
         echo = Echo(peer, on_news)
-
-        def done(_result: Any, error: Optional[RouterError]) -> None:
-            echo.has_run, echo.error = True, error
-            if echo.is_over:
-                del self._tests[peer]
-            elif error is not None:
-                echo.on_news()
-
-        peer.submit(Job(echo.render, done, order=Order.FIRST))
+        echo.submit()
         self._tests[peer] = echo
         return echo
-
-    def end(self, echo: Echo) -> None:
-        """Nothing of this test is of interest any more."""
-        if not echo.is_over:
-            echo.is_over = True
-            if echo.has_run:
-                del self._tests[echo.peer]
 
     def received(self, caller: Printer, params: Mapping[str, Any]) -> None:
         """A peer called router/echo."""
         echo = self._tests.get(caller)
         if echo is None or echo.is_over or params.get("token") != echo.token:
-            return  # of a test of somebody else, or of one that is over
+            return  # of another router's test, or of one that is over
         if "printers" not in params:
             echo.is_back = True
         elif len(echo.answers) < MAX_ANSWERS:

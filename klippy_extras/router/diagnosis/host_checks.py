@@ -1,4 +1,4 @@
-# What can be checked of this printer, from inside its own Klippy
+# What can be checked of this printer (the host), from inside its own Klippy
 #
 # Copyright (C) 2026  Klipper Router contributors
 #
@@ -7,32 +7,28 @@ import os
 import sys
 from typing import Collection, Iterator, Tuple
 
-from ..events.events import Events
 from ..events.reports import Reports
 from ..klippy.klippy import Klippy
 from ..printers.link import peer_pid
 from ..printers.local_printer import LocalPrinter
 from ..sanitize import printable
-from ..status.subscriptions import Subscriptions
 from ..version import VERSION
 from .checks import FAIL, OK, WARN, CheckList, Finding
-from .peer_checks import check_objects, check_queue, check_subscriptions
+from .peer_checks import Registrations, check_objects, check_queue
 from .socket_checks import check_file, command_line
 
 # Other clients that are named
 MAX_OTHERS = 3
-
-
-# Files of this package that are looked at in one go
+# Files of this package that are looked at in one step
 FILES_A_STEP = 8
 _FOLDER = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
-# The number of files, and the time of the latest
+# The number of files, and the time of the latest change in nanoseconds since the epoch
 Code = Tuple[int, int]
 
 
 def _code_on_disk() -> Iterator[Code]:
-    """The code of this package, by and by: the last value counts. Nothing of it: (0, 0)."""
+    """The code of this package, one step at a time: the last value counts. No files: (0, 0)."""
     count = latest = 0
     try:
         for folder, _folders, names in os.walk(_FOLDER):
@@ -43,11 +39,12 @@ def _code_on_disk() -> Iterator[Code]:
                     if count % FILES_A_STEP == 0:
                         yield count, latest
     except OSError:
-        pass  # files that are gone are what this is to find
+        pass  # removed files are what this is to find
     yield count, latest
 
 
-# When this process loaded it: a RESTART does not load it again
+# The code that this process runs. In the module on purpose: RESTART makes new objects, but does not
+# load modules again, which is just what check_code() must find.
 *_, _LOADED = _code_on_disk()
 
 
@@ -55,19 +52,14 @@ class HostChecks:
     """Adds the checks of this printer to a list. shadowed: commands that are macros here."""
 
     def __init__(
-        self,
-        klippy: Klippy,
-        printer: LocalPrinter,
-        subscriptions: Subscriptions,
-        events: Events,
-        reports: Reports,
+        self, klippy: Klippy, printer: LocalPrinter, registrations: Registrations, reports: Reports
     ) -> None:
-        self._klippy, self._printer, self._reports = klippy, printer, reports
-        self._subscriptions, self._events = subscriptions, events
+        self._klippy, self._printer = klippy, printer
+        self._registrations, self._reports = registrations, reports
         self.shadowed: Collection[str] = ()
 
     def add(self, checks: CheckList) -> Iterator[None]:
-        """All of them, a step at a time."""
+        """All of them, one step at a time."""
         code = _LOADED
         for so_far in _code_on_disk():
             code = so_far
@@ -78,9 +70,9 @@ class HostChecks:
             ("socket", self._check_socket),
             ("commands", self._check_commands),
             ("other routers", self._check_others),
-            ("objects", lambda: check_objects(self._printer)),
+            ("objects", self._check_objects),
             ("subscriptions", self._check_subscriptions),
-            ("queue", lambda: check_queue(self._printer, 0)),
+            ("queue", self._check_queue),
             ("last error", self._check_last_error),
         ):
             checks.note(self._printer.name, name, find())
@@ -131,8 +123,14 @@ class HostChecks:
             " take this printer out of the other host's config" % (who,),
         )
 
+    def _check_objects(self) -> Finding:
+        return check_objects(self._printer)
+
     def _check_subscriptions(self) -> Finding:
-        return check_subscriptions(self._printer, self._subscriptions, self._events)
+        return self._registrations.check(self._printer)
+
+    def _check_queue(self) -> Finding:
+        return check_queue(self._printer, 0)
 
     def _check_last_error(self) -> Finding:
         return Finding(OK, printable(self._reports.last_error) or "none")

@@ -4,30 +4,22 @@
 #
 # This file may be distributed under the terms of the GNU GPLv3 license.
 import os
-from typing import Any, Iterator, Mapping
+from typing import Iterator
 
-from ..errors import RouterError
 from ..events.events import Events
 from ..events.heartbeat import HEARTBEAT_MACRO
-from ..klippy.klippy import Klippy
-from ..printers.printer import MAX_QUEUE, Failure, Printer
+from ..klippy.timers import Timers
+from ..printers.printer import MAX_QUEUE, Printer
 from ..printers.remote_printer import RemotePrinter
 from ..sanitize import counted, printable
 from ..status.subscriptions import Subscriptions
 from ..version import VERSION
-from .checks import (
-    FAIL,
-    OK,
-    WARN,
-    Check,
-    CheckList,
-    Finding,
-)
+from .checks import FAIL, OK, WARN, CheckList, Finding
 from .echo import ECHO_MACRO, Echoes
 from .socket_checks import check_file, check_listener, probe
-from .way_checks import BUSY, NO_ANSWER, EchoTest, RoundTrips
+from .way_checks import BUSY, NO_ANSWER, EchoTest, OwnRouterCheck, RoundTrips
 
-# Things that a printer does not have which are named
+# Objects and fields that a printer does not have which are named; the others are counted
 MAX_MISSING = 5
 
 _ROOT = os.path.abspath(
@@ -35,27 +27,27 @@ _ROOT = os.path.abspath(
 )
 
 
-class PeerChecks:
-    """Adds the checks of peers to a list.
+class Registrations:
+    """What printers have subscribed to."""
 
-    printers: all printers of this router, by name; seconds: how long a check may take.
-    """
-
-    def __init__(
-        self,
-        klippy: Klippy,
-        echoes: Echoes,
-        subscriptions: Subscriptions,
-        events: Events,
-        printers: Mapping[str, Printer],
-        seconds: float,
-    ) -> None:
-        self._klippy, self._echoes, self._seconds = klippy, echoes, seconds
+    def __init__(self, subscriptions: Subscriptions, events: Events) -> None:
         self._subscriptions, self._events = subscriptions, events
-        self._printers = printers
+
+    def check(self, printer: Printer) -> Finding:
+        """How many subscriptions there are to its status, and how many of its own."""
+        of_it, own = self._subscriptions.counts(printer)
+        handlers = counted(self._events.count_of(printer), "event handler")
+        return Finding(OK, "%d to its status, %d of its own, and %s" % (of_it, own, handlers))
+
+
+class PeerChecks:
+    """Adds the checks of peers to a list."""
+
+    def __init__(self, timers: Timers, registrations: Registrations, echoes: Echoes) -> None:
+        self._timers, self._registrations, self._echoes = timers, registrations, echoes
 
     def add(self, peer: RemotePrinter, checks: CheckList) -> Iterator[None]:
-        """All checks that make sense with the peer as it is, a step at a time."""
+        """All checks that make sense in the peer's state, one step at a time."""
         if not self._add_socket(peer, checks):
             return
         yield
@@ -64,13 +56,12 @@ class PeerChecks:
             return
         queue = check_queue(peer, peer.unanswered)  # before our own requests are in it
         trips = checks.add(peer.name, "round trip", NO_ANSWER)
-        RoundTrips(self._klippy, peer, trips).start()
+        RoundTrips(self._timers, peer, trips).start()
         yield
         if peer.ready:
             yield from self._add_macros(peer, checks)
             checks.note(peer.name, "objects", check_objects(peer))
-        found = check_subscriptions(peer, self._subscriptions, self._events)
-        checks.note(peer.name, "subscriptions", found)
+        checks.note(peer.name, "subscriptions", self._registrations.check(peer))
         checks.note(peer.name, "queue", queue)
         checks.note(peer.name, "last error", Finding(OK, printable(peer.last_error) or "none"))
 
@@ -98,13 +89,10 @@ class PeerChecks:
         yield
         way = checks.add(peer.name, "echo", BUSY)
         others = checks.add(peer.name, "other routers", BUSY)
-        look_for_router(peer, others)
+        OwnRouterCheck(others).start(peer)
         yield
         if ECHO_MACRO in peer.commands:
-            # As router/printers/list gives them to a macro
-            answer = printable(",".join(self._printers))
-            test = EchoTest(self._klippy, self._echoes, answer, way, others)
-            test.start(peer, self._seconds)
+            EchoTest(self._timers, self._echoes, way, others).start(peer, checks.seconds)
         else:
             why = "needs router_api.cfg of this version there"
             way.found(WARN, "not tested: " + why)
@@ -126,7 +114,7 @@ def check_klippy(peer: RemotePrinter) -> Finding:
     if peer.connected:
         return Finding(WARN, "%s: it is starting. Try again in some seconds" % (peer.state,))
     if peer.listening_pid is not None:
-        text = "takes the connection, but does not answer: it is just starting, or hangs"
+        text = "accepts the connection, but does not answer: it is still starting, or hangs"
         return Finding(FAIL, text + ". If that stays so, restart its service")
     text = "not connected yet; the router tries again every second"
     reason = printable(peer.last_error)
@@ -158,20 +146,6 @@ def check_watchdog(peer: Printer) -> Finding:
     return Finding(WARN, text % (os.path.join(_ROOT, "includes", "router_watchdog.cfg"),))
 
 
-def look_for_router(peer: RemotePrinter, others: Check) -> None:
-    """End this check if the peer has a router of its own."""
-
-    def listed(result: Any, error: Failure) -> None:
-        if error is None and "router" in result["objects"]:
-            text = "it loads [router] itself: its calls run twice. Take that section out there"
-            others.found(WARN, text)
-
-    try:
-        peer.list_objects(listed)
-    except RouterError as e:
-        others.found(WARN, "not known: %s" % (e,))
-
-
 def check_objects(printer: Printer) -> Finding:
     """What mirrors, sensors and subscriptions want of it and it does not have."""
     missing = printer.missing
@@ -181,13 +155,6 @@ def check_objects(printer: Printer) -> Finding:
     if len(missing) > MAX_MISSING:
         text += ", and %d more" % (len(missing) - MAX_MISSING,)
     return Finding(WARN, text)
-
-
-def check_subscriptions(printer: Printer, subscriptions: Subscriptions, events: Events) -> Finding:
-    """How many there are, of its status and by itself."""
-    of_it, own = subscriptions.counts(printer)
-    handlers = counted(events.count_of(printer), "event handler")
-    return Finding(OK, "%d to its status, %d of its own, and %s" % (of_it, own, handlers))
 
 
 def check_queue(printer: Printer, unanswered: int) -> Finding:

@@ -1,4 +1,4 @@
-# Checks of the way to a peer and back, which take a moment: round trips, an echo, who else answers
+# Checks that wait for answers of a peer: round trips, an echo, who else answers its calls
 #
 # Copyright (C) 2026  Klipper Router contributors
 #
@@ -6,7 +6,7 @@
 from typing import Any, Dict, List, Optional
 
 from ..errors import RouterError
-from ..klippy.klippy import Klippy
+from ..klippy.timers import Timers
 from ..printers.printer import Failure
 from ..printers.remote_printer import RemotePrinter
 from ..sanitize import printable
@@ -25,15 +25,15 @@ BUSY = Finding(WARN, "not tested: its G-code is busy. Try again when that macro 
 
 
 class RoundTrips:
-    """Asks a peer ten times who it is, each time when it has answered."""
+    """Measures how long a peer takes to answer, several times, one after the other."""
 
-    def __init__(self, klippy: Klippy, peer: RemotePrinter, check: Check) -> None:
-        self._now, self._peer, self._check = klippy.timers.now, peer, check
+    def __init__(self, timers: Timers, peer: RemotePrinter, check: Check) -> None:
+        self._now, self._peer, self._check = timers.now, peer, check
         self._times: List[float] = []
         self._sent_at = 0.0
 
     def start(self) -> None:
-        """Ask; the check ends when all answers are there."""
+        """Ask; the check ends with the last answer."""
         self._sent_at = self._now()
         try:
             self._peer.call_endpoint("info", {}, self._answered)
@@ -58,16 +58,32 @@ class RoundTrips:
             self._check.found(OK, text)
 
 
-class EchoTest:
-    """Calls a macro of the peer that calls back, and listens who else answers it.
+class OwnRouterCheck:
+    """Ends a check if the peer has a router of its own."""
 
-    own_printers: what this router answers; way, others: the checks.
+    def __init__(self, others: Check) -> None:
+        self._others = others
+
+    def start(self, peer: RemotePrinter) -> None:
+        try:
+            peer.list_objects(self._listed)
+        except RouterError as e:
+            self._others.found(WARN, "not known: %s" % (e,))
+
+    def _listed(self, result: Any, error: Failure) -> None:
+        if error is None and "router" in result["objects"]:
+            text = "it loads [router] itself: its calls run twice. Take that section out there"
+            self._others.found(WARN, text)
+
+
+class EchoTest:
+    """Calls a macro of the peer that calls back, and waits for answers of other programs.
+
+    way, others: the checks.
     """
 
-    def __init__(
-        self, klippy: Klippy, echoes: Echoes, own_printers: str, way: Check, others: Check
-    ) -> None:
-        self._klippy, self._echoes, self._own_printers = klippy, echoes, own_printers
+    def __init__(self, timers: Timers, echoes: Echoes, way: Check, others: Check) -> None:
+        self._timers, self._echoes = timers, echoes
         self._way, self._others = way, others
         self._echo: Optional[Echo] = None
         self._began = 0.0
@@ -75,7 +91,7 @@ class EchoTest:
 
     def start(self, peer: RemotePrinter, seconds: float) -> None:
         """Begin, and end after so many seconds at the latest."""
-        self._began = self._klippy.timers.now()
+        self._began = self._timers.now()
         try:
             self._echo = self._echoes.start(peer, self._on_news)
         except RouterError as e:
@@ -85,7 +101,7 @@ class EchoTest:
             self._way.found(*BUSY)
             self._others.found(*BUSY)
             return
-        self._klippy.timers.after(seconds, self._stop)
+        self._timers.after(seconds, self._stop)
 
     def _on_news(self) -> None:
         echo = self._echo
@@ -94,36 +110,36 @@ class EchoTest:
             self._fail("%s did not run: %s" % (ECHO_MACRO, printable(echo.error)))
         elif echo.is_back and not self._is_listening:
             self._is_listening = True
-            now = self._klippy.timers.now()
+            now = self._timers.now()
             self._way.found(OK, "there and back in %.1f ms" % ((now - self._began) * 1000.0,))
-            self._klippy.timers.after(LISTEN, self._listened)
+            self._timers.after(LISTEN, self._listened)
 
     def _fail(self, text: str) -> None:
         self._way.found(FAIL, text)
-        self._others.found(WARN, "not known: the echo was not heard")
+        self._others.found(WARN, "not known: the echo did not come back")
         self._stop()
 
     def _listened(self) -> None:
         self._stop()
         assert self._echo is not None
         answers = list(self._echo.answers)
-        is_ours_there = self._own_printers in answers
-        if is_ours_there:
-            answers.remove(self._own_printers)
+        has_own = self._echoes.own_answer in answers
+        if has_own:
+            answers.remove(self._echoes.own_answer)
         if answers:
             self._others.found(WARN, others_text(self._echo.peer.name, answers))
-        elif is_ours_there:
+        elif has_own:
             self._others.found(OK, "none: only this one answers its calls")
         else:
             self._others.found(*BUSY)
 
     def _stop(self) -> None:
         if self._echo is not None:
-            self._echoes.end(self._echo)
+            self._echo.is_over = True
 
 
 def others_text(peer: str, answers: List[str]) -> str:
-    """Whose answers these are, as far as one can know, and what to do."""
+    """Which routers these answers come from, as far as can be known, and what to do."""
     counted: Dict[str, int] = {}
     for answer in answers:
         counted[answer] = counted.get(answer, 0) + 1
