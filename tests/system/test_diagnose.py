@@ -205,7 +205,7 @@ def test_another_program_that_answers_the_calls_of_a_peer(main, led, printers):
         assert not_ok(main, "led") == {
             "other routers": "warn: another router, or the old daemon, answers its calls as well,"
             f" so that all of them run twice. It knows the printers {printers}. Stop and disable"
-            " the old daemon, or take led out of the other host's config"
+            " the old daemon, or remove led from the other router's config"
         }
         assert not_ok(main, "afc") == {}
     assert not_ok(main, "led") == {}
@@ -288,7 +288,7 @@ def test_nobody_else_can_make_an_echo(main, led):
         ("", "router_api.cfg is not included. First in its printer.cfg write [include /", "needs"),
         (
             "[gcode_macro ROUTER_GCODE_SCRIPT]\ngcode:\n",
-            "ROUTER_ macros of another include, the old daemon's? Better: [include /",
+            "has ROUTER_ macros of another include, such as the old daemon's. Write [include /",
             "needs",
         ),
         (

@@ -68,10 +68,10 @@ def host(shared_lab):
 @pytest.mark.parametrize(
     ("name", "check", "text"),
     [
-        ("absent", "socket", "no such file: its Klipper does not run, or its option -a names"),
+        ("absent", "socket", "no such file: its Klipper is not running, or its option -a names"),
         ("left", "listener", "nobody listens: its Klipper has ended. Start it"),
-        ("file", "socket", "is a file, not a socket: write into 'sock' what option -a"),
-        ("folder", "socket", "is a folder, not a socket: write into 'sock' what option -a"),
+        ("file", "socket", "is a file, not a socket: set 'sock' to the path in option -a"),
+        ("folder", "socket", "is a folder, not a socket: set 'sock' to the path in option -a"),
         ("dgram", "listener", "'sock' must be the API socket of a Klipper"),
     ],
 )
@@ -104,7 +104,7 @@ def test_a_peer_that_is_shut_down(lab, kind, main):
     wait_known(main, "led", ready=False)
     found = findings(main, "led")
     assert found["klippy"].startswith("fail: shutdown: ")
-    assert found["klippy"].endswith("Mend the cause, then ROUTER_RESTART TARGET=led FIRMWARE=1")
+    assert found["klippy"].endswith("Fix the cause, then ROUTER_RESTART TARGET=led FIRMWARE=1")
     assert found["round trip"].startswith("ok: ")
     assert "echo" not in found
 
@@ -118,7 +118,7 @@ def test_a_peer_with_a_config_error(lab, kind, main):
     found = findings(main, "led")["klippy"]
     assert found.startswith("fail: error: ")
     assert "nonsense" in found
-    assert found.endswith("Mend its config, then ROUTER_RESTART TARGET=led")
+    assert found.endswith("Fix its config, then ROUTER_RESTART TARGET=led")
 
 
 def test_a_peer_that_is_stopped(lab, kind, main):
@@ -128,7 +128,7 @@ def test_a_peer_that_is_stopped(lab, kind, main):
     stat = Path(f"/proc/{led.process.pid}/stat")
     wait_until(lambda: stat.read_text().rpartition(")")[2].split()[0] == "T", 10.0, "it stands")
     found = findings(main, "led")
-    assert f"is stopped. Let it go on: kill -CONT {led.process.pid}" in found["listener"]
+    assert f"is stopped. Resume it: kill -CONT {led.process.pid}" in found["listener"]
     # Until the router notices, it is connected
     assert [c for c in ("klippy", "round trip") if found.get(c, "").startswith("fail: ")]
     wait_known(main, "led", ready=False)
@@ -213,7 +213,7 @@ def test_a_host_that_is_shut_down(lab, kind, main):
     found = not_ok(main, "main")
     assert list(found) == ["klippy"]
     assert found["klippy"].startswith("fail: shutdown, ")
-    assert found["klippy"].endswith("Mend the cause, then FIRMWARE_RESTART")
+    assert found["klippy"].endswith("Fix the cause, then FIRMWARE_RESTART")
     lines = console_after(main)
     assert [line[3:] for line in lines if not line.startswith("// ok ")] == [
         f"FAIL main klippy: {found['klippy'][6:]}",
@@ -231,7 +231,7 @@ def test_a_host_with_a_config_error(lab, kind):
     found = not_ok(main, "main")
     assert list(found) == ["klippy"]
     assert found["klippy"].startswith("fail: error, ")
-    assert found["klippy"].endswith("Mend the cause, then RESTART")
+    assert found["klippy"].endswith("Fix the cause, then RESTART")
     assert not_ok(main, "led") == {}
     console_after(main)
 

@@ -53,7 +53,7 @@ class Motion:
         now = self._klippy.timers.now()
         mcu: Any = self._klippy.printer.lookup_object("mcu")
         due = now + max(0.0, print_time - mcu.estimated_print_time(now))
-        # Two actions after one move: rounding may not turn them round
+        # Two actions after one move: rounding must not swap them
         self._latest = max(due, self._latest)
         self._klippy.timers.after(self._latest - now, lambda: self._act(step))
 

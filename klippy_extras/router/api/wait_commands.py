@@ -82,7 +82,7 @@ class WaitCommands:
             self._go_on(gcmd, on_error, str(e))
 
     def _go_on(self, gcmd: Any, on_error: str, message: str) -> None:
-        """The wait has failed, and the macro goes on, once PAUSE has run if it was to."""
+        """The wait has failed and the macro continues, after PAUSE if on_error says so."""
         target = gcmd.get("TARGET", "")
         self._reports.in_place(self._printer, gcmd.get_command(), target, message)
         if on_error == "pause":

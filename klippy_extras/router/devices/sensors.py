@@ -9,7 +9,7 @@ from ..printers.printer import Printer, PrinterListener, Status
 from ..printers.receiver import Receiver
 from ..sanitize import plain
 
-# Options by which a sensor has a say in what a heater or fan does: temperature_combined, and
+# Options by which a sensor influences a heater or fan: temperature_combined, and
 # Kalico's MPC and dual loop PID
 STEERING_OPTIONS = ("sensor_list", "ambient_temp_sensor", "inner_sensor_name")
 
@@ -17,7 +17,7 @@ STEERING_OPTIONS = ("sensor_list", "ambient_temp_sensor", "inner_sensor_name")
 class RemoteSensor(PrinterListener, Receiver):
     """The object temperature_sensor NAME, as klippy/extras/temperature_sensor.py makes it.
 
-    It is no sensor_type: no heater or fan of this printer can be steered by it. Temperatures are
+    It is no sensor_type: no heater or fan of this printer can be controlled by it. Temperatures are
     in degrees Celsius, None while unknown: a number would be one that the peer does not measure.
     """
 
@@ -47,7 +47,7 @@ class RemoteSensor(PrinterListener, Receiver):
         if not printer.connected:
             self._temperature = None
 
-    # -- what Klipper wants of a sensor
+    # -- what Klipper asks of a sensor
 
     def get_temp(self, eventtime: float) -> Tuple[float, float]:
         """The temperature and a target of 0. Raises the command error where it is not known or
@@ -73,7 +73,7 @@ class RemoteSensor(PrinterListener, Receiver):
             "measured_max_temp": _rounded(self._measured_max),
         }
 
-    # -- what register_sensor of klippy/extras/heaters.py wants of a config section
+    # -- what register_sensor of klippy/extras/heaters.py asks of a config section
 
     def get_name(self) -> str:
         return "temperature_sensor " + self._name

@@ -19,7 +19,7 @@ from .socket_checks import check_file, command_line
 
 # Other clients that are named
 MAX_OTHERS = 3
-# Files of this package that are looked at in one step
+# Files of this package that are checked in one step
 FILES_A_STEP = 8
 _FOLDER = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
@@ -93,7 +93,7 @@ class HostChecks:
             return Finding(WARN, text + ": try again when it has started")
         way_out = "FIRMWARE_RESTART" if state == "shutdown" else "RESTART"
         line = printable(message.strip().split("\n")[0])
-        return Finding(FAIL, "%s: %s. Mend the cause, then %s" % (text, line, way_out))
+        return Finding(FAIL, "%s: %s. Fix the cause, then %s" % (text, line, way_out))
 
     def _check_socket(self) -> Finding:
         path = self._klippy.own_sock
@@ -107,7 +107,7 @@ class HostChecks:
         return Finding(
             WARN,
             "macros of this printer's config take the place of %s, so that WAIT=1, SYNC=1 and so on"
-            " do nothing there: take the include of the old daemon, or router_api.cfg, out of it"
+            " have no effect: remove the include of the old daemon, or router_api.cfg, from it"
             % (", ".join(sorted(self.shadowed)),),
         )
 
@@ -120,7 +120,7 @@ class HostChecks:
         return Finding(
             WARN,
             "the calls of this printer's macros also go to %s: stop and disable the old daemon, or"
-            " take this printer out of the other host's config" % (who,),
+            " remove this printer from the other router's config" % (who,),
         )
 
     def _check_objects(self) -> Finding:
@@ -140,7 +140,7 @@ def check_code(loaded: Code, on_disk: Code) -> Finding:
     """Whether what runs is what is installed."""
     text = "version %s" % (VERSION,)
     if on_disk == (0, 0):
-        text += ", but its files are gone: Klipper will not start again. Run install.sh"
+        text += ", but its files are missing: Klipper will not start again. Run install.sh"
         return Finding(FAIL, text)
     if on_disk != loaded:
         text += ", but its files have changed since: restart Klipper's service, not only RESTART"

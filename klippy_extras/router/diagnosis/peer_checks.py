@@ -106,10 +106,10 @@ def check_klippy(peer: RemotePrinter) -> Finding:
     if peer.ready:
         return Finding(OK, "ready, version %s" % (peer.software_version,))
     if peer.state == "shutdown":
-        way_out = "Mend the cause, then ROUTER_RESTART TARGET=%s FIRMWARE=1" % (peer.name,)
+        way_out = "Fix the cause, then ROUTER_RESTART TARGET=%s FIRMWARE=1" % (peer.name,)
         return Finding(FAIL, "shutdown: %s. %s" % (message, way_out))
     if peer.state == "error":
-        way_out = "Mend its config, then ROUTER_RESTART TARGET=%s" % (peer.name,)
+        way_out = "Fix its config, then ROUTER_RESTART TARGET=%s" % (peer.name,)
         return Finding(FAIL, "error: %s. %s" % (message, way_out))
     if peer.connected:
         return Finding(WARN, "%s: it is starting. Try again in some seconds" % (peer.state,))
@@ -127,7 +127,10 @@ def check_include(peer: Printer) -> Finding:
     if "ROUTER_GCODE_SCRIPT" not in peer.commands:
         text = "router_api.cfg is not included. First in its printer.cfg write %s" % (line,)
     elif peer.include_version is None:
-        text = "ROUTER_ macros of another include, the old daemon's? Better: %s" % (line,)
+        text = (
+            "it has ROUTER_ macros of another include, such as the old daemon's. Write %s instead"
+            % (line,)
+        )
     elif peer.include_version != VERSION:
         versions = (peer.include_version, VERSION, peer.name)
         text = (
@@ -139,7 +142,7 @@ def check_include(peer: Printer) -> Finding:
 
 
 def check_watchdog(peer: Printer) -> Finding:
-    """Whether it notices that this printer ends."""
+    """Whether it notices when this printer's Klippy ends."""
     if HEARTBEAT_MACRO in peer.commands:
         return Finding(OK, "included")
     text = "not included, so it does not notice when this printer's Klippy ends. Include %s"
@@ -147,7 +150,7 @@ def check_watchdog(peer: Printer) -> Finding:
 
 
 def check_objects(printer: Printer) -> Finding:
-    """What mirrors, sensors and subscriptions want of it and it does not have."""
+    """What mirrors, sensors and subscriptions ask of it that it does not have."""
     missing = printer.missing
     if not missing:
         return Finding(OK, "it has all that is mirrored and subscribed to")
@@ -164,5 +167,5 @@ def check_queue(printer: Printer, unanswered: int) -> Finding:
     text = "%d of %d places taken, %s under way" % (waiting, MAX_QUEUE, requests)
     if waiting < MAX_QUEUE // 2:
         return Finding(OK, text)
-    text += ": it does not get done with what it is sent"
+    text += ": it does not keep up with what it is sent"
     return Finding(FAIL if waiting >= MAX_QUEUE else WARN, text)

@@ -1,4 +1,4 @@
-# Looking at an API socket from outside: its file, who may open it, which process listens there
+# Checks of an API socket from outside: its file, its permissions, the process that listens on it
 #
 # Copyright (C) 2026  Klipper Router contributors
 #
@@ -15,10 +15,12 @@ from .checks import FAIL, OK, Finding
 
 # Bytes of a command line in /proc that are read
 MAX_COMMAND_LINE = 1024
-# Files in a socket's folder that are looked at to find one of another name
+# Files in a socket's folder that are searched for a socket of another name
 MAX_FILES = 100
 
-_RUN = "its Klipper does not run, or its option -a names another file. Start it, or correct 'sock'"
+_RUN = (
+    "its Klipper is not running, or its option -a names another file. Start it, or correct 'sock'"
+)
 
 
 def check_file(path: str) -> Finding:
@@ -30,7 +32,7 @@ def check_file(path: str) -> Finding:
     except PermissionError:
         return Finding(
             FAIL,
-            "%s: its folder is closed to this user (uid %d): run both Klippers as one user"
+            "%s: this user (uid %d) cannot open its folder: run both Klippers as the same user"
             % (path, os.geteuid()),
         )
     except (OSError, ValueError) as e:
@@ -38,21 +40,21 @@ def check_file(path: str) -> Finding:
     if not stat.S_ISSOCK(found.st_mode):
         return Finding(
             FAIL,
-            "%s: is a %s, not a socket: write into 'sock' what option -a of its Klipper says"
+            "%s: is a %s, not a socket: set 'sock' to the path in option -a of its Klipper"
             % (path, "folder" if stat.S_ISDIR(found.st_mode) else "file"),
         )
     text = "%s, owner %s, mode %s" % (path, _owner(found.st_uid), stat.filemode(found.st_mode))
     if not os.access(path, os.R_OK | os.W_OK):
         return Finding(
             FAIL,
-            "%s: this user (uid %d) may not open it: run both Klippers as one user"
+            "%s: this user (uid %d) cannot open it: run both Klippers as the same user"
             % (text, os.geteuid()),
         )
     return Finding(OK, text)
 
 
 def probe(path: str) -> Tuple[int, Optional[Finding]]:
-    """Connect, and disconnect at once: (pid of who listens, None) or (0, why nobody does)."""
+    """Connect, and disconnect at once: (pid of the listening process, None) or (0, why not)."""
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
             sock.setblocking(False)
@@ -61,7 +63,7 @@ def probe(path: str) -> Tuple[int, Optional[Finding]]:
     except BlockingIOError:
         text = "its process does not accept connections: it hangs. Restart that Klipper's service"
     except ConnectionRefusedError:
-        text = "nobody listens: its Klipper has ended. Start it, and look into its klippy.log"
+        text = "nobody listens: its Klipper has ended. Start it, and see its klippy.log"
     except OSError as e:
         text = "%s: 'sock' must be the API socket of a Klipper" % (_reason(e),)
         if e.errno in (errno.ENOENT, errno.EACCES):
@@ -75,7 +77,7 @@ def check_listener(pid: int, klippy_pid: Optional[int]) -> Finding:
         return Finding(OK, "a process of another container")
     who = "pid %d, %s" % (pid, command_line(pid))
     if _is_stopped(pid):
-        return Finding(FAIL, "%s: is stopped. Let it go on: kill -CONT %d" % (who, pid))
+        return Finding(FAIL, "%s: is stopped. Resume it: kill -CONT %d" % (who, pid))
     if klippy_pid is not None and klippy_pid != pid:
         who += ": not that Klipper itself, which is pid %s, but a tunnel" % (printable(klippy_pid),)
     return Finding(OK, who)
@@ -87,7 +89,7 @@ def command_line(pid: int) -> str:
         with open("/proc/%d/cmdline" % (pid,), "rb") as file:
             words = file.read(MAX_COMMAND_LINE).rstrip(b"\0").split(b"\0")
     except OSError:
-        return "a process that cannot be looked at"
+        return "an unknown process"
     return printable(b" ".join(words).decode("utf-8", "replace"))
 
 
@@ -109,7 +111,7 @@ def _reason(error: Exception) -> str:
 
 
 def _other_sockets(path: str) -> str:
-    """What else there is in the folder, for who wrote the wrong name."""
+    """Other sockets in the folder, for those who wrote the wrong name."""
     folder = os.path.dirname(path) or "."
     names = []
     try:
@@ -121,5 +123,9 @@ def _other_sockets(path: str) -> str:
                 if stat.S_ISSOCK(entry.stat(follow_symlinks=False).st_mode):
                     names.append(printable(entry.name))
     except OSError:
-        return ". Its folder cannot be read" if os.path.exists(folder) else ". Nor is its folder"
+        return (
+            ". Its folder cannot be read"
+            if os.path.exists(folder)
+            else ". Its folder does not exist either"
+        )
     return ". Sockets there: %s" % (", ".join(sorted(names)[:5]),) if names else ""

@@ -21,7 +21,7 @@ SLOW = 0.1
 LISTEN = 1.0
 
 NO_ANSWER = Finding(FAIL, "no answer: its Klipper hangs, or is too busy. Restart its service")
-BUSY = Finding(WARN, "not tested: its G-code is busy. Try again when that macro or print is over")
+BUSY = Finding(WARN, "not tested: its G-code is busy. Try again when that macro or print has ended")
 
 
 class RoundTrips:
@@ -148,6 +148,6 @@ def others_text(peer: str, answers: List[str]) -> str:
     )
     return (
         "another router, or the old daemon, answers its calls as well, so that all of them run"
-        " twice. It knows the printers %s. Stop and disable the old daemon, or take %s out of the"
-        " other host's config" % (known, peer)
+        " twice. It knows the printers %s. Stop and disable the old daemon, or remove %s from"
+        " the other router's config" % (known, peer)
     )

@@ -28,7 +28,7 @@ class _Presence:
 class Notices(PrinterListener):
     """A listener of peers. quiet: peers whose losses are not shown.
 
-    (The log has a line for each change of each peer.)
+    The log has a line for each change of each peer anyway.
     """
 
     def __init__(self, klippy: Klippy, quiet: Collection[Printer]) -> None:

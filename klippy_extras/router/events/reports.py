@@ -96,7 +96,7 @@ class Reports:
         return Report(self, caller, method, caller in self._in_macro)
 
     def in_place(self, printer: Printer, command_name: str, target: str, message: str) -> None:
-        """A command of this printer's own G-code has failed, and the G-code goes on.
+        """A command of this printer's own G-code has failed, and the G-code continues.
 
         ROUTER_ON_ERROR runs before its next command, not behind all of it. May pause.
         """

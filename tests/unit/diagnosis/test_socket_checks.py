@@ -51,7 +51,9 @@ def test_no_file(folder, listener):
     assert found.result == "fail"
     assert "no such file" in found.text
     assert found.text.endswith("Sockets there: klippy.sock")
-    assert check_file(str(folder / "x" / "klippy.sock")).text.endswith("Nor is its folder")
+    assert check_file(str(folder / "x" / "klippy.sock")).text.endswith(
+        "Its folder does not exist either"
+    )
     assert probe(str(folder / "klipper.sock"))[1].result == "fail"
 
 
@@ -134,8 +136,8 @@ def test_permission_denied(folder, listener, closed):
     finally:
         os.chmod(folder, 0o700)
     file, connecting = run.stdout.splitlines()
-    assert "run both Klippers as one user" in file
-    assert ("may not open it" if closed == "socket" else "its folder is closed") in file
+    assert "run both Klippers as the same user" in file
+    assert ("cannot open it" if closed == "socket" else "cannot open its folder") in file
     assert "Permission denied" in connecting
 
 
@@ -147,7 +149,7 @@ def test_listeners():
     assert f"not that Klipper itself, which is pid {pid + 1}, but a tunnel" in tunnel.text
     ended = subprocess.Popen(["true"])
     ended.wait()
-    assert command_line(ended.pid) == "a process that cannot be looked at"
+    assert command_line(ended.pid) == "an unknown process"
     words = [sys.executable, "-c", "import time; time.sleep(60)", "x" * 5000, "\x1b[31m\n"]
     with subprocess.Popen(words) as process:
         try:
