@@ -26,7 +26,7 @@ from .hints import Hints
 # Scripts waiting for one printer; a new one beyond it fails with Busy
 MAX_QUEUE = 256
 
-# Has a name because closures evaluate their annotations each time that they are made
+# Why a request has failed; None: it has not
 Failure = Optional[RouterError]
 # How a request ends, exactly once: (result, None) or (None, error)
 Done = Callable[[Any, Failure], None]

@@ -6,7 +6,7 @@
 from typing import Any, Callable, Dict, FrozenSet, List, Optional, Tuple
 
 from ..errors import RouterError
-from ..gcode.parameters import ParameterNames, StatusParameters
+from ..gcode.parameters import StatusParameters
 from ..printers.printer import Failure, Objects, Printer, Status
 from .subscription import HELD, PROVEN, Subscription, without_none
 from .trial import failed, passed, reset
@@ -21,9 +21,9 @@ class Feed:
     barred: called for one that gets no values any more, until the target connects again.
     """
 
-    def __init__(self, target: Printer, names: ParameterNames, barred: Barred) -> None:
+    def __init__(self, target: Printer, barred: Barred) -> None:
         self.target, self._barred = target, barred
-        self.parameters = StatusParameters(names)
+        self.parameters = StatusParameters()
         self.subscriptions: List[Subscription] = []
         self.union: Objects = {}
         self.eventtime = 0.0

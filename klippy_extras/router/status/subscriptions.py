@@ -6,7 +6,6 @@
 from typing import Callable, Dict, Tuple
 
 from ..errors import RouterError, UsageError
-from ..gcode.parameters import ParameterNames
 from ..printers.printer import Done, Objects, Printer, PrinterListener, Status
 from ..printers.receiver import Receiver
 from .feed import Feed
@@ -31,7 +30,6 @@ class Subscriptions(PrinterListener):
 
     def __init__(self, report: Report, names: NameCheck) -> None:
         self._report, self._name_check = report, names
-        self._names = ParameterNames()
         self._feeds: Dict[Printer, Feed] = {}
 
     @property
@@ -153,7 +151,7 @@ class Subscriptions(PrinterListener):
     def _feed(self, target: Printer) -> Feed:
         feed = self._feeds.get(target)
         if feed is None:
-            feed = self._feeds[target] = Feed(target, self._names, self._barred)
+            feed = self._feeds[target] = Feed(target, self._barred)
         return feed
 
     def _barred(self, subscription: Subscription, error: RouterError) -> None:

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from klippy_extras.router.errors import UsageError
 from klippy_extras.router.gcode.parameters import (
     MAX_LENGTH,
-    ParameterNames,
     StatusParameters,
     command,
     parameter_name,
@@ -125,12 +124,12 @@ def test_no_value_is_too_odd_for_a_text() -> None:
 def test_none_is_left_out_of_a_result_and_empty_in_a_change() -> None:
     status = {"heater_generic chamber": {"target": None, "power": 0.0}}
     assert status_params(status) == {"HEATER_GENERIC_CHAMBER_POWER": 0.0}
-    written = StatusParameters(ParameterNames()).write(status, old_parser=False)
+    written = StatusParameters().write(status, old_parser=False)
     assert written == ["HEATER_GENERIC_CHAMBER_TARGET=''", "HEATER_GENERIC_CHAMBER_POWER='0.0'"]
 
 
 @given(
-    told=st.lists(
+    updates=st.lists(
         st.tuples(
             st.booleans(),
             st.dictionaries(texts, st.dictionaries(texts, values, max_size=3), max_size=2),
@@ -139,16 +138,16 @@ def test_none_is_left_out_of_a_result_and_empty_in_a_change() -> None:
     ),
     old=st.lists(st.booleans(), min_size=1, max_size=3),
 )
-def test_what_is_shared_is_written_as_if_it_were_not(told: Any, old: List[bool]) -> None:
-    shared, names = StatusParameters(ParameterNames()), ParameterNames()
-    for share, status in told:
+def test_what_is_shared_is_written_as_if_it_were_not(updates: Any, old: List[bool]) -> None:
+    shared = StatusParameters()
+    for share, status in updates:
         shared.share(share)
         for old_parser in old:
-            alone = StatusParameters(names).write(status, old_parser)
+            alone = StatusParameters().write(status, old_parser)
             assert shared.write(status, old_parser) == alone
 
 
-def test_a_value_that_several_are_told_is_written_once() -> None:
+def test_a_value_for_several_callbacks_is_written_once() -> None:
     written: List[str] = []
 
     class Noted:
@@ -156,7 +155,7 @@ def test_a_value_that_several_are_told_is_written_once() -> None:
             written.append("once")
             return "text"
 
-    shared = StatusParameters(ParameterNames())
+    shared = StatusParameters()
     shared.share(True)
     status = {"thing": {"field": Noted()}}
     for _ in range(3):

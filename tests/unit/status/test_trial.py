@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from klippy_extras.router.errors import RouterError, TooLong
-from klippy_extras.router.gcode.parameters import ParameterNames
 from klippy_extras.router.printers.printer import Objects, Status
 from klippy_extras.router.printers.receiver import Receiver
 from klippy_extras.router.status.feed import Feed
@@ -57,7 +56,7 @@ class World:
         self.refused: List[str] = []
         self.begun: List[str] = []
         target = self.target
-        self.feed = Feed(target, ParameterNames(), lambda s, _e: self.barred.append(s))  # type: ignore[arg-type]
+        self.feed = Feed(target, lambda s, _e: self.barred.append(s))  # type: ignore[arg-type]
 
     def subscribe(self, name: str, size: int, waits: bool) -> Values:
         """Somebody wants the object of this name, alone."""
