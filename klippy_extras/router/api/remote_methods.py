@@ -7,27 +7,53 @@ from typing import Any, Dict
 
 from ..diagnosis.echo import ECHO_METHOD, Echoes
 from ..errors import RouterError, UsageError
-from ..events.reports import Reports
+from ..events.reports import Report, Reports
 from ..klippy.klippy import Klippy
 from ..printers.printer import Failure, Printer, PrinterListener
 from ..sanitize import plain, printable
 from .methods import Methods, Request
 from .target_lists import failures
 
-# Types of the parameters of a call that holds nothing but text
-_TEXT_ONLY = frozenset([str])
+
+class _Call:
+    """One call of a method. It has no answer: errors are reported to the caller."""
+
+    def __init__(self, report: Report, params: Dict[str, Any]) -> None:
+        self._report, self._params = report, params
+
+    def run(self, methods: Methods) -> None:
+        """Never pauses."""
+        caller, method = self._report.caller, self._report.method
+        try:
+            # A macro can pass whatever Jinja knows, and go on changing it, and a peer what is
+            # nested too deep
+            self._params = plain(self._params)
+            methods.call(method, Request(caller, self._params, self._done))
+        except RouterError as e:
+            self._done(None, e)
+        except ValueError as e:
+            self._done(None, UsageError("Malformed parameters: %s" % (e,)))
+
+    def _done(self, result: Any, error: Failure) -> None:
+        if error is not None:
+            self._report.failed(printable(self._params.get("target", "")), error)
+        else:
+            self._report.undelivered(failures(self._report.method, result))
 
 
 class RemoteMethods(PrinterListener):
-    """A remote call has no answer: results go to gcode_callback, errors to reports."""
+    """The methods that macros call by action_call_remote_method.
+
+    A remote call has no answer: results go to gcode_callback, errors to reports.
+    """
 
     def __init__(self, methods: Methods, reports: Reports, echoes: Echoes) -> None:
         self._methods, self._reports, self._echoes = methods, reports, echoes
-        # What peers have registered: every method, and the answer to our test of the way
+        # Registered on peers: every method, and what answers our test of the way there and back
         self.names = [*methods.names, ECHO_METHOD]
 
     def register_on(self, klippy: Klippy, printer: Printer) -> None:
-        """Serve the macros of this printer as those of a peer."""
+        """Serve the macros of this printer like those of a peer."""
         for name in self._methods.names:
             klippy.register_remote_method(
                 name, lambda message: self.called(printer, message["method"], message["params"])
@@ -37,25 +63,8 @@ class RemoteMethods(PrinterListener):
         """A printer called a method. Never pauses."""
         if method == ECHO_METHOD:
             self._echoes.received(caller, params)
-            return
-        report = self._reports.begin(caller, method)
-
-        def done(result: Any, error: Failure) -> None:
-            if error is not None:
-                report.failed(printable(params.get("target", "")), error)
-            else:
-                report.undelivered(failures(method, result))
-
-        try:
-            # A macro can pass whatever Jinja knows, and go on changing it, and a peer what is too
-            # deep or too large a number; text of a peer is plain since it was decoded
-            if caller.is_local or set(map(type, params.values())) != _TEXT_ONLY:
-                params = plain(params)
-            self._methods.call(method, Request(caller, params, done))
-        except RouterError as e:
-            done(None, e)
-        except ValueError as e:
-            done(None, UsageError("Malformed parameters: %s" % (e,)))
+        else:
+            _Call(self._reports.begin(caller, method), params).run(self._methods)
 
     def call_skipped(self, printer: Printer, method: str, error: RouterError) -> None:
         self._reports.begin(printer, method).failed("", error)

@@ -1,4 +1,4 @@
-# router/restart: restarting a printer, also one that is shut down or in error
+# router/restart: restart a printer, also one that is shut down or in error
 #
 # Copyright (C) 2026  Klipper Router contributors
 #
@@ -11,23 +11,29 @@ from ..printers.printer import Done, Failure, Printer, ignore_answer
 def restart(target: Printer, firmware: bool, done: Done) -> None:
     """RESTART or FIRMWARE_RESTART; done({}, None) when the printer has accepted it.
 
-    The result has a `hint` where Klipper's own message asks for the other kind. Klipper runs it
-    behind the script that it is at. Raises NotReady.
+    The result has a `hint` where Klipper's own message asks for the other kind. Klipper restarts
+    after the script that runs there now. Raises NotReady.
     """
     target.check_connected()
     hint = _hint(target, firmware)
-    result: Dict[str, Any] = {"hint": hint} if hint else {}
+    accepted = _Accepted({"hint": hint} if hint else {}, done)
     endpoint = "gcode/firmware_restart" if firmware else "gcode/restart"
-
-    def accepted(_result: Any, error: Failure) -> None:
-        done(None if error else result, error)
-
     if target.is_local:
-        # Whoever waits for the answer would not get it after the restart
-        done(result, None)
+        # Before it: after the restart nobody would get the answer
+        accepted.done(None, None)
         target.call_endpoint(endpoint, {}, ignore_answer)
     else:
-        target.call_endpoint(endpoint, {}, accepted)
+        target.call_endpoint(endpoint, {}, accepted.done)
+
+
+class _Accepted:
+    """The answer of the endpoint becomes the result of the method."""
+
+    def __init__(self, result: Dict[str, Any], passed_to: Done) -> None:
+        self._result, self._passed_to = result, passed_to
+
+    def done(self, _answer: Any, error: Failure) -> None:
+        self._passed_to(None if error else self._result, error)
 
 
 def _hint(target: Printer, firmware: bool) -> str:

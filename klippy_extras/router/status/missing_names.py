@@ -66,7 +66,7 @@ class _Guess:
 class Search:
     """Asks a printer for its names, and calls found() once, with what is missing of these objects.
 
-    A field is there if the object has it, whatever its value. A printer that does not answer has
+    A field exists if the object has it, whatever its value. A printer that does not answer has
     nothing missing. soon: calls back in the next turn of the reactor.
     """
 
@@ -80,6 +80,7 @@ class Search:
         self._target, self._objects, self._soon, self._found = target, objects, soon, found
         self._wrong: List[Tuple[str, Optional[str], _Guess]] = []
         self._batches: List[List[str]] = []  # of objects whose fields are to be asked for
+        self._batch: List[str] = []  # what is asked for now
         self._missing: List[Missing] = []
 
     def start(self) -> None:
@@ -93,31 +94,31 @@ class Search:
             self._found([])
             return
         known = [name for name in result["objects"] if isinstance(name, str)]
-        there = set(known)
+        existing = set(known)
         for name in self._objects:
-            if name not in there:
+            if name not in existing:
                 self._wrong.append((name, None, _Guess(name, known)))
-        self._batches.append([n for n, fields in self._objects.items() if n in there and fields])
+        self._batches.append([n for n, fields in self._objects.items() if n in existing and fields])
         self._ask()
 
     def _ask(self) -> None:
-        batch = self._batches.pop() if self._batches else []
-        if not batch:
+        """Ask for the fields of the next objects; when all are known, look for other names."""
+        self._batch = self._batches.pop() if self._batches else []
+        if not self._batch:
             self._soon(self._guess)
             return
-
-        def queried(result: Any, error: Failure) -> None:
-            if isinstance(error, TooLong) and len(batch) > 1:
-                half = len(batch) // 2
-                self._batches += [batch[half:], batch[:half]]
-            elif error is None:
-                self._check_fields(batch, result["status"])
-            self._ask()
-
         try:
-            self._target.query_objects(dict.fromkeys(batch), queried)
+            self._target.query_objects(dict.fromkeys(self._batch), self._queried)
         except RouterError:
             self._soon(self._guess)
+
+    def _queried(self, result: Any, error: Failure) -> None:
+        half = len(self._batch) // 2
+        if isinstance(error, TooLong) and half:
+            self._batches += [self._batch[half:], self._batch[:half]]
+        elif error is None:
+            self._check_fields(self._batch, result["status"])
+        self._ask()
 
     def _check_fields(self, names: List[str], status: Any) -> None:
         for name in names:
