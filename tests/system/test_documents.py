@@ -8,7 +8,7 @@ from concurrent.futures import TimeoutError as NotDone
 
 import pytest
 
-from tests.documents import DOCUMENTS, README, REFERENCE, TESTS, blocks_of
+from tests.documents import ALL, README, REFERENCE, TESTS, blocks_of
 from tests.lab import config
 from tests.lab.klippers import ROOT
 from tests.lab.waiting import wait_until
@@ -81,7 +81,7 @@ SAYS = {
 def samples():
     """{(document, heading): [block, ...]} of the sections with a printer's config or console."""
     found = {}
-    for document in DOCUMENTS:
+    for document in ALL:
         for heading in document.headings:
             blocks = [block for block in blocks_of(document.section(heading)) if block.printer]
             if blocks:

@@ -8,8 +8,12 @@ from typing import Iterator, List
 
 import pytest
 
-from tests.documents import ALL, DOCUMENTS, README, REFERENCE, blocks_of
+from tests import conftest
+from tests.documents import ALL, DOCUMENTS, README, REFERENCE, TESTS, blocks_of
+from tests.lab import config, waiting
 from tests.lab.klippers import ROOT
+from tests.lab.printer import LabPrinter
+from tests.system import macros
 
 PACKAGE = ROOT / "klippy_extras" / "router"
 BY_NAME = {document.name: document for document in ALL}
@@ -58,14 +62,15 @@ def unmarked_blocks() -> List[str]:
 def test_every_other_code_block_is_held_by_a_test():
     firsts = {re.split(r" {5,}", text.strip())[0].split("\n")[0] for text in unmarked_blocks()}
     assert firsts == set(UNMARKED)
-    languages = {block.language for document in DOCUMENTS for block in blocks_of(document.text)}
+    languages = {block.language for document in ALL for block in blocks_of(document.text)}
     assert languages == {"", "ini", "gcode", "console", "python"}
 
 
-def test_scripts_that_are_shown_exist():
-    for text in unmarked_blocks():
-        for name in re.findall(r"(?:^|\s)\./(\S+)|\s(tests/\S+)", text, LINES):
-            assert (ROOT / "".join(name)).exists(), name
+@pytest.mark.parametrize("document", ALL, ids=str)
+def test_scripts_that_are_shown_exist(document):
+    shown = "".join(block.text for block in blocks_of(document.text) if not block.language)
+    for name in re.findall(r"(?:^|\s)\.?/?((?:tests|examples)/[\w./]+)", shown, LINES):
+        assert (ROOT / name).exists(), name
 
 
 def texts_in_code() -> List[str]:
@@ -129,6 +134,14 @@ def test_the_readme_links_to_every_other_document():
     linked = {link.partition("#")[0] for link in README.links()}
     assert {document.name for document in DOCUMENTS} - {README.name} <= linked
     assert ".github/CONTRIBUTING.md" in linked
+
+
+def test_the_harness_has_what_its_document_names():
+    known = {name for part in (LabPrinter, config, conftest, macros, waiting) for name in dir(part)}
+    chapter = TESTS.chapter("## The test harness")
+    named = set(re.findall(r"`(?:\w+\.)?(\w+)\(\)`", chapter))
+    fixtures = set(re.findall(r"fixture `(\w+)`|`(shared_lab|pair)`", chapter))
+    assert named | {first or second for first, second in fixtures} <= known
 
 
 def test_the_readme_is_short():
