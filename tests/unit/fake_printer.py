@@ -29,12 +29,13 @@ class FakePrinter(Printer):
         self.is_local = is_local
         self.old_parser = False
         self.sent: List[str] = []  # the scripts that were sent to it
-        self.calls: List[Call] = []
+        self.called: List[Call] = []  # its endpoints
         self.objects: Status = {}
         self.watched: Objects = {}
         self.queries: List[Objects] = []
         self.eventtime = 1.0
         self._running: Optional[Job] = None
+        self._fields: Objects = {}
         self._snapshot_due = False
         self._told: Status = {}
 
@@ -101,6 +102,10 @@ class FakePrinter(Printer):
             if job.follower is not None:
                 job.follower.sent()
                 job.follower.began()
+            self._begin(job)
+
+    def _begin(self, job: Job) -> None:
+        """A script has begun."""
 
     def _end_running(self, error: Optional[RouterError]) -> None:
         job, self._running = self._running, None
@@ -114,7 +119,7 @@ class FakePrinter(Printer):
 
     def call_endpoint(self, endpoint: str, params: Dict[str, Any], done: Done) -> None:
         self.check_connected()
-        self.calls.append(Call(endpoint, params, done))
+        self.called.append(Call(endpoint, params, done))
 
     def list_objects(self, done: Done) -> None:
         self.check_connected()
@@ -126,26 +131,32 @@ class FakePrinter(Printer):
         done({"eventtime": self.eventtime, "status": self._part(objects)}, None)
 
     def watch(self, objects: Objects) -> None:
-        self.watched, self._snapshot_due = dict(objects), True
+        self.watched, self._fields = objects, dict(objects)
+        self._told, self._snapshot_due = {}, True
 
     def tick(self) -> None:
-        """A quarter of a second later it sends what its watchers do not know yet."""
+        """A quarter of a second later it sends what its watchers do not know yet.
+
+        As klippy/webhooks.py, class QueryStatusHelper: an object that is watched as a whole has the
+        fields that it had first, and a value that is None is as one that is not there.
+        """
         self.eventtime += 0.25
-        current = self._part(self.watched)
-        status = current
-        if not self._snapshot_due:
-            changes = {
-                name: {
-                    field: value
-                    for field, value in values.items()
-                    if field not in self._told.get(name, {}) or self._told[name][field] != value
-                }
-                for name, values in current.items()
-            }
-            status = {name: values for name, values in changes.items() if values}
         is_snapshot, self._snapshot_due = self._snapshot_due, False
-        self._told = current
-        if status or is_snapshot and self.watched:
+        status: Status = {}
+        for name, listed in self._fields.items():
+            values, last = self.objects.get(name, {}), self._told.get(name, {})
+            fields = list(values) if listed is None else listed
+            if fields:
+                self._fields[name] = fields
+            changed = {
+                field: values.get(field)
+                for field in fields
+                if is_snapshot or values.get(field) != last.get(field)
+            }
+            self._told[name] = {field: values.get(field) for field in fields}
+            if changed or is_snapshot:
+                status[name] = changed
+        if status:
             self.send_status(status, is_snapshot)
 
     def send_status(self, status: Status, is_snapshot: bool) -> None:

@@ -1,0 +1,83 @@
+"""The status of a peer as status of this printer."""
+
+# Copyright (C) 2026  Klipper Router contributors
+# This file may be distributed under the terms of the GNU GPLv3 license.
+import math
+
+import pytest
+
+from klippy_extras.router.status.mirror import Mirror
+from tests.unit.fake_printer import FakePrinter
+from tests.unit.fake_router import Network
+
+
+@pytest.fixture
+def led():
+    return FakePrinter("led").connects()
+
+
+def mirror(led, objects):
+    made = Mirror(objects, lambda: 7.0)
+    led.listeners.append(made)
+    return made
+
+
+def test_before_the_first_values_fields_are_none(led):
+    one = mirror(led, {"fan": ["speed", "rpm"], "bed": None})
+    assert one.values == {"fan": {"speed": None, "rpm": None}, "bed": {}}
+    assert one.time is None
+
+
+def test_changes_are_merged_and_make_new_objects(led):
+    one = mirror(led, {"fan": ["speed", "rpm"], "bed": None})
+    one.update(1.0, {"fan": {"speed": 0.5}, "bed": {"target": 60}})
+    before, bed = one.values, one.values["bed"]
+    one.update(2.0, {"fan": {"rpm": 7}})
+    assert one.values == {"fan": {"speed": 0.5, "rpm": 7}, "bed": {"target": 60}}
+    assert one.values is not before and one.values["fan"] is not before["fan"]
+    assert one.values["bed"] is bed and before["fan"] == {"speed": 0.5, "rpm": None}
+    assert one.time == 7.0
+
+
+def test_nothing_is_known_of_a_peer_that_is_offline(led):
+    one = mirror(led, {"fan": ["speed"], "bed": None})
+    one.update(1.0, {"fan": {"speed": 0.5}, "bed": {"target": 60}})
+    led.shuts_down()
+    assert one.values["fan"] == {"speed": 0.5}
+    led.disconnects()
+    assert one.values == {"fan": {"speed": None}, "bed": {"target": None}}
+    assert one.time is None
+
+
+def test_any_encoder_can_take_it(led):
+    deep: list = []
+    for _ in range(100):
+        deep = [deep]
+    one = mirror(led, {"fan": None})
+    one.update(1.0, {"fan": {"a": math.nan, "b": "\ud800", "c": 10**30, "d": deep, "e": 1}})
+    assert one.values["fan"] == {"a": None, "b": "\ufffd", "c": 1e30, "d": None, "e": 1}
+
+
+def test_it_is_in_the_status_of_the_peers_section():
+    network = Network("[router]\n[router led]\nmirror:\n  fan: speed\n  bed\n")
+    network.led.objects = {"fan": {"speed": 0.5, "rpm": 7}, "bed": {"target": 60}}
+    assert network.led.watched == {"fan": ["speed"], "bed": None}
+    network.led.tick()
+    status = network.router.peer_status("led").get_status(0.0)
+    assert status["mirror"] == {"fan": {"speed": 0.5}, "bed": {"target": 60}}
+    assert (status["connected"], status["ready"], status["state"]) == (True, True, "ready")
+
+
+def test_typos_in_the_config_are_said_on_this_printers_console():
+    config = "[router]\n[router led]\nmirror:\n  fan: sped\nsensors:\n  x: bedd\n"
+    network = Network(config, is_ready=False)
+    network.led.objects = {"fan": {"speed": 0.5}, "bed": {"temperature": 60}}
+    network.led.connects()
+    network.led.tick()
+    network.reactor.run()
+    assert network.led.hinted == [
+        "Router: option 'mirror' in section 'router led': led has no field 'fan.sped': did you mean"
+        " 'fan.speed'?",
+        "Router: option 'sensors' in section 'router led': led has no object 'bedd': did you mean"
+        " 'bed'?",
+    ]
