@@ -23,13 +23,12 @@ from .diagnosis.host_checks import HostChecks
 from .diagnosis.peer_checks import PeerChecks, Registrations
 from .errors import RouterError
 from .events.absences import Absences
-from .events.callbacks import Report as EventReport
 from .events.events import Events
 from .events.heartbeat import Heartbeat
 from .events.lifecycle import Lifecycle
 from .events.notices import Notices
 from .events.print_guard import PrintGuard
-from .events.reports import Reports
+from .events.reports import Report, Reports
 from .klippy.guard import guarded
 from .klippy.klippy import Klippy
 from .printers.local_printer import LocalPrinter
@@ -243,8 +242,8 @@ class Router:
     def _callback_failed(self, owner: Printer, target: Printer, error: RouterError) -> None:
         self._reports.begin(owner, "router/objects/subscribe").failed(target.name, error)
 
-    def _report_event(self, caller: Printer) -> EventReport:
-        return self._reports.begin(caller, "router/event/trigger").failed
+    def _report_event(self, caller: Printer) -> Report:
+        return self._reports.begin(caller, "router/event/trigger")
 
     def _status_lines(self) -> List[str]:
         lines = [

@@ -86,11 +86,11 @@ class RemoteSensor(PrinterListener, Receiver):
 
         Raises the config error when a section steers something by it.
         """
-        printer = config.get_printer()
-        self._error = printer.command_error
+        klippy_printer = config.get_printer()
+        self._error = klippy_printer.command_error
         self._check_unused(config)
-        printer.add_object(self.get_name(), self)
-        printer.load_object(config, "heaters").register_sensor(self, self)
+        klippy_printer.add_object(self.get_name(), self)
+        klippy_printer.load_object(config, "heaters").register_sensor(self, self)
 
     def _check_unused(self, config: Any) -> None:
         for section in config.get_prefix_sections(""):

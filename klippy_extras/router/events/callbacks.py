@@ -11,9 +11,8 @@ from ..gcode.parameters import same_command
 from ..gcode.templates import Template
 from ..printers.printer import Failure, Job, Printer, is_stream
 from ..printers.receiver import Event, Receiver
+from .reports import Report
 
-# (target, error): a handler failed after the event was delivered
-Report = Callable[[str, RouterError], None]
 # The report for what a printer does now
 Begin = Callable[[Printer], Report]
 
@@ -70,7 +69,7 @@ class EventCallback(Receiver):
             # What fails is an error of the owner, whose handler is new
             self.event(event._replace(caller=self.owner))
         except RouterError as e:
-            self._begin(self.owner)(self.target.name, e)
+            self._begin(self.owner).failed(self.target.name, e)
 
     def target_restarted(self) -> None:
         self._has.clear()
@@ -137,7 +136,7 @@ class Run:
         """It has finished."""
         if error is not None:
             self._callback.failed(self._event, error)
-            self._report(self._callback.target.name, error)
+            self._report.failed(self._callback.target.name, error)
 
 
 class GcodeRun(Run):
