@@ -20,7 +20,8 @@ from .devices.sensors import RemoteSensor
 from .diagnosis.diagnosis import Diagnosis
 from .diagnosis.echo import Echoes
 from .diagnosis.host_checks import HostChecks
-from .diagnosis.peer_checks import PeerChecks, Registrations
+from .diagnosis.peer_checks import PeerChecks
+from .diagnosis.printer_checks import Registrations
 from .errors import RouterError
 from .events.absences import Absences
 from .events.events import Events

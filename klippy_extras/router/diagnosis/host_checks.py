@@ -14,7 +14,7 @@ from ..printers.local_printer import LocalPrinter
 from ..sanitize import printable
 from ..version import VERSION
 from .checks import FAIL, OK, WARN, CheckList, Finding
-from .peer_checks import Registrations, check_objects, check_queue
+from .printer_checks import Registrations, check_objects, check_queue
 from .socket_checks import check_file, command_line
 
 # Other clients that are named

@@ -1,4 +1,4 @@
-# What can be checked of a peer: its socket, its Klippy, what it includes, what waits for it
+# What can be checked of a peer: its socket, its Klippy, what it includes
 #
 # Copyright (C) 2026  Klipper Router contributors
 #
@@ -6,38 +6,21 @@
 import os
 from typing import Iterator
 
-from ..events.events import Events
 from ..events.heartbeat import HEARTBEAT_MACRO
 from ..klippy.timers import Timers
-from ..printers.printer import MAX_QUEUE, Printer
+from ..printers.printer import Printer
 from ..printers.remote_printer import RemotePrinter
-from ..sanitize import counted, printable
-from ..status.subscriptions import Subscriptions
+from ..sanitize import printable
 from ..version import VERSION
 from .checks import FAIL, OK, WARN, CheckList, Finding
 from .echo import ECHO_MACRO, Echoes
+from .printer_checks import Registrations, check_objects, check_queue
 from .socket_checks import check_file, check_listener, probe
 from .way_checks import BUSY, NO_ANSWER, EchoTest, OwnRouterCheck, RoundTrips
-
-# Objects and fields that a printer does not have which are named; the others are counted
-MAX_MISSING = 5
 
 _ROOT = os.path.abspath(
     os.path.join(os.path.dirname(os.path.realpath(__file__)), os.pardir, os.pardir, os.pardir)
 )
-
-
-class Registrations:
-    """What printers have subscribed to."""
-
-    def __init__(self, subscriptions: Subscriptions, events: Events) -> None:
-        self._subscriptions, self._events = subscriptions, events
-
-    def check(self, printer: Printer) -> Finding:
-        """How many subscriptions there are to its status, and how many of its own."""
-        of_it, own = self._subscriptions.counts(printer)
-        handlers = counted(self._events.count_of(printer), "event handler")
-        return Finding(OK, "%d to its status, %d of its own, and %s" % (of_it, own, handlers))
 
 
 class PeerChecks:
@@ -147,25 +130,3 @@ def check_watchdog(peer: Printer) -> Finding:
         return Finding(OK, "included")
     text = "not included, so it does not notice when this printer's Klippy ends. Include %s"
     return Finding(WARN, text % (os.path.join(_ROOT, "includes", "router_watchdog.cfg"),))
-
-
-def check_objects(printer: Printer) -> Finding:
-    """What mirrors, sensors and subscriptions ask of it that it does not have."""
-    missing = printer.missing
-    if not missing:
-        return Finding(OK, "it has all that is mirrored and subscribed to")
-    text = ", and ".join(map(printable, missing[:MAX_MISSING]))
-    if len(missing) > MAX_MISSING:
-        text += ", and %d more" % (len(missing) - MAX_MISSING,)
-    return Finding(WARN, text)
-
-
-def check_queue(printer: Printer, unanswered: int) -> Finding:
-    """What waits for this printer."""
-    waiting = printer.queue_length
-    requests = counted(unanswered, "request")
-    text = "%d of %d places taken, %s under way" % (waiting, MAX_QUEUE, requests)
-    if waiting < MAX_QUEUE // 2:
-        return Finding(OK, text)
-    text += ": it does not keep up with what it is sent"
-    return Finding(FAIL if waiting >= MAX_QUEUE else WARN, text)
