@@ -150,7 +150,7 @@ def test_lifecycle_macros(main, led):
 def test_macros_of_the_file_stay_on_the_host_and_native_commands_step_aside(main):
     helps = main.call("gcode/help")
     assert helps["ROUTER_GCODE_SCRIPT"] == "G-Code macro"
-    assert helps["ROUTER_EVENT_UNSUBSCRIBE"] == "Forget the handlers of an event"
+    assert helps["ROUTER_EVENT_UNSUBSCRIBE"] == "Remove the handlers of an event"
     main.script("ROUTER_STATUS")
 
 

@@ -31,7 +31,7 @@ class Commands:
     def cmd_ROUTER_STATUS(self, gcmd: Any) -> None:
         gcmd.respond_info("\n".join(self._status_lines()))
 
-    cmd_ROUTER_DIAGNOSE_help = "Check the way to other printers, and say what to do"
+    cmd_ROUTER_DIAGNOSE_help = "Check the connections to other printers and say what to do"
 
     def cmd_ROUTER_DIAGNOSE(self, gcmd: Any) -> None:
         params = {"target": gcmd.get("TARGET", "")}
@@ -54,7 +54,7 @@ class Commands:
         else:
             self._waiting.wait_for_script(gcmd, params)
 
-    cmd_ROUTER_RESTART_help = "Restart another printer, also one that is shut down"
+    cmd_ROUTER_RESTART_help = "Restart another printer, even one that is shut down"
 
     def cmd_ROUTER_RESTART(self, gcmd: Any) -> None:
         params = {
@@ -74,13 +74,13 @@ class Commands:
         }
         self._calls.call(gcmd, "router/event/subscribe", params)
 
-    cmd_ROUTER_EVENT_UNSUBSCRIBE_help = "Forget the handlers of an event"
+    cmd_ROUTER_EVENT_UNSUBSCRIBE_help = "Remove the handlers of an event"
 
     def cmd_ROUTER_EVENT_UNSUBSCRIBE(self, gcmd: Any) -> None:
         params = {"event": gcmd.get("EVENT"), "gcode": gcmd.get("GCODE", None)}
         self._calls.call(gcmd, "router/event/unsubscribe", params)
 
-    cmd_ROUTER_EVENT_TRIGGER_help = "Trigger an event on all printers that listen to it"
+    cmd_ROUTER_EVENT_TRIGGER_help = "Trigger an event, which runs its handlers on all printers"
 
     def cmd_ROUTER_EVENT_TRIGGER(self, gcmd: Any) -> None:
         event = gcmd.get("EVENT")
