@@ -1,17 +1,20 @@
 #!/bin/sh
-# Puts a busybox for the tests of install.sh into .cache/busybox, if there is none
+# Downloads BusyBox to .cache/busybox for the tests of install.sh, unless it is installed
 #
 # Copyright (C) 2026  Klipper Router contributors
 #
 # This file may be distributed under the terms of the GNU GPLv3 license.
 #
-# Needs Debian's apt; root only where apt knows no packages yet. Elsewhere
-# install busybox as the system does it: the tests take the one on the PATH.
+# Needs Debian's apt, and root if apt has no package lists yet. On other systems
+# install BusyBox with their package manager: the tests use the one on the PATH.
 set -eu
 cd "$(dirname -- "$0")/../.."
 cache=$PWD/.cache/busybox
 if command -v busybox || [ -x "$cache/bin/busybox" ]; then exit; fi
-command -v apt-get >/dev/null || { echo "get_busybox.sh: install busybox, there is no apt-get here" >&2 && exit 1; }
+command -v apt-get >/dev/null || {
+    echo "get_busybox.sh: no apt-get: install busybox with your package manager" >&2
+    exit 1
+}
 mkdir -p "$cache"
 cd "$cache"
 apt-get -q download busybox-static || { apt-get -q update && apt-get -q download busybox-static; }

@@ -1,4 +1,4 @@
-; A print of some seconds, with a change of filament
+; A print of a few seconds, with a filament change
 G1 X50 F3000
 T1
 G1 X0
