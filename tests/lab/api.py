@@ -2,16 +2,14 @@
 
 # Copyright (C) 2026  Klipper Router contributors
 # This file may be distributed under the terms of the GNU GPLv3 license.
-import itertools
 import json
 import socket
 import time
-from typing import Any, Callable, Dict, List, Optional
+from typing import Any, Optional
 
-from .closing import Closing
+from .client import Client, Message
 
 END = b"\x03"
-Message = Dict[str, Any]
 
 
 class ApiError(Exception):
@@ -22,15 +20,12 @@ class ApiClosed(ConnectionError):
     """The connection is gone: Klippy ended, restarted or dropped us."""
 
 
-class Api(Closing):
+class Api(Client):
     """One connection. Not for several threads at once."""
 
     def __init__(self, path: str, timeout: float = 5.0) -> None:
         """Connect to the socket at `path`; ApiClosed unless it works within `timeout` seconds."""
-        self.notifications: List[Message] = []
-        """What came without being the answer to a request, oldest first."""
-        self._answers: Dict[int, Message] = {}
-        self._ids = itertools.count(1)
+        super().__init__()
         self._buffer = b""
         deadline = time.monotonic() + timeout
         while True:
@@ -61,33 +56,11 @@ class Api(Closing):
 
     def answer(self, number: int, timeout: float = 10.0) -> Any:
         """Wait for the answer to a request; errors as in call()."""
-        deadline = time.monotonic() + timeout
-        while number not in self._answers:
-            if not self.receive(deadline - time.monotonic()):
-                raise TimeoutError(f"no answer within {timeout} s")
-        message = self._answers.pop(number)
+        message = self._answer(number, timeout)
         if "error" in message:
             error = message["error"]
             raise ApiError(error.get("message", error) if isinstance(error, dict) else error)
         return message.get("result")
-
-    def wait_for(self, predicate: Callable[[Message], Any], timeout: float = 5.0) -> Message:
-        """Take the first notification that satisfies `predicate` out of the queue, waiting for it.
-
-        Raises ApiClosed, or TimeoutError after `timeout` seconds.
-        """
-        deadline = time.monotonic() + timeout
-        seen = 0
-        while True:
-            for message in self.notifications[seen:]:
-                if predicate(message):
-                    self.notifications.remove(message)
-                    return message
-            seen = len(self.notifications)
-            if not self.receive(deadline - time.monotonic()):
-                raise TimeoutError(
-                    f"no such notification within {timeout} s, but {self.notifications[-20:]}"
-                )
 
     def send(self, message: Any) -> None:
         """Send any JSON value as a message."""
@@ -116,10 +89,7 @@ class Api(Closing):
             raise ApiClosed("Klippy closed the connection")
         *messages, self._buffer = (self._buffer + data).split(END)
         for message in map(json.loads, messages):
-            if "id" in message:
-                self._answers[message["id"]] = message
-            else:
-                self.notifications.append(message)
+            self.file(message)
         return True
 
     def close(self) -> None:

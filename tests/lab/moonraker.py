@@ -2,27 +2,25 @@
 
 # Copyright (C) 2026  Klipper Router contributors
 # This file may be distributed under the terms of the GNU GPLv3 license.
-import itertools
 import json
 import os
 import socket
 import subprocess
-import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from typing import Any, Callable, Dict, List, Optional
+from typing import Any, List, Optional
 
 import websocket
 
 from . import processes
+from .client import Client, Message
 from .closing import Closing
 from .klippers import CACHE
 from .printer import LabPrinter
 from .waiting import wait_until
 
 START_TIMEOUT = 30.0
-Message = Dict[str, Any]
 
 _CONFIG = """\
 [server]
@@ -149,14 +147,11 @@ class LabMoonraker(Closing):
             raise MoonrakerError(problem.code, str(message)) from None
 
 
-class Rpc(Closing):
+class Rpc(Client):
     """A JSON-RPC client on Moonraker's websocket. Not for several threads at once."""
 
     def __init__(self, port: int) -> None:
-        self.notifications: List[Message] = []
-        """What came without being the answer to a request, oldest first."""
-        self._answers: Dict[int, Message] = {}
-        self._ids = itertools.count(1)
+        super().__init__()
         self._socket = websocket.create_connection(
             f"ws://127.0.0.1:{port}/websocket", timeout=10.0, http_no_proxy=["127.0.0.1"]
         )
@@ -169,43 +164,18 @@ class Rpc(Closing):
         number = next(self._ids)
         request = {"jsonrpc": "2.0", "id": number, "method": method, "params": params or {}}
         self._socket.send(json.dumps(request))
-        deadline = time.monotonic() + timeout
-        while number not in self._answers:
-            if not self._receive(deadline - time.monotonic()):
-                raise TimeoutError(f"{method}: no answer within {timeout} s")
-        message = self._answers.pop(number)
+        message = self._answer(number, timeout)
         if "error" in message:
             raise MoonrakerError(message["error"]["code"], message["error"]["message"])
         return message["result"]
 
-    def wait_for(self, predicate: Callable[[Message], Any], timeout: float = 10.0) -> Message:
-        """Take the first notification that satisfies `predicate`, waiting for it.
-
-        Raises TimeoutError after `timeout` seconds.
-        """
-        deadline = time.monotonic() + timeout
-        seen = 0
-        while True:
-            for message in self.notifications[seen:]:
-                if predicate(message):
-                    self.notifications.remove(message)
-                    return message
-            seen = len(self.notifications)
-            if not self._receive(deadline - time.monotonic()):
-                raise TimeoutError(
-                    f"no such notification within {timeout} s, but {self.notifications[-10:]}"
-                )
-
-    def _receive(self, timeout: float) -> bool:
+    def receive(self, timeout: float) -> bool:
         self._socket.settimeout(max(0.001, timeout))
         try:
             message = json.loads(self._socket.recv())
         except websocket.WebSocketTimeoutException:
             return False
-        if "id" in message:
-            self._answers[message["id"]] = message
-        else:
-            self.notifications.append(message)
+        self.file(message)
         return True
 
     def close(self) -> None:
