@@ -83,7 +83,8 @@ def tunnel(running):
 
 def log_lines(printer, name):
     """What klippy.log says of a peer's state, so far."""
-    start = re.compile(f"router: {name} (?=connected|disconnected|is )")
+    # "is not connected" is an error of what was sent meanwhile
+    start = re.compile(f"router: {name} (?=connected|disconnected|is (?!not connected))")
     lines = printer.log_text().splitlines()
     return [start.sub("", line, count=1) for line in lines if start.match(line)]
 

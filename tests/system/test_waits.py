@@ -9,7 +9,15 @@ import pytest
 
 from tests.lab import config
 from tests.lab.api import ApiError
-from tests.system.macros import recorder, remote_call, set_state, shown, wait_known, wait_shown
+from tests.system.macros import (
+    fresh,
+    recorder,
+    remote_call,
+    set_state,
+    shown,
+    wait_known,
+    wait_shown,
+)
 
 pytestmark = pytest.mark.pairs
 
@@ -140,6 +148,10 @@ def test_returns_when_the_script_has_finished_and_shows_its_console(main, led):
 
 
 def test_without_wait_it_returns_at_once_and_shows_nothing(main, led):
+    # The reader of led's console may be behind
+    begin = str(fresh())
+    led.script(f"M118 {begin}")
+    led.wait_line(begin)
     mark, sent = main.mark(), led.mark()
     main.script("ROUTER_GCODE_SCRIPT TARGET=led SCRIPT=SLOW\nM118 after")
     main.wait_line("after", start=mark)
