@@ -15,7 +15,7 @@ import time
 from typing import Any, Callable, Dict, List
 
 from klippy_extras.router.events.reports import SUMMARY_DELAY
-from tests.hostile.trial import MOVING, STANDING
+from tests.lab import config
 from tests.lab.api import Api, ApiClosed, ApiError
 from tests.lab.lab import Lab
 from tests.lab.printer import LabPrinter
@@ -23,14 +23,8 @@ from tests.lab.waiting import wait_until
 
 PEERS = ("p1", "p2", "p3")
 HOST = """
-[mcu]
-serial: @MCU@
-{printer}
-[virtual_sdcard]
-path: @FOLDER@/gcodes
 [force_move]
 enable_force_move: True
-[respond]
 [router]
 {peers}
 [gcode_macro TRUTH]
@@ -41,13 +35,6 @@ gcode:
     M118 report TARGET={{params.TARGET}}
 """
 PEER = """
-[mcu]
-serial: @MCU@
-[printer]
-kinematics: none
-max_velocity: 300
-max_accel: 3000
-[respond]
 [gcode_macro ROUTER_ON_READY]
 gcode:
     {action_call_remote_method("router/event/subscribe", event="tick", gcode="TICK")}
@@ -149,18 +136,17 @@ def chaos(
     """Raises AssertionError when the print was hurt or the books do not balance."""
     choice = random.Random(seed)
     random.seed(seed)
-    moving = kind != "klipper2023"  # its package has no kinematics but none
-    with Lab() as lab:
+    with Lab(kind, peer_kind) as lab:
         sections = "".join(f"[router {p}]\nsock: {lab.sock(p)}\ntimeout: 1.0\n" for p in PEERS)
-        text = HOST.format(printer=MOVING if moving else STANDING, peers=sections)
+        text = config.moving(HOST.format(peers=sections))
         host = lab.add(kind, "main", text, mcu="fake", strict=True)
-        lines = ["SET_KINEMATIC_POSITION X=10 Y=10 Z=10"] if moving else []
+        lines = ["SET_KINEMATIC_POSITION X=10 Y=10 Z=10"]
         for i in range(200000):
             x, y = ((10, 10), (30, 10), (30, 30), (10, 30))[i % 4]
-            lines.append(f"G1 X{x + i % 7} Y{y} F6000" if moving else "G4 P100")
+            lines.append(f"G1 X{x + i % 7} Y{y} F6000")
         (host.gcodes / "long.gcode").write_text("\n".join(lines) + "\n")
         host.start()
-        peers = [lab.printer(peer_kind, name, PEER, mcu="fake") for name in PEERS]
+        peers = [lab.peer(name, config.printing(PEER, "fake"), mcu="fake") for name in PEERS]
         lab.wait_ready()
         until_ready(host)
         host.script("SDCARD_PRINT_FILE FILENAME=long.gcode")

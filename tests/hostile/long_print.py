@@ -18,7 +18,7 @@ import threading
 import time
 from typing import Any, Callable, Dict, List
 
-from tests.hostile.trial import MOVING, STANDING
+from tests.lab import config
 from tests.lab.api import ApiError
 from tests.lab.closing import Closing
 from tests.lab.lab import Lab
@@ -31,15 +31,8 @@ JAM_EVERY = 4  # rounds between two that the print is paused in
 SLOWER = 4.0  # times as long as that: then it hangs
 
 HOST = """
-[mcu]
-serial: @MCU@
-{printer}
-[virtual_sdcard]
-path: @FOLDER@/gcodes
-[pause_resume]
 [force_move]
 enable_force_move: True
-[respond]
 [router]
 {peers}
 [gcode_macro ROUND]
@@ -71,27 +64,7 @@ mirror:
 sensors:
     chamber: heater_generic chamber
 """
-PEER = """
-[mcu]
-serial: @MCU@
-[printer]
-kinematics: none
-max_velocity: 300
-max_accel: 3000
-[respond]
-"""
 LED = """
-[thermistor fake]
-temperature1: 25
-resistance1: 100000
-beta: 3950
-[heater_generic chamber]
-heater_pin: gpio20
-sensor_type: fake
-sensor_pin: gpio21
-control: watermark
-min_temp: 0
-max_temp: 120
 [gcode_macro JOB]
 variable_busy: 0
 gcode:
@@ -168,15 +141,14 @@ class LongPrint(Closing):
     """The host and its peers; a context manager."""
 
     def __init__(self, kind: str, peer_kind: str) -> None:
-        self.lab = lab = Lab()
-        self._moves = kind != "klipper2023"  # its package has no kinematics but none
+        self.lab = lab = Lab(kind, peer_kind)
         peers = router_section(lab, "led", LED_OPTIONS)
         peers += router_section(lab, "afc") + router_section(lab, "cam")
-        text = HOST.format(printer=MOVING if self._moves else STANDING, peers=peers)
-        self.host = lab.printer(kind, "main", text, mcu="fake", strict=True)
-        self.led = lab.printer(peer_kind, "led", PEER + LED, mcu="fake")
-        self.afc = lab.printer(peer_kind, "afc", PEER + AFC, mcu="fake")
-        self.cam = lab.printer(peer_kind, "cam", PEER + EXTRA, mcu="fake")
+        text = config.moving(HOST.format(peers=peers))
+        self.host = lab.main(text, mcu="fake", strict=True)
+        self.led = lab.peer("led", config.heating(LED), mcu="fake")
+        self.afc = lab.peer("afc", config.printing(AFC, "fake"), mcu="fake")
+        self.cam = lab.peer("cam", config.printing(EXTRA, "fake"), mcu="fake")
         self._cam_has_extra = True
 
     def __enter__(self) -> "LongPrint":
@@ -213,7 +185,7 @@ class LongPrint(Closing):
     def vanishing_object(self) -> None:
         """A restart after which the peer has an object no more, or again."""
         self._cam_has_extra = not self._cam_has_extra
-        self.cam.write_config(PEER + EXTRA * self._cam_has_extra)
+        self.cam.write_config(config.printing(EXTRA * self._cam_has_extra, "fake"))
         self.cam.restart()
         wait_known(self.host, "cam")
         self.wait_seen("7" if self._cam_has_extra else "")
@@ -241,11 +213,11 @@ class LongPrint(Closing):
 
     def rounds(self, count: int) -> List[str]:
         """The lines of a print of so many rounds."""
-        lines = ["SET_KINEMATIC_POSITION X=10 Y=10 Z=10"] if self._moves else []
+        lines = ["SET_KINEMATIC_POSITION X=10 Y=10 Z=10"]
         for number in range(1, count + 1):
             for move in range(MOVES):
                 x, y = ((10, 10), (20, 10), (20, 20), (10, 20))[move % 4]  # 10 mm, at 100 mm/s
-                lines.append(f"G1 X{x} Y{y} F6000" if self._moves else "G4 P100")
+                lines.append(f"G1 X{x} Y{y} F6000")
             lines.append(f"ROUND N={number}")
             if number % JAM_EVERY == 0:
                 lines.append("JAMMED")

@@ -12,8 +12,7 @@ import time
 from pathlib import Path
 from typing import List, Tuple
 
-from tests.hostile.trial import STANDING
-from tests.lab import processes
+from tests.lab import config, processes
 from tests.lab.lab import Lab
 from tests.lab.printer import LabPrinter
 from tests.lab.waiting import wait_until
@@ -21,24 +20,12 @@ from tests.lab.waiting import wait_until
 ROOT = Path(__file__).resolve().parents[2]
 PEERS = 8
 KIB = 1024
-HOST = (
-    """
-[mcu]
-serial: @MCU@
-[respond]
-[virtual_sdcard]
-path: @FOLDER@/gcodes
+HOST = """
 [gcode_macro SHOW]
 gcode:
 [router]
 """
-    + STANDING
-)
-REAL_PEER = (
-    """
-[mcu]
-serial: /dev/none
-[respond]
+REAL_PEER = """
 [gcode_macro SHOW]
 gcode:
 [gcode_macro ROUTER_ON_CONNECTED]
@@ -49,8 +36,6 @@ gcode:
     {action_call_remote_method("router/event/subscribe", event="soak", gcode="SHOW")}
     {% endif %}
 """
-    + STANDING
-)
 
 
 def usage(printer: LabPrinter) -> Tuple[int, int]:
@@ -71,7 +56,7 @@ def idle_peer_memory(kind: str, count: int = 64) -> float:
         module = [sys.executable, "-m", "tests.hostile.fake_peers", "Healthy", *socks]
         fakes = processes.spawn(module, cwd=str(ROOT))
         sections = "".join(f"[router x{i}]\nsock: {sock}\n" for i, sock in enumerate(socks))
-        host = lab.printer(kind, "main", HOST + sections, mcu="fake")
+        host = lab.printer(kind, "main", config.printing(HOST + sections, "fake"), mcu="fake")
         lab.wait_ready()
 
         def all_ready() -> bool:
@@ -93,8 +78,8 @@ def soak(minutes: float, kind: str) -> None:
     with Lab() as lab:
         names = [f"x{i}" for i in range(PEERS)]
         sections = "".join(f"[router {n}]\nsock: {lab.sock(n)}\n" for n in names)
-        host = lab.printer(kind, "main", HOST + sections, mcu="fake")
-        peers = [lab.printer("kalico", name, REAL_PEER) for name in names]
+        host = lab.printer(kind, "main", config.printing(HOST + sections, "fake"), mcu="fake")
+        peers = [lab.printer("kalico", name, config.printing(REAL_PEER)) for name in names]
         lab.wait_ready()
         samples: List[Tuple[int, int]] = []
         begin = time.monotonic()

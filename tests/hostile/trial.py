@@ -7,60 +7,16 @@ import time
 from pathlib import Path
 from typing import Any, Dict, NamedTuple, Optional
 
-from tests.lab import processes
+from tests.lab import config, processes
 from tests.lab.closing import Closing
 from tests.lab.lab import Lab
 from tests.lab.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 
-MOVING = """
-[printer]
-kinematics: cartesian
-max_velocity: 300
-max_accel: 3000
-max_z_velocity: 10
-max_z_accel: 100
-[stepper_x]
-step_pin: gpio2
-dir_pin: gpio3
-microsteps: 16
-rotation_distance: 40
-endstop_pin: ^gpio14
-position_endstop: 0
-position_max: 200
-[stepper_y]
-step_pin: gpio5
-dir_pin: gpio6
-microsteps: 16
-rotation_distance: 40
-endstop_pin: ^gpio15
-position_endstop: 0
-position_max: 200
-[stepper_z]
-step_pin: gpio8
-dir_pin: gpio9
-microsteps: 16
-rotation_distance: 8
-endstop_pin: ^gpio16
-position_endstop: 0
-position_max: 200
-"""
-STANDING = """
-[printer]
-kinematics: none
-max_velocity: 300
-max_accel: 3000
-"""
 HOST = """
-[mcu]
-serial: @MCU@
-{printer}
-[virtual_sdcard]
-path: @FOLDER@/gcodes
 [force_move]
 enable_force_move: True
-[respond]
 [lab_lateness]
 [router]
 [router evil]
@@ -78,13 +34,6 @@ gcode:
 gcode:
 """
 GOOD = """
-[mcu]
-serial: @MCU@
-[printer]
-kinematics: none
-max_velocity: 300
-max_accel: 3000
-[respond]
 [gcode_macro NOTHING]
 gcode:
 [gcode_macro SLOW]
@@ -93,13 +42,6 @@ gcode:
     M400
 """
 OK = """
-[mcu]
-serial: /dev/none
-[printer]
-kinematics: none
-max_velocity: 300
-max_accel: 3000
-[respond]
 [gcode_macro SEEN]
 variable_count: 0
 gcode:
@@ -136,18 +78,16 @@ class Trial(Closing):
     """A context manager; way() may be called again and again."""
 
     def __init__(self, kind: str, peer_kind: str) -> None:
-        self.lab = Lab()
+        self.lab = Lab(kind, peer_kind)
         socks = {name: self.lab.sock(name) for name in ("evil", "good", "ok1", "ok2")}
         Path(socks["evil"]).parent.mkdir()
-        moving = kind != "klipper2023"  # its package has no kinematics but none
-        text = HOST.format(printer=MOVING if moving else STANDING, **socks)
+        text = config.moving(HOST.format(**socks))
         self.host = self.lab.add(kind, "main", text, mcu="fake", strict=True)
         self.host.gcodes.mkdir(parents=True, exist_ok=True)
-        self._moves = moving
         self.host.start()
-        self.good = self.lab.printer(peer_kind, "good", GOOD, mcu="fake")
-        self.ok = self.lab.printer(peer_kind, "ok1", OK)
-        self.lab.printer(peer_kind, "ok2", OK)
+        self.good = self.lab.peer("good", config.printing(GOOD, "fake"), mcu="fake")
+        self.ok = self.lab.peer("ok1", config.printing(OK))
+        self.lab.peer("ok2", config.printing(OK))
 
     def __enter__(self) -> "Trial":
         self.lab.wait_ready()
@@ -223,12 +163,9 @@ class Trial(Closing):
         return processes.spawn(module, cwd=str(ROOT))
 
     def _write_print(self, seconds: float) -> None:
-        if self._moves:
-            lines = ["SET_KINEMATIC_POSITION X=10 Y=10 Z=10"]
-            corners = ((10, 10), (12, 10), (12, 12), (10, 12))  # 2 mm apart, at 50 mm/s at most
-            for i in range(round(seconds / MOVE_TIME)):
-                lines.append("G1 X%d Y%d F3000" % corners[i % 4])
-        else:
-            lines = ["G4 P100"] * round(seconds / 0.1)
+        lines = ["SET_KINEMATIC_POSITION X=10 Y=10 Z=10"]
+        corners = ((10, 10), (12, 10), (12, 12), (10, 12))  # 2 mm apart, at 50 mm/s at most
+        for i in range(round(seconds / MOVE_TIME)):
+            lines.append("G1 X%d Y%d F3000" % corners[i % 4])
         lines.append("M400")  # to the last step: Klipper reads two seconds ahead
         (self.host.gcodes / "print.gcode").write_text("\n".join(lines) + "\n")

@@ -37,7 +37,7 @@ pin: gpio1
 chain_count: 20
 """
 
-_MOVING = """\
+_STEPPERS = """\
 [stepper_x]
 step_pin: gpio2
 dir_pin: gpio3
@@ -67,6 +67,9 @@ rotation_distance: 8
 endstop_pin: ^!gpio16
 position_endstop: 0.5
 position_max: 200
+"""
+
+_REST = """\
 [extruder]
 step_pin: gpio11
 dir_pin: gpio12
@@ -119,11 +122,17 @@ def heating(extra: str = "") -> str:
     return printing(_HEATING + extra, "fake")
 
 
-def whole(extra: str = "", kinematics: str = "corexy") -> str:
-    """heating() with steppers, endstops, extruder (sensor gpio27), bed (gpio29), fan and button.
+def moving(extra: str = "") -> str:
+    """printing() on the emulated MCU, with three steppers and their endstops."""
+    return _corexy(printing(_STEPPERS + extra, "fake"))
 
-    Kinematics: the 2023 Klipper can do corexy; its cartesian has a broken import.
-    """
-    text = heating(_MOVING + extra)
-    limits = f"kinematics: {kinematics}\nmax_z_velocity: 10\nmax_z_accel: 100"
+
+def whole(extra: str = "") -> str:
+    """heating() with steppers, endstops, extruder (sensor gpio27), bed (gpio29), fan and button."""
+    return _corexy(heating(_STEPPERS + _REST + extra))
+
+
+def _corexy(text: str) -> str:
+    """With the kinematics that every kind has: cartesian of the 2023 Klipper cannot be imported."""
+    limits = "kinematics: corexy\nmax_z_velocity: 10\nmax_z_accel: 100"
     return text.replace("kinematics: none", limits, 1)

@@ -12,6 +12,7 @@ from tests import conftest
 from tests.documents import ALL, DOCUMENTS, README, REFERENCE, TESTS, blocks_of
 from tests.lab import config, waiting
 from tests.lab.klippers import ROOT
+from tests.lab.lab import Lab
 from tests.lab.printer import LabPrinter
 from tests.system import macros
 
@@ -137,7 +138,9 @@ def test_the_readme_links_to_every_other_document():
 
 
 def test_the_harness_has_what_its_document_names():
-    known = {name for part in (LabPrinter, config, conftest, macros, waiting) for name in dir(part)}
+    known = {
+        name for part in (Lab, LabPrinter, config, conftest, macros, waiting) for name in dir(part)
+    }
     chapter = TESTS.chapter("## The test harness")
     named = set(re.findall(r"`(?:\w+\.)?(\w+)\(\)`", chapter))
     fixtures = set(re.findall(r"fixture `(\w+)`|`(shared_lab|pair)`", chapter))
