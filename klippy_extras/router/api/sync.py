@@ -26,9 +26,9 @@ class Motion:
         """Call act when the moves that were queued so far have been made, in the order of calls.
 
         command: the line that this is for, which is reported if this printer shuts down before.
-        Sources: klippy/toolhead.py, register_lookahead_callback (when is that, in print time),
-        check_busy (the end of what is planned); klippy/mcu.py, estimated_print_time (which print
-        time is now).
+        Sources: klippy/toolhead.py, register_lookahead_callback (the print time at which the moves
+        so far end), check_busy (the print time at which what is planned ends); klippy/mcu.py,
+        estimated_print_time (the print time of now).
         """
         step = _Step(act, command)
         self._steps.append(step)
@@ -36,7 +36,7 @@ class Motion:
         end, _now, is_planned = toolhead.check_busy(self._klippy.timers.now())
         if is_planned:
             # Not register_lookahead_callback: it would wake a toolhead that stands still, and
-            # idle_timeout would say Printing
+            # idle_timeout would report Printing
             self._planned(step, end)
             return
         toolhead.register_lookahead_callback(

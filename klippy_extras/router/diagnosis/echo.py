@@ -4,10 +4,10 @@
 #
 # This file may be distributed under the terms of the GNU GPLv3 license.
 #
-# _ROUTER_ECHO of router_api.cfg calls two remote methods. router/echo proves that calls arrive. And
-# whoever has registered router/printers/list on that peer runs _ROUTER_ECHO_BACK there, which calls
-# router/echo again with the printers that this program knows: so another router, or the old daemon,
-# is found, for Klipper does not list its API clients.
+# _ROUTER_ECHO of router_api.cfg calls two remote methods. router/echo shows that calls arrive. And
+# every program that has registered router/printers/list on that peer runs _ROUTER_ECHO_BACK there,
+# which calls router/echo again with the printers that the program knows. This finds another router,
+# or the old daemon: Klipper has no list of its API clients.
 import os
 from typing import Any, Callable, Collection, Dict, List, Mapping, Optional
 
