@@ -31,7 +31,7 @@ class FakePeer(FakePrinter):
         super().__init__(settings.name, settings.disconnect_grace)
         self.software_version, self.latency = "", None
         self.reconnects = self.unanswered = self.calls = 0
-        self.sock = settings.sock
+        self.sock, self.allow = settings.sock, settings.allow
         self.duration: Optional[float] = 0.0
         self.last: List[str] = []  # what it was sent before the end
         self.is_stopped = self.is_started = False
@@ -98,8 +98,9 @@ class ApiClient:
 class Network(Machine):
     """The router of main, with the peers of its config. It runs, and so do the peers."""
 
-    def __init__(self, config: str = CONFIG, is_ready: bool = True) -> None:
+    def __init__(self, config: str = CONFIG, is_ready: bool = True, is_batch: bool = False) -> None:
         super().__init__()
+        self.printer.start_args = {"debuginput": "a.gcode"} if is_batch else {}
         self.peers: Dict[str, FakePeer] = {}
         self.printer.objects.update(
             toolhead=FakeObject(position=[0, 0, 0, 0]),

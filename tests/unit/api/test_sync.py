@@ -1,0 +1,160 @@
+"""SYNC=1: what is sent when the toolhead gets there, in order, without stopping it."""
+
+# Copyright (C) 2026  Klipper Router contributors
+# This file may be distributed under the terms of the GNU GPLv3 license.
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.unit.fake_klippy import CommandError
+from tests.unit.fake_router import Network
+
+SYNC = "ROUTER_GCODE_SCRIPT TARGET=led SCRIPT='SHOW N={}' SYNC=1"
+
+
+class Toolhead:
+    """Moves that are planned at once, or only when it is flushed; print time is reactor time."""
+
+    def __init__(self, network):
+        self.reactor = network.reactor
+        self.end = 0.0  # of what is planned
+        self.waiting = []  # lookahead callbacks, behind moves of so many seconds
+        network.printer.objects.update(toolhead=self, mcu=self)
+
+    def get_status(self, eventtime):
+        return {}
+
+    def check_busy(self, eventtime):
+        return self.end, eventtime, not self.waiting
+
+    def estimated_print_time(self, eventtime):
+        return eventtime
+
+    def register_lookahead_callback(self, callback):
+        self.waiting.append(callback)
+
+    def move(self, seconds):
+        """One more move that is not planned yet."""
+        self.waiting.append(seconds)
+
+    def flush(self):
+        """Plan all moves."""
+        waiting, self.waiting = self.waiting, []
+        self.end = max(self.end, self.reactor.now)
+        for one in waiting:
+            if callable(one):
+                one(self.end)
+            else:
+                self.end += one
+
+
+@pytest.fixture
+def network():
+    network = Network()
+    network.toolhead = Toolhead(network)
+    return network
+
+
+def test_it_is_sent_when_the_toolhead_gets_there(network):
+    network.toolhead.move(2.0)
+    network.run(SYNC.format(1))
+    network.toolhead.move(3.0)
+    network.run(SYNC.format(2))
+    network.reactor.advance(1.0)
+    assert network.led.sent == []
+    network.toolhead.flush()
+    network.reactor.advance(1.99)
+    assert network.led.sent == []
+    network.reactor.advance(0.02)
+    assert network.led.take_sent() == ["SHOW N=1"]
+    network.reactor.advance(3.0)
+    assert network.led.take_sent() == ["SHOW N=2"]
+
+
+def test_a_toolhead_that_stands_still_is_not_woken(network):
+    network.run(SYNC.format(1))
+    network.reactor.run()
+    assert network.toolhead.waiting == [] and network.led.take_sent() == ["SHOW N=1"]
+
+
+def test_what_is_planned_is_waited_for(network):
+    network.toolhead.end = network.reactor.now + 5.0
+    network.run(SYNC.format(1))
+    network.reactor.advance(4.9)
+    assert network.led.sent == []
+    network.reactor.advance(0.2)
+    assert network.led.sent == ["SHOW N=1"]
+
+
+@given(
+    st.lists(
+        st.one_of(st.just("sync"), st.just("flush"), st.floats(0.0, 2.0), st.just("wait")),
+        max_size=20,
+    )
+)
+def test_they_are_sent_in_order_each_once_and_never_early(steps):
+    network = Network("[router]\n[router led]\n")
+    toolhead = network.toolhead = Toolhead(network)
+    due, sent, number = {}, [], 0
+
+    def look():
+        for script in network.led.take_sent():
+            sent.append(script)
+            assert network.reactor.now >= due[script] - 1e-6
+
+    for step in steps:
+        if step == "sync":
+            number += 1
+            planned = max(toolhead.end, network.reactor.now)
+            moves = sum(move for move in toolhead.waiting if not callable(move))
+            due[f"SHOW N={number}"] = planned + moves if toolhead.waiting else toolhead.end
+            network.run(SYNC.format(number))
+        elif step == "flush":
+            toolhead.flush()
+        elif step == "wait":
+            network.reactor.advance(0.5)
+        else:
+            toolhead.move(step)
+        look()
+    toolhead.flush()
+    network.reactor.advance(100.0)
+    look()
+    assert sent == [f"SHOW N={n + 1}" for n in range(number)]
+
+
+def test_a_shutdown_drops_what_is_not_due_and_says_so(network):
+    network.toolhead.move(2.0)
+    network.run(SYNC.format(1))
+    network.run("ROUTER_EVENT_TRIGGER EVENT=fed SYNC=1")
+    network.toolhead.flush()
+    network.take_console()
+    network.shuts_down()
+    network.reactor.advance(10.0)
+    assert network.led.sent == []
+    assert [line for line in network.take_console() if "not done" in line] == [
+        "// Router: not done, the printer shut down before: " + SYNC.format(1),
+        "// Router: not done, the printer shut down before: ROUTER_EVENT_TRIGGER EVENT=fed SYNC=1",
+    ]
+
+
+def test_an_event_too(network):
+    network.led.call_router("router/event/subscribe", event="fed", gcode="ON_FED")
+    network.toolhead.move(2.0)
+    network.run("ROUTER_EVENT_TRIGGER EVENT=fed LANE=2 SYNC=1")
+    network.toolhead.flush()
+    network.reactor.advance(1.9)
+    assert network.led.sent == []
+    network.reactor.advance(0.2)
+    assert network.led.sent == ["ON_FED LANE='2'"]
+
+
+def test_a_typo_is_an_error_now_and_what_fails_then_is_reported(network):
+    with pytest.raises(CommandError, match="Unknown printer 'no'"):
+        network.run("ROUTER_GCODE_SCRIPT TARGET=no SCRIPT=SHOW SYNC=1")
+    network.toolhead.move(2.0)
+    network.run(SYNC.format(1))
+    network.toolhead.flush()
+    network.led.disconnects()
+    network.take_console()
+    network.reactor.advance(3.0)
+    assert network.take_console() == ["// Router: led is not connected"]

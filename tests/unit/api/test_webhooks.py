@@ -1,0 +1,91 @@
+"""The methods for API clients: who waits, how many may, and what they are sent."""
+
+# Copyright (C) 2026  Klipper Router contributors
+# This file may be distributed under the terms of the GNU GPLv3 license.
+import pytest
+
+from klippy_extras.router.api.webhooks import MAX_WAITING
+from tests.unit.fake_klippy import CommandError
+from tests.unit.fake_router import Network
+
+SCRIPT = "router/gcode/script"
+
+
+def waits_for_nobody(network, answers, client=None):
+    """A request whose answer never comes by itself."""
+
+    def call():
+        try:
+            answers.append((client or network.client()).call(SCRIPT, target="led", script="SHOW"))
+        except CommandError as e:
+            answers.append(str(e))
+
+    return call
+
+
+def test_too_many_that_wait_are_refused_but_not_what_is_answered_at_once():
+    network, answers, refused = Network(), [], []
+    network.led.duration = None
+    for _ in range(MAX_WAITING):
+        network.reactor.at(1.0, waits_for_nobody(network, answers))
+    network.reactor.at(2.0, waits_for_nobody(network, refused))
+    network.reactor.at(2.0, lambda: refused.append(network.call("router/printers/list")))
+    network.reactor.at(3.0, network.led.disconnects)
+    network.reactor.advance(10.0)
+    assert refused[0] == f"The router is busy: {MAX_WAITING} API requests are waiting"
+    assert "printers" in refused[1]
+    assert len(answers) == MAX_WAITING and set(answers) == {"led is not connected"}
+    # Their places are free again
+    network.led.connects()
+    network.led.duration = 0.0
+    assert network.call(SCRIPT, target="led", script="SHOW") == {}
+
+
+def test_the_place_of_a_client_that_has_disconnected_is_free():
+    network, answers = Network(), []
+    network.led.duration = None
+    gone = network.client()
+    for _ in range(MAX_WAITING):
+        network.reactor.at(1.0, waits_for_nobody(network, answers, gone))
+    network.reactor.at(2.0, lambda: setattr(gone, "is_open", False))
+    network.reactor.at(3.0, waits_for_nobody(network, answers))
+    network.reactor.at(4.0, network.led.disconnects)
+    network.reactor.advance(10.0)
+    assert len(answers) == MAX_WAITING + 1
+    assert answers.count("the API client has disconnected") == MAX_WAITING
+    assert answers.count("led is not connected") == 1
+
+
+def test_an_error_of_the_router_itself_shuts_nothing_down(caplog):
+    network = Network()
+    network.led.list_objects = lambda done: 1 / 0
+    with pytest.raises(CommandError, match="internal error of the router: division by zero"):
+        network.call("router/objects/list", target="led")
+    assert "ZeroDivisionError" in caplog.text
+
+
+def test_what_no_json_can_hold_is_answered_in_a_form_that_it_can():
+    network = Network()
+    network.led.objects = {"fan": {"speed": float("nan"), "name": "\ud800"}}
+    answer = network.call("router/objects/query", target="led", objects="fan")
+    assert answer["status"] == {"fan": {"speed": None, "name": "\ufffd"}}
+
+
+def test_parameters_that_are_nested_too_deep_are_an_error():
+    deep: list = []
+    for _ in range(200):
+        deep = [deep]
+    with pytest.raises(CommandError, match="Malformed parameters or answer: nested deeper"):
+        Network().call("router/event/trigger", event="e", context={"a": deep})
+
+
+def test_subscriptions_of_one_connection_differ_by_their_template():
+    network = Network()
+    client = network.client()
+    for name in ("one", "two", "one"):
+        client.call("router/event/subscribe", event="e", response_template={"method": name})
+    network.call("router/event/trigger", event="e")
+    assert [message["method"] for message in client.take()] == ["one", "two"]
+    client.call("router/event/unsubscribe", event="e", response_template={"method": "one"})
+    network.call("router/event/trigger", event="e")
+    assert [message["method"] for message in client.take()] == ["two"]
