@@ -11,5 +11,5 @@ values = st.recursive(
     | st.floats()
     | st.text(st.characters(codec=None, categories=None)),
     lambda children: st.lists(children) | st.dictionaries(st.text(), children),
-    max_leaves=20,
+    max_leaves=10,
 )
