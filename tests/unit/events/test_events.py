@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from klippy_extras.router.errors import LinkLost, RouterError
 from klippy_extras.router.events.events import MAX_HANDLERS, MAX_RECENT
+from klippy_extras.router.sanitize import MAX_INT, MIN_INT
 from tests.unit.fake_klippy import CommandError
 from tests.unit.fake_router import Network
 
@@ -263,7 +264,12 @@ def test_too_many_are_not_retained(network):
     trigger(network, "e0", retain=True, again=1)
 
 
-@given(st.lists(st.tuples(st.integers(0, MAX_RECENT + 10), st.integers()), max_size=150))
+# A number of more than 64 bits becomes a float
+@given(
+    st.lists(
+        st.tuples(st.integers(0, MAX_RECENT + 10), st.integers(MIN_INT, MAX_INT)), max_size=150
+    )
+)
 def test_the_latest_of_each_recent_event_is_in_the_status(events):
     network, expected = Network("[router]\n"), {}
     for number, value in events:
