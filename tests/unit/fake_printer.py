@@ -31,7 +31,7 @@ class FakePrinter(Printer):
         self.sent: List[str] = []  # the scripts that were sent to it
         self.called: List[Call] = []  # its endpoints
         self.objects: Status = {}
-        self.watched: Objects = {}
+        self.subscribed: Objects = {}
         self.queries: List[Objects] = []
         self.eventtime = 1.0
         self._running: Optional[Job] = None
@@ -130,14 +130,14 @@ class FakePrinter(Printer):
         self.queries.append(objects)
         done({"eventtime": self.eventtime, "status": self._part(objects)}, None)
 
-    def watch(self, objects: Objects) -> None:
-        self.watched, self._fields = objects, dict(objects)
+    def subscribe_objects(self, objects: Objects) -> None:
+        self.subscribed, self._fields = objects, dict(objects)
         self._told, self._snapshot_due = {}, True
 
     def tick(self) -> None:
-        """A quarter of a second later it sends what its watchers do not know yet.
+        """A quarter of a second later it sends what its subscribers do not know yet.
 
-        As klippy/webhooks.py, class QueryStatusHelper: an object that is watched as a whole has the
+        As klippy/webhooks.py, class QueryStatusHelper: an object with all its fields has the
         fields that it had first, and a value that is None is as one that is not there.
         """
         self.eventtime += 0.25

@@ -29,7 +29,7 @@ GCODE_ENDPOINTS = ("gcode/script", "gcode/restart", "gcode/firmware_restart", "p
 
 
 class LocalPrinter(Printer):
-    """This printer. status_interval: seconds between two reads of the watched objects."""
+    """This printer. status_interval: seconds between two reads of the subscribed objects."""
 
     is_local = True
 
@@ -67,7 +67,7 @@ class LocalPrinter(Printer):
 
     def stop(self) -> None:
         """Read nothing and run nothing any more."""
-        self._poller.watch({})
+        self._poller.poll({})
         if self._status_timer is not None:
             self._status_timer.cancel()
             self._status_timer = None
@@ -177,8 +177,8 @@ class LocalPrinter(Printer):
     def query_objects(self, objects: Objects, done: Done) -> None:
         done(self._poller.query(objects), None)
 
-    def watch(self, objects: Objects) -> None:
-        self._poller.watch(objects)
+    def subscribe_objects(self, objects: Objects) -> None:
+        self._poller.poll(objects)
 
     def _status_read(self, eventtime: float, status: Status, is_snapshot: bool) -> None:
         for listener in self.listeners:

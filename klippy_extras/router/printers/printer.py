@@ -129,13 +129,13 @@ class PrinterListener:
     def status_changed(
         self, printer: "Printer", eventtime: float, status: Status, is_snapshot: bool
     ) -> None:
-        """Values of the watched objects, read at eventtime (seconds of the printer's own clock).
+        """Values of the subscribed objects, read at eventtime (seconds of the printer's own clock).
 
         is_snapshot: all of them, not only those that have changed.
         """
 
     def too_long(self, printer: "Printer", error: RouterError) -> None:
-        """The status of the watched objects was longer than max_message."""
+        """The status of the subscribed objects was longer than max_message."""
 
     def call_skipped(self, printer: "Printer", method: str, error: RouterError) -> None:
         """Its call of one of our methods was longer than max_message."""
@@ -248,10 +248,10 @@ class Printer(ABC):
         """done({"eventtime": ..., "status": ...}, None), as Klipper's objects/query."""
 
     @abstractmethod
-    def watch(self, objects: Objects) -> None:
-        """Notify listeners of the status of these objects from now on, a snapshot first.
+    def subscribe_objects(self, objects: Objects) -> None:
+        """Notify listeners of the status of these objects from now on, with a snapshot first.
 
-        Replaces what was watched before.
+        As Klipper's objects/subscribe it replaces the subscription before.
         """
 
     # -- for subclasses

@@ -160,7 +160,7 @@ class RemotePrinter(Printer):
         if job.follower is not None:
             job.follower.sent()
 
-    def watch(self, objects: Objects) -> None:
+    def subscribe_objects(self, objects: Objects) -> None:
         self._connection.want(objects)
 
     # -- scripts

@@ -10,7 +10,7 @@ from ..klippy.klippy import Klippy
 from ..klippy.timers import Timer
 from .printer import Objects, Status
 
-# Seconds between two reads of the watched objects, however often the subscriptions change
+# Seconds between two reads of the polled objects, however often the subscriptions change
 MIN_READ_INTERVAL = 0.05
 
 # (eventtime, status, whether these are all values and not only those that have changed)
@@ -18,20 +18,20 @@ OnStatus = Callable[[float, Status, bool], None]
 
 
 class StatusPoller:
-    """Calls on_status with changes of the watched objects, every `interval` seconds at most."""
+    """Calls on_status with changes of the polled objects, every `interval` seconds at most."""
 
     def __init__(self, klippy: Klippy, interval: float, on_status: OnStatus) -> None:
         self._klippy, self._interval, self._on_status = klippy, interval, on_status
-        self._watched: Objects = {}
+        self._objects: Objects = {}
         self._last: Status = {}
         self._failing: Dict[str, str] = {}
         self._snapshot_due = False
         self._timer: Optional[Timer] = None
         self._read_at = 0.0
 
-    def watch(self, objects: Objects) -> None:
-        """Read these objects from now on instead of those before; all values come first."""
-        self._watched = objects
+    def poll(self, objects: Objects) -> None:
+        """Read these objects from now on instead of those before; all values first."""
+        self._objects = objects
         self._last = {name: values for name, values in self._last.items() if name in objects}
         self._snapshot_due = True
         if self._timer is not None:
@@ -40,7 +40,7 @@ class StatusPoller:
         if objects:
             timers = self._klippy.timers
             delay = max(0.0, self._read_at + MIN_READ_INTERVAL - timers.now())
-            self._timer = timers.after(delay, self._read_watched)
+            self._timer = timers.after(delay, self._read_all)
 
     def query(self, objects: Objects) -> Dict[str, Any]:
         """The values of these objects now, as Klipper's objects/query gives them."""
@@ -53,13 +53,13 @@ class StatusPoller:
             )
         return {"eventtime": eventtime, "status": status}
 
-    def _read_watched(self) -> None:
+    def _read_all(self) -> None:
         eventtime = self._read_at = self._klippy.timers.now()
         # Before anything else: an error below must not end the reading
-        self._timer = self._klippy.timers.after(self._interval, self._read_watched)
+        self._timer = self._klippy.timers.after(self._interval, self._read_all)
         is_snapshot, self._snapshot_due = self._snapshot_due, False
         changes: Status = {}
-        for name, fields in self._watched.items():
+        for name, fields in self._objects.items():
             values = self._read(name, eventtime)
             last = {} if is_snapshot else self._last.get(name, {})
             # A field that does not exist any more is None, once

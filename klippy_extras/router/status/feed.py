@@ -37,7 +37,7 @@ class Feed:
     # -- who wants what
 
     def add(self, subscription: Subscription) -> None:
-        """One more: watch what it wants besides. Its first snapshot follows when all is known.
+        """Begin to notify it. Its first snapshot follows as soon as all its values are known.
 
         It replaces the one with an equal receiver.
         """
@@ -48,7 +48,7 @@ class Feed:
         if more or self.target.is_local:
             self._complete = False
             self.union = {**self.union, **more}
-            self.target.watch(self.union)
+            self.target.subscribe_objects(self.union)
         replaced = [
             s
             for s in self.subscriptions
@@ -64,7 +64,7 @@ class Feed:
             subscription.begin(self.eventtime, self._part(subscription.objects))
 
     def remove(self, removed: List[Subscription], why: Failure = None) -> None:
-        """End these subscriptions, and watch the union of the others.
+        """End these subscriptions; the target is asked for the union of the others.
 
         why: the error of those that still wait for their first snapshot, where there is one.
         """
@@ -97,7 +97,7 @@ class Feed:
                 for name, values in self._values.items()
                 if name in union
             }
-        self.target.watch(union)
+        self.target.subscribe_objects(union)
 
     def _note(self, subscription: Subscription, union: Objects) -> Objects:
         """Who wants what; returns the objects of which it wants more than this union has."""

@@ -289,7 +289,7 @@ def test_status_callbacks_fail_with_the_others_when_it_shuts_down(main):
 
 def test_nothing_runs_after_stop(main):
     main.printer.objects["fan"] = FakeObject(speed=0.5)
-    main.local.watch({"fan": None})
+    main.local.subscribe_objects({"fan": None})
     main.submit("SHOW S=1", order=Order.STATUS)
     main.submit("SHOW")
     main.local.stop()
@@ -395,7 +395,7 @@ def test_objects_are_listed_and_queried_at_once(main):
     )
 
 
-def test_listeners_get_the_watched_status(main):
+def test_listeners_get_the_subscribed_status(main):
     main.printer.objects["fan"] = FakeObject(speed=0.5, rpm=7)
     seen = []
 
@@ -404,6 +404,6 @@ def test_listeners_get_the_watched_status(main):
             seen.append((printer.name, eventtime, status, is_snapshot))
 
     main.local.listeners.append(Listener())
-    main.local.watch({"fan": ["speed"]})
+    main.local.subscribe_objects({"fan": ["speed"]})
     main.reactor.run()
     assert seen == [("main", main.reactor.now, {"fan": {"speed": 0.5}}, True)]

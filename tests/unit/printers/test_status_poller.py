@@ -31,7 +31,7 @@ wishes = st.dictionaries(
 )
 states = st.dictionaries(st.sampled_from("xyz"), st.integers(0, 2), max_size=3)
 steps = st.one_of(
-    st.tuples(st.just("watch"), wishes),
+    st.tuples(st.just("poll"), wishes),
     st.tuples(st.just("fan"), states),
     st.tuples(st.just("led"), states),
     st.tuples(st.just("wait"), st.sampled_from([0.01, 0.1, 0.3])),
@@ -54,9 +54,9 @@ def test_whoever_follows_knows_the_values_and_is_told_nothing_twice(steps):
 
     watched.poller = StatusPoller(watched.klippy, INTERVAL, told)
     for step, value in steps:
-        if step == "watch":
+        if step == "poll":
             wish = value
-            watched.poller.watch(value)
+            watched.poller.poll(value)
         elif step == "wait":
             watched.reactor.advance(value)
         else:
@@ -71,7 +71,7 @@ def test_whoever_follows_knows_the_values_and_is_told_nothing_twice(steps):
 
 def test_the_first_read_has_all_values_and_the_others_what_has_changed():
     watched = Watched(fan=FakeObject(speed=0.5, rpm=7), led=FakeObject(on=True))
-    watched.poller.watch({"fan": None, "led": ["on", "hue"], "none": None})
+    watched.poller.poll({"fan": None, "led": ["on", "hue"], "none": None})
     watched.reactor.advance(0.0)
     everything = {"fan": {"speed": 0.5, "rpm": 7}, "led": {"on": True, "hue": None}, "none": {}}
     assert watched.take() == [(everything, True)]
@@ -93,24 +93,24 @@ def test_it_reads_at_its_interval():
 
     watched.printer.objects["fan"] = Counting()
     begin = watched.reactor.now
-    watched.poller.watch({"fan": None})
+    watched.poller.poll({"fan": None})
     watched.reactor.advance(1.01)
     assert reads == [pytest.approx(begin + i * INTERVAL) for i in range(5)]
     assert [eventtime for eventtime, _, _ in watched.updates] == reads
 
 
-def test_many_changes_of_what_is_watched_do_not_make_it_read_more_often():
+def test_many_changes_of_what_is_polled_do_not_make_it_read_more_often():
     watched = Watched(fan=FakeObject(n=0))
     for _ in range(20):
-        watched.poller.watch({"fan": None})
+        watched.poller.poll({"fan": None})
         watched.reactor.advance(MIN_READ_INTERVAL / 10)
     assert 1 <= len(watched.take()) <= 3
 
 
-def test_nothing_is_read_any_more_when_nothing_is_watched():
+def test_nothing_is_read_any_more_when_nothing_is_polled():
     watched = Watched(fan=FakeObject(n=0))
-    watched.poller.watch({"fan": None})
-    watched.poller.watch({})
+    watched.poller.poll({"fan": None})
+    watched.poller.poll({})
     watched.reactor.advance(1.0)
     assert watched.take() == []
 
@@ -125,7 +125,7 @@ def test_an_object_that_cannot_be_read_has_no_values_and_is_logged_once(caplog):
             return ["no", "dict"]
 
     watched = Watched(broken=Broken(), odd=Odd(), fan=FakeObject(n=1))
-    watched.poller.watch({"broken": ["x"], "odd": None, "fan": None})
+    watched.poller.poll({"broken": ["x"], "odd": None, "fan": None})
     watched.reactor.advance(2.0)
     assert watched.take() == [({"broken": {"x": None}, "odd": {}, "fan": {"n": 1}}, True)]
     assert caplog.text.count("reading the status of 'broken' failed") == 1
@@ -139,7 +139,7 @@ def test_an_error_of_who_is_told_does_not_end_the_reading(caplog):
         told.append(status)
         raise KeyError("x")
 
-    StatusPoller(machine.klippy, INTERVAL, update).watch({"fan": None})
+    StatusPoller(machine.klippy, INTERVAL, update).poll({"fan": None})
     machine.reactor.advance(0.0)
     fan.status = {"n": 1}
     machine.reactor.advance(INTERVAL)

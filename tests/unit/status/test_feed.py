@@ -127,7 +127,7 @@ def test_whatever_happens_in_whatever_order(is_local, steps):
             for watcher in wanted:
                 watcher.may_repeat = True
             watching.led.connects()
-            watching.led.watch(watching.led.watched)
+            watching.led.subscribe_objects(watching.led.subscribed)
     watching.led.tick()
     watching.led.tick()
     for watcher, objects in wanted.items():
@@ -141,14 +141,14 @@ def test_whatever_happens_in_whatever_order(is_local, steps):
     assert watching.subscriptions.count == len(wanted)
 
 
-def test_one_union_is_watched_and_each_gets_only_its_part():
+def test_one_union_is_asked_for_and_each_gets_only_its_part():
     watching, some, everything = Watching(), Watcher("some"), Watcher("everything")
     watching.set(fan={"x": 1, "y": 2}, bed={"x": 3})
     watching.subscribe(some, fan=["x"])
-    assert watching.led.watched == {"fan": ["x"]}
+    assert watching.led.subscribed == {"fan": ["x"]}
     watching.led.tick()
     watching.subscribe(everything, fan=None, bed=["x"])
-    assert watching.led.watched == {"fan": None, "bed": ["x"]}
+    assert watching.led.subscribed == {"fan": None, "bed": ["x"]}
     watching.led.tick()
     assert some.answers == [{"fan": {"x": 1}}]
     assert everything.answers == [{"fan": {"x": 1, "y": 2}, "bed": {"x": 3}}]
@@ -157,9 +157,9 @@ def test_one_union_is_watched_and_each_gets_only_its_part():
     assert some.updates == []
     assert everything.updates == [{"fan": {"y": 5}, "bed": {"x": 4}}]
     watching.unsubscribe(everything)
-    assert watching.led.watched == {"fan": ["x"]}
+    assert watching.led.subscribed == {"fan": ["x"]}
     watching.unsubscribe(some)
-    assert watching.led.watched == {}
+    assert watching.led.subscribed == {}
 
 
 def test_what_is_known_is_given_at_once_and_not_asked_for_again():
@@ -167,10 +167,10 @@ def test_what_is_known_is_given_at_once_and_not_asked_for_again():
     watching.set(fan={"x": 1, "y": 2})
     watching.subscribe(first, fan=None)
     watching.led.tick()
-    watching.led.watched = {}
+    watching.led.subscribed = {}
     watching.subscribe(second, fan=["y", "z"])
     assert second.answers == [{"fan": {"y": 2, "z": None}}]
-    assert watching.led.watched == {}
+    assert watching.led.subscribed == {}
 
 
 def test_this_printers_own_values_are_read_again():
@@ -199,7 +199,7 @@ def test_a_loss_ends_those_that_wait_and_the_others_start_over():
         watching.subscribe(Watcher("third"), fan=None)
     watching.set(fan={"x": 1})
     watching.led.connects()
-    watching.led.watch(watching.led.watched)
+    watching.led.subscribe_objects(watching.led.subscribed)
     for watcher in (old, follower):
         watcher.may_repeat, watcher.updates = True, []
     watching.led.tick()
@@ -217,12 +217,12 @@ def test_while_its_klippy_starts_nothing_is_gone():
     watching.lose()
     watching.led.is_in("startup")
     watching.set(fan={}, bed={})
-    watching.led.watch(watching.led.watched)
+    watching.led.subscribe_objects(watching.led.subscribed)
     watching.led.tick()
     assert watcher.updates == [] and watcher.known == {"fan": {"x": 1}, "bed": {"x": 5}}
     watching.led.connects()
     watching.set(fan={"x": 2}, bed={"y": 6})
-    watching.led.watch(watching.led.watched)
+    watching.led.subscribe_objects(watching.led.subscribed)
     watching.led.tick()
     assert watcher.updates == [{"fan": {"x": 2}, "bed": {"x": None, "y": 6}}]
 
@@ -235,7 +235,7 @@ def test_an_equal_one_replaces_the_first_and_takes_over_who_waits_for_it():
     watching.led.tick()
     assert first.answers == second.answers == [{"bed": {"x": 2}}]
     assert watching.subscriptions.count == 1
-    assert watching.led.watched == {"bed": None}
+    assert watching.led.subscribed == {"bed": None}
 
 
 def test_unsubscribing_answers_those_that_wait():
@@ -256,7 +256,7 @@ def test_closed_receivers_are_pruned():
         watching.subscriptions.prune()
     finally:
         type(watcher).closed = closed
-    assert watching.subscriptions.count == 0 and watching.led.watched == {}
+    assert watching.subscriptions.count == 0 and watching.led.subscribed == {}
 
 
 # -- too long for one message (test_trial.py has the search itself)
@@ -271,7 +271,7 @@ def test_who_asks_for_too_much_gets_an_error_and_the_others_their_values():
     watching.led.tick()
     watching.subscribe(large, bed=None)
     for _ in range(5):
-        if "bed" in watching.led.watched:
+        if "bed" in watching.led.subscribed:
             watching.subscriptions.too_long(watching.led, TOO_LONG)
         else:
             watching.led.tick()
@@ -287,14 +287,14 @@ def test_who_asked_for_too_much_before_it_grew_knows_nothing_until_the_next_conn
     watching.set(bed={"x": 2, "y": None})
     watching.follow(watcher, bed=None)
     watching.led.tick()
-    watching.led.watch(watching.led.watched)
+    watching.led.subscribe_objects(watching.led.subscribed)
     for _ in range(5):
         watching.subscriptions.too_long(watching.led, TOO_LONG)
     assert watcher.updates == [{"bed": {"x": 2, "y": None}}, {"bed": {"x": None}}]
-    assert watching.led.watched == {}
+    assert watching.led.subscribed == {}
     assert watching.led.hinted == [f"Router: option 'mirror': {TOO_LONG}"]
     watching.lose()
-    assert watching.led.watched == {"bed": None}
+    assert watching.led.subscribed == {"bed": None}
     watching.led.connects()
     watching.led.tick()
     assert watcher.updates[-1] == {"bed": {"x": 2}}

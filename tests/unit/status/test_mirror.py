@@ -61,7 +61,7 @@ def test_any_encoder_can_take_it(led):
 def test_it_is_in_the_status_of_the_peers_section():
     network = Network("[router]\n[router led]\nmirror:\n  fan: speed\n  bed\n")
     network.led.objects = {"fan": {"speed": 0.5, "rpm": 7}, "bed": {"target": 60}}
-    assert network.led.watched == {"fan": ["speed"], "bed": None}
+    assert network.led.subscribed == {"fan": ["speed"], "bed": None}
     network.led.tick()
     status = network.router.peer_status("led").get_status(0.0)
     assert status["mirror"] == {"fan": {"speed": 0.5}, "bed": {"target": 60}}

@@ -98,7 +98,7 @@ def test_the_same_callback_again_replaces_the_first(network):
     subscribe(network, callback="on_fan", objects="bed")
     tick(network)
     assert network.afc.take_sent() == ["ON_FAN BED_TARGET='60'"]
-    assert network.led.watched == {"bed": None}
+    assert network.led.subscribed == {"bed": None}
 
 
 def test_unsubscribing_ends_all_or_one(network):
@@ -130,7 +130,7 @@ def test_subscriptions_go_with_the_session_of_their_owner(network):
     subscribe(network)
     subscribe(network, peer="led", callback="ON_LED", target="main", objects="toolhead")
     network.afc.restarts()
-    assert network.led.watched == {}
+    assert network.led.subscribed == {}
     assert "subscriptions=1" in network.router.stats(0.0)[1]
 
 

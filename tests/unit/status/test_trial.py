@@ -28,7 +28,7 @@ class Target:
         self.asked = 0
         self.missing: List[str] = []
 
-    def watch(self, objects: Objects) -> None:
+    def subscribe_objects(self, objects: Objects) -> None:
         self.wanted = objects
         self.asked += 1
 
