@@ -32,7 +32,7 @@ PURE = (
     "printers.framing", "printers.liveness", "printers.message_checks", "printers.phases",
     "printers.peer_subscription",
     "printers.session", "printers.session_events", "printers.unanswered",
-    "status.trial", "diagnosis.checks", "api.console",
+    "status.bisection", "diagnosis.checks", "api.console",
 )  # fmt: skip
 IO_MODULES = {"socket", "select", "threading", "asyncio", "logging", "subprocess", "time"}
 STANDARD = {

@@ -8,21 +8,21 @@ from typing import Any, Callable, Dict, FrozenSet, List, Optional, Tuple
 from ..errors import RouterError
 from ..gcode.parameters import StatusParameters
 from ..printers.printer import Failure, Objects, Printer, Status
-from .subscription import HELD, PROVEN, Subscription, without_none
-from .trial import failed, passed, reset
+from .bisection import reset, was_short_enough, was_too_long
+from .subscription import Place, Subscription, without_none
 
 # What a subscription wants is too long for one message of its target
-Barred = Callable[[Subscription, RouterError], None]
+TooLarge = Callable[[Subscription, RouterError], None]
 
 
 class Feed:
     """One target: its subscriptions, their union, and the last known values.
 
-    barred: called for one that gets no values any more, until the target connects again.
+    on_too_large: called for one that gets no values any more, until the target connects again.
     """
 
-    def __init__(self, target: Printer, barred: Barred) -> None:
-        self.target, self._barred = target, barred
+    def __init__(self, target: Printer, on_too_large: TooLarge) -> None:
+        self.target, self._on_too_large = target, on_too_large
         self.parameters = StatusParameters()
         self.subscriptions: List[Subscription] = []
         self.union: Objects = {}
@@ -60,7 +60,7 @@ class Feed:
         # Only now: what both of them want stays known
         self.remove(replaced)
         if self._complete:
-            subscription.place = PROVEN
+            subscription.place = Place.FITS
             subscription.begin(self.eventtime, self._part(subscription.objects))
 
     def remove(self, removed: List[Subscription], why: Failure = None) -> None:
@@ -90,8 +90,8 @@ class Feed:
         if union == self.union and not watch_again:
             return
         self.union = union
-        if not any(s.place == HELD for s in self.subscriptions):
-            # Those that are held back still know what they were notified of
+        if not any(s.place is Place.LEFT_OUT for s in self.subscriptions):
+            # Those that are left out still know what they were notified of
             self._values = {
                 name: _known(values, union[name])
                 for name, values in self._values.items()
@@ -153,20 +153,20 @@ class Feed:
         self._rebuild()
 
     def too_long(self, error: RouterError) -> None:
-        """The snapshot of the union was longer than max_message: find out who asks for too much."""
+        """The snapshot of the union was longer than max_message: leave some of it out."""
         self._complete = False
-        culprit = failed(self.subscriptions)
-        if culprit is not None and culprit.waiting:
-            culprit.close()
-            self.subscriptions.remove(culprit)
-            culprit.refuse(error)
-        elif culprit is not None:
-            for name, values in self._part(culprit.objects).items():
+        too_large = was_too_long(self.subscriptions)
+        if too_large is not None and too_large.waiting:
+            too_large.close()
+            self.subscriptions.remove(too_large)
+            too_large.refuse(error)
+        elif too_large is not None:
+            for name, values in self._part(too_large.objects).items():
                 known = without_none(values)
                 if known:
-                    culprit.add(name, dict.fromkeys(known))
-            culprit.deliver(self.eventtime)
-            self._barred(culprit, error)
+                    too_large.add(name, dict.fromkeys(known))
+            too_large.deliver(self.eventtime)
+            self._on_too_large(too_large, error)
         self._rebuild(watch_again=True)
 
     def update(self, eventtime: float, status: Status, is_snapshot: bool) -> None:
@@ -215,7 +215,7 @@ class Feed:
         self._lost = self._lost and self.target.state == "startup"
         for subscription in [s for s in self.subscriptions if s.waiting and s.takes_part]:
             subscription.begin(self.eventtime, self._part(subscription.objects))
-        self._complete = not passed(self.subscriptions)
+        self._complete = not was_short_enough(self.subscriptions)
         if not self._complete:
             self._rebuild(watch_again=True)
 

@@ -3,6 +3,7 @@
 # Copyright (C) 2026  Klipper Router contributors
 #
 # This file may be distributed under the terms of the GNU GPLv3 license.
+from enum import Enum
 from typing import Any, Dict, List
 
 from ..errors import RouterError
@@ -10,18 +11,26 @@ from ..printers.printer import Done, Failure, Objects, Printer, Status
 from ..printers.receiver import Receiver
 from .missing_names import Missing
 
-# Where a subscription stands while its target's snapshot is too long, see trial.py: it takes part
-# and was in a snapshot, or not yet; is left out for the moment, or until the target connects again
-PROVEN, SUSPECT, HELD, BARRED = "proven", "suspect", "held", "barred"
+
+class Place(Enum):
+    """Whether a subscription is part of its target's snapshot, which can be too long.
+
+    See bisection.py.
+    """
+
+    UNTESTED = "part of it, and of none before that was short enough"
+    FITS = "part of it, and of the one before"
+    LEFT_OUT = "left out until it is known whether the others fit"
+    TOO_LARGE = "left out until the target connects again"
 
 
 class Subscription:
     """One receiver of the status of one target. caller: who subscribed; it counts for its bound."""
 
-    place = SUSPECT
+    place = Place.UNTESTED
     checked = False  # whether its target has what it wants, or that is being found out
-    held_at = 0  # which of the groups that are held back it is in; they are released last to first
-    accused = False  # it was left out once to see whether the others come through
+    group = 0  # of the groups that are left out; they become part of it again last to first
+    was_left_out = False  # once, to see whether the others fit
     closed = False
 
     def __init__(
@@ -37,7 +46,7 @@ class Subscription:
     @property
     def takes_part(self) -> bool:
         """Whether it is part of what its target is asked for."""
-        return self.place in (PROVEN, SUSPECT)
+        return self.place in (Place.UNTESTED, Place.FITS)
 
     def begin(self, eventtime: float, status: Status) -> None:
         """The first snapshot, for those that have subscribed."""

@@ -151,10 +151,10 @@ class Subscriptions(PrinterListener):
     def _feed(self, target: Printer) -> Feed:
         feed = self._feeds.get(target)
         if feed is None:
-            feed = self._feeds[target] = Feed(target, self._barred)
+            feed = self._feeds[target] = Feed(target, self._too_large)
         return feed
 
-    def _barred(self, subscription: Subscription, error: RouterError) -> None:
+    def _too_large(self, subscription: Subscription, error: RouterError) -> None:
         receiver = subscription.receiver
         if receiver.owner is not None:
             self._report(receiver.owner, subscription.target, error)

@@ -1,4 +1,4 @@
-"""Whose part of a union is too long: whoever it is, the others are served, after few tries."""
+"""Which subscription makes a snapshot too long: all others are served, after few tries."""
 
 # Copyright (C) 2026  Klipper Router contributors
 # This file may be distributed under the terms of the GNU GPLv3 license.
@@ -48,15 +48,15 @@ class Values(Receiver):
 
 
 class World:
-    """A feed, its target, and who was refused or barred."""
+    """A feed, its target, and who was refused or was too large."""
 
     def __init__(self) -> None:
         self.target = Target()
-        self.barred: List[Subscription] = []
+        self.too_large: List[Subscription] = []
         self.refused: List[str] = []
         self.begun: List[str] = []
         target = self.target
-        self.feed = Feed(target, lambda s, _e: self.barred.append(s))  # type: ignore[arg-type]
+        self.feed = Feed(target, lambda s, _e: self.too_large.append(s))  # type: ignore[arg-type]
 
     def subscribe(self, name: str, size: int, waits: bool) -> Values:
         """Somebody wants the object of this name, alone."""
@@ -105,7 +105,7 @@ def test_who_asks_for_too_much_gets_nothing_and_all_others_everything(
         assert (name in world.refused) == (waits and size > LIMIT)
         if not waits:
             assert receiver.values == ({name: {"size": size}} if size <= LIMIT else {})
-    assert len(world.barred) == sum(s > LIMIT and not w for s, w, _c in receivers.values())
+    assert len(world.too_large) == sum(s > LIMIT and not w for s, w, _c in receivers.values())
 
 
 def test_one_that_has_grown_is_found_even_where_another_has_just_come() -> None:
@@ -117,7 +117,7 @@ def test_one_that_has_grown_is_found_even_where_another_has_just_come() -> None:
     world.subscribe("new", 10, waits=True)
     world.settle()
     assert world.begun == ["new"] and world.refused == []
-    assert [s.receiver for s in world.barred] == [grown]
+    assert [s.receiver for s in world.too_large] == [grown]
     # What it knew is not true any more
     assert grown.values == {"grown": {"size": None}}
     assert other.values == {"other": {"size": 10}}
@@ -127,7 +127,7 @@ def test_when_the_target_is_back_all_of_them_have_another_chance() -> None:
     world = World()
     receiver = world.subscribe("large", LIMIT + 1, waits=False)
     world.settle()
-    assert receiver.values == {} and len(world.barred) == 1
+    assert receiver.values == {} and len(world.too_large) == 1
     world.target.sizes["large"] = 10
     world.feed.lose()
     world.settle()
