@@ -185,7 +185,7 @@ def test_it_needs_the_permission_gcode(printers, shared_lab):
     afc = shared_lab.printers["afc"]
     mark, before = afc.mark(), starts(led)
     remote_call(afc, "router/restart", target="led")
-    afc.wait_line("may not use router/restart: add 'gcode'", start=mark)
+    afc.wait_line("is not allowed to use router/restart: add 'gcode'", start=mark)
     assert starts(led) == before
 
 

@@ -317,7 +317,7 @@ def test_a_method_is_as_the_reference_says(methods, printer, name):
     methods.call(name, Request(printer, only_required, MagicMock()))
     printer.allow = frozenset({"gcode", "event", "status", "call"}) - {entry.permission}
     if entry.permission is not None:
-        with pytest.raises(RouterError, match="may not use"):
+        with pytest.raises(RouterError, match="is not allowed to use"):
             methods.call(name, Request(printer, only_required, MagicMock()))
 
 

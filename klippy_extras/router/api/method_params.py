@@ -44,7 +44,7 @@ def event_name(params: Mapping[str, Any]) -> str:
 
 
 def check_event(event: str) -> None:
-    """Raises UsageError for what cannot be the name of an event, or too long a one."""
+    """Raises UsageError for what cannot be the name of an event, or is too long."""
     if not event:
         raise UsageError("Missing parameter EVENT")
     if len(event) > MAX_EVENT_NAME:
@@ -83,17 +83,19 @@ def check_allowed(caller: Printer, permission: str, what: str) -> None:
     """Raises NotAllowed for what option 'allow' of the caller does not list."""
     if caller.allow is not None and permission not in caller.allow:
         raise NotAllowed(
-            "%s may not use %s: add '%s' to option 'allow' in section 'router %s' of the host"
-            % (caller.name, what, permission, caller.name)
+            "%s is not allowed to use %s: add '%s' to option 'allow' in section 'router %s' of the"
+            " main printer" % (caller.name, what, permission, caller.name)
         )
 
 
 def check_endpoint(caller: Printer, endpoint: str, params: Mapping[str, Any]) -> None:
     """Raises UsageError for an endpoint that cannot be called for others, NotAllowed for one that
-    runs G-code and a caller that must not.
+    runs G-code where the caller is not allowed to.
     """
     if endpoint.startswith("router/"):
-        raise UsageError("'%s' cannot be called through router/call: call it itself" % (endpoint,))
+        raise UsageError(
+            "'%s' cannot be called through router/call: call it directly" % (endpoint,)
+        )
     if is_stream(endpoint, params):
         raise UsageError(
             "Endpoint '%s' is a streaming endpoint: use ROUTER_OBJECTS_SUBSCRIBE, or a connection"

@@ -1,4 +1,4 @@
-# Every router/* method once: its parameters, the permission it needs, what it does
+# The router/* methods: the permission that each needs, and what it does
 #
 # Copyright (C) 2026  Klipper Router contributors
 #
@@ -35,7 +35,7 @@ from .results import (
 from .subscribers import Macros, Subscriber
 from .target_lists import EVERYBODY, Answers, is_list, names_of
 
-# Methods whose result is there when call() returns, and those of which it is for this printer
+# Methods that have their result when call() returns: for every printer, for this printer only
 _AT_ONCE = (
     "router/event/subscribe",
     "router/event/unsubscribe",
@@ -45,7 +45,7 @@ _AT_ONCE = (
 )
 _AT_ONCE_HERE = ("router/objects/list", "router/objects/query")
 
-# Checks these printers; raises Busy
+# Checks these printers. Raises Busy
 Diagnose = Callable[[Collection[Printer], Done], None]
 
 
@@ -157,7 +157,7 @@ class Methods:
             printers[0].submit(Job(script, request.done, follower, in_any_state=True))
             return
         answers = Answers(printers, request.done)
-        # This one last: where its own macro waits, its script runs in place
+        # This printer last: where its own macro waits, its script runs in place
         for printer in sorted(printers, key=lambda p: p.is_local):
             follower = _follower(request, printer)
             done = answers.of(printer, follower)
@@ -236,8 +236,9 @@ class Methods:
         return self.printer(text(request.params, "target"))
 
     def _subscriber(self, request: Request) -> Subscriber:
-        macros = Macros(request.caller, self.printer, self._events, self._subscriptions)
-        return request.client or macros
+        if request.client is not None:
+            return request.client
+        return Macros(request.caller, self.printer, self._events, self._subscriptions)
 
 
 def _follower(request: Request, printer: Printer) -> Optional[Follower]:

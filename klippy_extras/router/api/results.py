@@ -1,4 +1,4 @@
-# The answers of the methods as G-code parameters, for the macro in gcode_callback
+# The results of methods as G-code parameters, for the macro in gcode_callback
 #
 # Copyright (C) 2026  Klipper Router contributors
 #
@@ -33,7 +33,7 @@ class ResultCallback:
 
 
 def scalar_params(result: Any) -> Dict[str, object]:
-    """The entries of an answer as G-code parameters (None is left out)."""
+    """The entries of a result as G-code parameters (None is left out)."""
     if not isinstance(result, dict):
         return {"RESULT": result}
     return {parameter_name(name): v for name, v in result.items() if v is not None}
@@ -54,7 +54,7 @@ def objects_params(result: Any) -> Dict[str, object]:
 
 
 def diagnosis_params(result: Any) -> Dict[str, object]:
-    """RESULT=, the worst of all, and PRINTER_CHECK= for each check."""
+    """RESULT=, the worst one of all checks, and PRINTER_CHECK= for each of them."""
     checks = result["checks"]
     texts = {
         parameter_name(c["printer"], c["check"]): "%s: %s" % (c["result"], c["text"])

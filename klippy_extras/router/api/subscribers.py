@@ -1,4 +1,4 @@
-# Who subscribes by a method: the macros of the caller, or the API client that has sent the request
+# Who subscribes by a method: macros of the caller, or the API client that sent the request
 #
 # Copyright (C) 2026  Klipper Router contributors
 #
@@ -29,11 +29,11 @@ class Subscriber(Protocol):
         """What router/objects/subscribe subscribes."""
 
     def meant_by(self, params: Params, name: str) -> IsMeant:
-        """Whether an unsubscribe means a receiver. name: of the parameter that may tell which."""
+        """Whether an unsubscribe means a receiver. name: of the parameter with its G-code."""
 
 
 class Macros:
-    """The macros of a printer: it calls them callbacks, and any G-code can be a handler."""
+    """The macros of a printer: callbacks of a status, and G-code or endpoints as event handlers."""
 
     def __init__(
         self, caller: Printer, find: Find, events: Events, subscriptions: Subscriptions

@@ -1,4 +1,4 @@
-# A script for several printers: the list of targets, and their answers together
+# A script for several printers: the list of targets, and the result of all of them
 #
 # Copyright (C) 2026  Klipper Router contributors
 #
@@ -28,7 +28,7 @@ def names_of(target: object) -> List[str]:
 
 
 class Answers:
-    """What several printers answer; done is called when all of them have.
+    """The answers of several printers; done is called when all of them have answered.
 
     Its result is {"results": {name: answer}, "failed": {name: reason}}, in the order of printers.
     """
@@ -42,18 +42,15 @@ class Answers:
             self._finish()
 
     def of(self, printer: Printer, follower: Optional[Follower]) -> Done:
-        """What takes the answer of one of them."""
-        return lambda result, error: self._answered(printer.name, follower, result, error)
+        """The Done of one of them."""
+        return _Answer(self, printer.name, follower).done
 
-    def _answered(
-        self, name: str, follower: Optional[Follower], result: Any, error: Failure
-    ) -> None:
+    def answered(self, name: str, result: Any, error: Failure) -> None:
+        """One of them has answered."""
         if error is None:
             self._results[name] = result
         else:
             self._failed[name] = str(error)
-            if follower is not None:
-                follower.failed(error)
         self._open -= 1
         if not self._open:
             self._finish()
@@ -64,8 +61,20 @@ class Answers:
         self._done({"results": results, "failed": failed}, None)
 
 
+class _Answer:
+    """What one printer answers."""
+
+    def __init__(self, answers: Answers, name: str, follower: Optional[Follower]) -> None:
+        self._answers, self._name, self._follower = answers, name, follower
+
+    def done(self, result: Any, error: Failure) -> None:
+        if error is not None and self._follower is not None:
+            self._follower.failed(error)
+        self._answers.answered(self._name, result, error)
+
+
 def failures(method: str, result: Any) -> Mapping[str, str]:
-    """{printer: reason} where a method has done what it could, and failed for some printers."""
+    """{printer: reason} for the printers for which a method has failed."""
     if method not in ("router/gcode/script", "router/event/trigger"):
         return {}
     failed: Mapping[str, str] = result.get("failed", {})

@@ -66,13 +66,13 @@ class ApiClient(Receiver):
         return lambda receiver: receiver == self
 
     def _push(self, params: Dict[str, Any]) -> None:
-        # An answer JSON cannot encode would shut the printer down: plain() is for that
+        # What JSON cannot encode would shut the printer down, hence plain()
         if not self.closed:
             self._connection.send(dict(self._template, params=plain(params, ANSWER_DEPTH)))
 
 
 class _Answer:
-    """The answer to one request, for which a greenlet waits unless it is there at once."""
+    """The answer to one request. A greenlet waits for it, unless it is known at once."""
 
     def __init__(self, reactor: Reactor, web_request: Any) -> None:
         self._completion = reactor.completion()
@@ -80,7 +80,7 @@ class _Answer:
         self._answer: Optional[Tuple[Any, Failure]] = None
 
     @property
-    def is_here(self) -> bool:
+    def is_known(self) -> bool:
         return self._answer is not None
 
     def done(self, result: Any, error: Failure) -> None:
@@ -88,8 +88,8 @@ class _Answer:
             self._answer = (result, error)
             self._completion.complete(self._answer)
 
-    def end_if_unwanted(self) -> None:
-        """Nobody need wait any more when the client has gone."""
+    def end_if_closed(self) -> None:
+        """End the wait if the API client has disconnected."""
         if self._connection.is_closed():
             self.done(None, RouterError("the API client has disconnected"))
 
@@ -102,7 +102,7 @@ class _Answer:
 
 
 class Endpoints:
-    """The caller of a webhooks request is this printer."""
+    """The methods as endpoints. The caller of a request is this printer."""
 
     def __init__(self, klippy: Klippy, methods: Methods, printer: Printer) -> None:
         self._klippy, self._methods, self._printer = klippy, methods, printer
@@ -134,7 +134,7 @@ class Endpoints:
         if not self._methods.answers_at_once(method, params):
             self._check_places()
         self._methods.call(method, request)
-        if answer.is_here:
+        if answer.is_known:
             return answer.wait()
         self._waiting.append(answer)
         try:
@@ -147,8 +147,8 @@ class Endpoints:
         if len(self._waiting) >= MAX_WAITING:
             # Their places are free as soon as their greenlets have run
             for answer in self._waiting:
-                answer.end_if_unwanted()
-            if sum(not answer.is_here for answer in self._waiting) >= MAX_WAITING:
+                answer.end_if_closed()
+            if sum(not answer.is_known for answer in self._waiting) >= MAX_WAITING:
                 raise Busy("The router is busy: %d API requests are waiting" % (MAX_WAITING,))
 
     @staticmethod

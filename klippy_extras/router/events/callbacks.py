@@ -1,4 +1,4 @@
-# What a handler of a macro does on an event: run G-code on a printer, or call an endpoint of it
+# Event handlers of printers: run G-code on a printer, or call an endpoint of it
 #
 # Copyright (C) 2026  Klipper Router contributors
 #
@@ -110,7 +110,7 @@ class GcodeCallback(EventCallback):
     def _run(self, event: Event, context: Dict[str, Any]) -> None:
         self.template.check(context)
         run = GcodeRun(self, event, context, self._running)
-        # Written when its turn comes: a hundred handlers of one event are no work now
+        # Rendered when its turn comes: a hundred handlers of one event must not take their time now
         self.target.submit(Job(run.render, run.done))
 
 

@@ -1,4 +1,4 @@
-# One printer whose status others want: the union of it, the last known values, who gets what
+# The status of one target: the union that is asked for, the last known values, who gets which
 #
 # Copyright (C) 2026  Klipper Router contributors
 #
@@ -34,7 +34,7 @@ class Feed:
         # update costs nothing for those who do not want it
         self._wanted_by: Dict[str, List[Tuple[Subscription, Optional[FrozenSet[str]]]]] = {}
 
-    # -- who wants what
+    # -- subscriptions
 
     def add(self, subscription: Subscription) -> None:
         """Begin to notify it. Its first snapshot follows as soon as all its values are known.
@@ -43,8 +43,8 @@ class Feed:
         """
         self.subscriptions.append(subscription)
         more = self._note(subscription, self.union)
-        # This printer's own are read again in any case: that is cheap, and what is known of them is
-        # up to status_interval old. A peer has sent every change of its latest look.
+        # This printer's own objects are read again in any case: that is cheap, and what is known of
+        # them is up to status_interval old. A peer has sent every change that it has seen.
         if more or self.target.is_local:
             self._complete = False
             self.union = {**self.union, **more}
@@ -81,13 +81,13 @@ class Feed:
         self.note_missing()
         self._rebuild()
 
-    def _rebuild(self, watch_again: bool = False) -> None:
+    def _rebuild(self, ask_again: bool = False) -> None:
         self._wanted_by = {}
         union: Objects = {}
         for subscription in self.subscriptions:
             if subscription.takes_part:
                 union.update(self._note(subscription, union))
-        if union == self.union and not watch_again:
+        if union == self.union and not ask_again:
             return
         self.union = union
         if not any(s.place is Place.LEFT_OUT for s in self.subscriptions):
@@ -132,7 +132,7 @@ class Feed:
         return doubtful
 
     def note_missing(self) -> None:
-        """Keep what the target does not have, and has not got since, where others read it."""
+        """Update Printer.missing: what the target does not have, and has not got since."""
         self.target.missing = [
             "%s: %s" % (subscription.receiver.title, one.sentence)
             for subscription in self.subscriptions
@@ -167,7 +167,7 @@ class Feed:
                     too_large.add(name, dict.fromkeys(known))
             too_large.deliver(self.eventtime)
             self._on_too_large(too_large, error)
-        self._rebuild(watch_again=True)
+        self._rebuild(ask_again=True)
 
     def update(self, eventtime: float, status: Status, is_snapshot: bool) -> None:
         """Values of the target: notify each subscription of what it wants of them."""
@@ -217,7 +217,7 @@ class Feed:
             subscription.begin(self.eventtime, self._part(subscription.objects))
         self._complete = not was_short_enough(self.subscriptions)
         if not self._complete:
-            self._rebuild(watch_again=True)
+            self._rebuild(ask_again=True)
 
     def _changes(self, known: Dict[str, Any], values: Dict[str, Any]) -> Dict[str, Any]:
         """Which of these values the receivers do not know yet."""

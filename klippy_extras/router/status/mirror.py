@@ -48,6 +48,6 @@ def _encodable(values: Dict[str, Any]) -> Dict[str, Any]:
     for field, value in values.items():
         try:
             encodable[field] = plain(value)
-        except ValueError:  # nested too deep for a macro to read
+        except ValueError:  # nested too deep for Klipper to copy
             encodable[field] = None
     return encodable

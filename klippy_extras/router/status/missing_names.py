@@ -13,7 +13,7 @@ MAX_COMPARED = 512
 COMPARED_AT_ONCE = 64
 # Characters of a name that are looked at
 MAX_LOOKED_AT = 60
-# What two names have in common, from 0 to 1, for one to be a guess at the other
+# What two names have in common, from 0 to 1, for one to be suggested instead of the other
 _ALIKE = 0.5
 
 Soon = Callable[[Callable[[], None]], Any]
@@ -44,10 +44,10 @@ class _Guess:
         self._module, _space, self._rest = self._wrong.partition(" ")
         self._left = known[:MAX_COMPARED]
         self._best = _ALIKE
-        self.name = ""  # "" if there is none that is like it
+        self.name = ""  # "" if none is similar
 
-    def go_on(self) -> bool:
-        """Look at some more names. False when there are none."""
+    def compare_more(self) -> bool:
+        """Compare it with some more names. Returns whether there are others left."""
         for name in self._left[:COMPARED_AT_ONCE]:
             likeness = self._likeness(name[:MAX_LOOKED_AT].lower())
             if likeness > self._best:
@@ -132,7 +132,7 @@ class Search:
             self._found(self._missing)
             return
         name, field, guess = self._wrong[0]
-        if not guess.go_on():
+        if not guess.compare_more():
             del self._wrong[0]
             self._conclude(name, field, guess.name)
         self._soon(self._guess)

@@ -1,4 +1,4 @@
-# Typos in a mirror, a sensor or a subscription: what its target does not have is said, once
+# Warns once of objects and fields that a mirror, a sensor or a subscription wants in vain
 #
 # Copyright (C) 2026  Klipper Router contributors
 #
@@ -15,16 +15,16 @@ Warn = Callable[[Printer, str], None]
 
 
 class NameCheck:
-    """It is no error: the target may have it later. The findings are in Printer.missing."""
+    """Not an error: the target may have it later. What is found is kept in Printer.missing."""
 
     def __init__(self, soon: Soon, warn: Warn) -> None:
         self._soon, self._warn = soon, warn
         self._searching: Set[Printer] = set()
 
     def check(self, feed: Feed) -> None:
-        """Look for what the target may not have, of all that was not looked for yet.
+        """Find out what the target does not have, of all that was not checked yet.
 
-        It costs nothing where every value is known.
+        The target is not asked where every value is known.
         """
         if not feed.target.ready or feed.target in self._searching:
             return
@@ -39,15 +39,15 @@ class NameCheck:
         self._searching.discard(feed.target)
         for subscription in feed.subscriptions:
             if not subscription.checked:
-                continue  # the target has gone meanwhile, or it has just come
+                continue  # it is newer than the search, or the target has disconnected since
             for one in missing:
                 if one.is_wanted(subscription.objects) and one not in subscription.missing:
                     subscription.missing.append(one)
-                    self._say(subscription, one.sentence)
+                    self._warn_of(subscription, one.sentence)
         feed.note_missing()
         self.check(feed)
 
-    def _say(self, subscription: Subscription, sentence: str) -> None:
+    def _warn_of(self, subscription: Subscription, sentence: str) -> None:
         text = "%s: %s" % (subscription.receiver.title, sentence)
         owner = subscription.receiver.owner
         if owner is None:

@@ -13,8 +13,8 @@ from .macro_callback import MacroCallback, Report
 from .name_check import NameCheck
 from .subscription import Subscription, number_of_fields
 
-# Objects of one target that are read, and fields of one object, for all subscribers together:
-# reading 256 small ones takes this printer well under a millisecond
+# Objects of one target that all subscriptions want together, and fields of one object: reading 256
+# small ones takes this printer well under a millisecond
 MAX_OBJECTS = 256
 # Fields that all subscriptions of one target name together: their union is worked out again
 # whenever one of them ends
@@ -125,16 +125,16 @@ class Subscriptions(PrinterListener):
             len(fields or ()) > MAX_OBJECTS for fields in objects.values()
         ):
             raise UsageError(
-                "Cannot subscribe: more than %d objects of %s would be read, or fields of one"
-                % (MAX_OBJECTS, feed.target.name)
+                "Cannot subscribe: more than %d objects of %s, or more than %d fields of one object"
+                % (MAX_OBJECTS, feed.target.name, MAX_OBJECTS)
             )
         named = number_of_fields(objects) + sum(s.fields for s in feed.subscriptions)
         if named > MAX_FIELDS or any(
             len(text) > MAX_NAME for n, f in objects.items() for text in [n, *(f or ())]
         ):
             raise UsageError(
-                "Cannot subscribe: more than %d fields of %s would be named, or a name of more than"
-                " %d characters" % (MAX_FIELDS, feed.target.name, MAX_NAME)
+                "Cannot subscribe: more than %d fields of %s in all subscriptions, or a name of"
+                " more than %d characters" % (MAX_FIELDS, feed.target.name, MAX_NAME)
             )
         others = [
             s

@@ -171,8 +171,8 @@ def test_each_method_needs_its_permission_and_no_other(permission, method, param
             assert network.last_error == ""
         else:
             assert network.last_error == (
-                f"led may not use {method}: add '{permission}' to option 'allow' in section"
-                " 'router led' of the host"
+                f"led is not allowed to use {method}: add '{permission}' to option 'allow' in"
+                " section 'router led' of the main printer"
             )
             assert network.afc.sent == [] and network.afc.called == []
 
@@ -188,7 +188,7 @@ def test_each_method_needs_its_permission_and_no_other(permission, method, param
 def test_a_handler_may_do_no_more_than_its_owner(allow, params, what):
     network = Network(f"[router]\n[router led]\nallow: {allow}\n[router afc]\n")
     network.led.call_router("router/event/subscribe", **{"event": "e", "gcode": "info", **params})
-    assert network.last_error.startswith(f"led may not use {what}: add")
+    assert network.last_error.startswith(f"led is not allowed to use {what}: add")
     network.call("router/event/trigger", event="e")
     assert network.afc.sent == network.led.sent == [] or "ECHO" in network.led.sent[0]
 
