@@ -40,7 +40,7 @@ class _Peer:
         return self.connection
 
     def read(self, connection: socket.socket) -> bool:
-        """Answer what has come; False when the router has gone, or come anew."""
+        """Answer what has come; False when the router has gone, or connected again."""
         try:
             data = connection.recv(65536)
         except OSError:

@@ -167,7 +167,7 @@ def start(printer: LabPrinter, more: str) -> LabMoonraker:
     if more:
         with open(moonraker.folder / "config/moonraker.conf", "a") as settings:
             settings.write(more)
-        # In its own process: it reads its settings anew
+        # In its own process: it reads its settings again
         moonraker.post("/server/restart")
         time.sleep(1.0)
         moonraker.wait_ready()

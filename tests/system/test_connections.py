@@ -29,7 +29,7 @@ RESTARTS = 20
 # Everything works again this long after the peer itself is ready (seconds)
 AGAIN = 2.0
 
-# What people write: whoever comes back makes its registrations anew
+# What people write: whoever connects again registers again
 PEER = """
 [gcode_macro ROUTER_ON_READY]
 gcode:

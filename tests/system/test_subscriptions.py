@@ -386,7 +386,7 @@ def test_a_host_that_is_shut_down_still_forwards_its_status(trio):
         mark = trio.led.mark()
         trio.main.restart()
         wait_known(trio.main, "led", "afc")
-    # The host's own restart made everything anew
+    # The host's own restart made everything again
     wait_shown(trio.led, "ON_STATUS_UPDATE", mark, WEBHOOKS_STATE="ready")
 
 

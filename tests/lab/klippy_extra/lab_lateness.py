@@ -4,7 +4,7 @@
 # This file may be distributed under the terms of the GNU GPLv3 license.
 #
 # Its section must stand above [router]: it looks at what is registered after it. The endpoints
-# lab/lateness (the figures) and lab/lateness/reset (begin anew) are for tests.
+# lab/lateness (the figures) and lab/lateness/reset (begin again) are for tests.
 import collections
 import time
 
