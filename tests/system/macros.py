@@ -119,13 +119,22 @@ class Trio(NamedTuple):
     afc: LabPrinter
 
 
-def start_trio(lab: Lab, main: str = "", led: str = "", afc: str = "", mcu: str = "none") -> Trio:
+def start_trio(
+    lab: Lab,
+    main: str = "",
+    led: str = "",
+    afc: str = "",
+    mcu: str = "none",
+    led_options: str = "",
+    afc_options: str = "",
+) -> Trio:
     """Start main with [router], led and afc, and wait until all three can be used.
 
-    main, led, afc: sections behind those that every one has; mcu: of main.
+    main, led, afc: sections behind those that every one has; mcu: of main; led_options,
+    afc_options: of the host's sections of these peers.
     """
-    sections = f"[router]\nstatus_interval: 0.05\n{router_section(lab, 'led')}"
-    sections += router_section(lab, "afc") + recorder() + main
+    sections = f"[router]\nstatus_interval: 0.05\n{router_section(lab, 'led', led_options)}"
+    sections += router_section(lab, "afc", afc_options) + recorder() + main
     trio = Trio(
         lab,
         lab.main(config.printing(sections, mcu), mcu=mcu),
@@ -135,6 +144,37 @@ def start_trio(lab: Lab, main: str = "", led: str = "", afc: str = "", mcu: str 
     lab.wait_ready()
     wait_known(trio.main, "led", "afc")
     return trio
+
+
+class Duo(NamedTuple):
+    """A host and a peer."""
+
+    main: LabPrinter
+    led: LabPrinter
+
+
+def start_duo(
+    lab: Lab,
+    main: str = "",
+    led: str = "",
+    mcu: str = "none",
+    led_mcu: str = "none",
+    options: str = "",
+    led_options: str = "",
+) -> Duo:
+    """Start main with [router], and led, and wait until both can be used.
+
+    main, led: sections behind those that both have; mcu, led_mcu: of each; options, led_options:
+    of [router] and of the host's section of the peer.
+    """
+    sections = f"[router]\n{options}{router_section(lab, 'led', led_options)}{recorder()}{main}"
+    duo = Duo(
+        lab.main(config.printing(sections, mcu), mcu=mcu),
+        lab.peer("led", config.printing(recorder() + led, led_mcu), mcu=led_mcu),
+    )
+    lab.wait_ready()
+    wait_known(duo.main, "led")
+    return duo
 
 
 def router_section(lab: Lab, name: str, options: str = "") -> str:

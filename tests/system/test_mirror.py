@@ -63,7 +63,7 @@ def mirror(main):
 def wait_x(main, value):
     wait_until(
         lambda: mirror(main)["gcode_macro STATE"]["x"] == value,
-        5.0,
+        20.0,
         f"the mirror has {value}",
         [main],
     )

@@ -4,17 +4,14 @@
 # This file may be distributed under the terms of the GNU GPLv3 license.
 import pytest
 
-from tests.lab import config
 from tests.lab.api import ApiError
 from tests.system.macros import (
-    Trio,
     check_log,
-    recorder,
     remote_call,
     remote_result,
-    router_section,
+    says,
     set_fields,
-    wait_known,
+    start_trio,
     wait_shown,
 )
 
@@ -43,17 +40,12 @@ WRONG = [
 @pytest.fixture(scope="module")
 def trio(shared_lab):
     """main wants of led what it does not have; afc is innocent."""
-    lab = shared_lab
-    main = "[router]\nstatus_interval: 0.05\n" + router_section(lab, "led", LED)
-    main += router_section(lab, "afc", "mirror:\n    gcode_macro STATE: x, text\n    toolhead")
-    trio = Trio(
-        lab,
-        lab.main(config.printing(main + recorder())),
-        lab.peer("led", config.printing(recorder())),
-        lab.peer("afc", config.printing(recorder("ROUTER_ON_ERROR"))),
+    trio = start_trio(
+        shared_lab,
+        afc=says("ROUTER_ON_ERROR"),
+        led_options=LED,
+        afc_options="mirror:\n    gcode_macro STATE: x, text\n    toolhead",
     )
-    lab.wait_ready()
-    wait_known(trio.main, "led", "afc")
     yield trio
     check_log(trio.main)
 

@@ -2,14 +2,13 @@
 
 # Copyright (C) 2026  Klipper Router contributors
 # This file may be distributed under the terms of the GNU GPLv3 license.
-from types import SimpleNamespace
 
 import pytest
 
 from tests.lab import config
 from tests.lab.api import ApiError
 from tests.lab.waiting import wait_until
-from tests.system.macros import recorder, router_section, wait_known
+from tests.system.macros import router_section, start_duo
 
 HOST = """
 [virtual_sdcard]
@@ -44,13 +43,7 @@ gcode:
 
 @pytest.fixture(scope="module")
 def duo(shared_lab):
-    lab = shared_lab
-    sections = f"[router]\n{router_section(lab, 'led')}{recorder()}{HOST}"
-    main = lab.main(config.printing(sections, "fake"), mcu="fake")
-    led = lab.peer("led", config.printing(PEER))
-    lab.wait_ready()
-    wait_known(main, "led")
-    return SimpleNamespace(main=main, led=led)
+    return start_duo(shared_lab, HOST, PEER, mcu="fake")
 
 
 class Print:

@@ -6,7 +6,15 @@ import pytest
 
 from tests.lab import config
 from tests.lab.lab import Lab
-from tests.system.macros import check_log, router_section, says, shown, wait_known, wait_shown
+from tests.system.macros import (
+    check_log,
+    router_section,
+    says,
+    shown,
+    start_duo,
+    wait_known,
+    wait_shown,
+)
 
 SLOW = """
 [gcode_macro DISCO_SLOW]
@@ -20,18 +28,12 @@ gcode:
 @pytest.fixture(scope="module")
 def duo(shared_lab):
     """main and led, and a section of a printer that is never there."""
-    lab = shared_lab
     proxies = "proxy_commands: DISCO_PARTY, disco_stop,\n    DISCO_SLOW, DISCO_FAIL"
-    sections = "[router]\n" + router_section(lab, "led", proxies)
-    sections += router_section(lab, "off", "proxy_commands: OFF_PARTY")
-    sections += "[gcode_macro TWICE]\ngcode:\n    DISCO_PARTY N=1\n    DISCO_PARTY N=2\n"
-    peer = says("DISCO_PARTY", "DISCO_STOP") + SLOW
-    peer += "[gcode_macro DISCO_FAIL]\ngcode:\n    {action_raise_error('no music')}\n"
-    main = lab.main(config.printing(sections))
-    led = lab.peer("led", config.printing(peer, "fake"), mcu="fake")
-    lab.wait_ready()
-    wait_known(main, "led")
-    return main, led
+    main = router_section(shared_lab, "off", "proxy_commands: OFF_PARTY")
+    main += "[gcode_macro TWICE]\ngcode:\n    DISCO_PARTY N=1\n    DISCO_PARTY N=2\n"
+    led = says("DISCO_PARTY", "DISCO_STOP") + SLOW
+    led += "[gcode_macro DISCO_FAIL]\ngcode:\n    {action_raise_error('no music')}\n"
+    return start_duo(shared_lab, main, led, led_mcu="fake", led_options=proxies)
 
 
 @pytest.mark.parametrize(

@@ -7,31 +7,17 @@ from types import SimpleNamespace
 
 import pytest
 
-from tests.lab import config
 from tests.lab.api import ApiError
 from tests.lab.waiting import wait_until
-from tests.system.macros import (
-    recorder,
-    remote_call,
-    router_section,
-    set_state,
-    wait_known,
-    wait_shown,
-)
+from tests.system.macros import remote_call, set_state, start_duo, wait_known, wait_shown
 
 WAIT = "ROUTER_EVENT_WAIT EVENT=go TIMEOUT=30"
 
 
 @pytest.fixture(scope="module")
 def duo(shared_lab):
-    lab = shared_lab
-    sections = f"[router]\n{router_section(lab, 'led')}{recorder()}"
     # On the emulated MCU time passes, so that its status changes at every tick
-    main = lab.main(config.printing(sections, "fake"), mcu="fake")
-    led = lab.peer("led", config.printing(recorder()))
-    lab.wait_ready()
-    wait_known(main, "led")
-    return SimpleNamespace(main=main, led=led)
+    return start_duo(shared_lab, mcu="fake")
 
 
 @pytest.fixture

@@ -4,9 +4,8 @@
 # This file may be distributed under the terms of the GNU GPLv3 license.
 import pytest
 
-from tests.lab import config
 from tests.lab.api import ApiError
-from tests.system.macros import recorder, router_section, shown, wait_known
+from tests.system.macros import shown, start_duo
 
 pytestmark = pytest.mark.pairs
 
@@ -31,13 +30,7 @@ gcode:
 
 @pytest.fixture(scope="module")
 def main(shared_lab):
-    lab = shared_lab
-    sections = f"[router]\n{router_section(lab, 'led')}{recorder()}{HOST}"
-    main = lab.main(config.printing(sections))
-    lab.peer("led", config.printing(PEER))
-    lab.wait_ready()
-    wait_known(main, "led")
-    return main
+    return start_duo(shared_lab, HOST, PEER).main
 
 
 def test_it_runs_before_the_next_command_and_what_fails_in_it_is_printed(main):

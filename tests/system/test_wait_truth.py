@@ -7,7 +7,7 @@ import pytest
 from tests.lab import config
 from tests.lab.api import ApiError
 from tests.lab.waiting import wait_until
-from tests.system.macros import fresh, recorder, router_section, set_state, wait_known, wait_shown
+from tests.system.macros import fresh, router_section, set_state, start_duo, wait_shown
 
 pytestmark = pytest.mark.pairs
 
@@ -59,27 +59,27 @@ gcode:
 
 @pytest.fixture(scope="module")
 def duo(shared_lab):
-    lab = shared_lab
-    # So rarely that whatever is known of this printer is old
-    sections = "[router]\nstatus_interval: 5\n" + router_section(lab, "led", OPTIONS)
-    sections += router_section(lab, "broken")
-    sections += recorder() + HOST
-    main = lab.main(config.printing(sections))
-    led = lab.peer("led", config.printing(recorder() + PEER, "fake"), mcu="fake")
-    lab.wait_ready()
-    wait_known(main, "led")
-    lab.peer("broken", config.minimal("[nonsense]\n")).wait_state("error")
-    return main, led
+    duo = start_duo(
+        shared_lab,
+        router_section(shared_lab, "broken") + HOST,
+        PEER,
+        led_mcu="fake",
+        # So rarely that whatever is known of this printer is old
+        options="status_interval: 5\n",
+        led_options=OPTIONS,
+    )
+    shared_lab.peer("broken", config.minimal("[nonsense]\n")).wait_state("error")
+    return duo
 
 
 @pytest.fixture
 def main(duo):
-    return duo[0]
+    return duo.main
 
 
 @pytest.fixture
 def led(duo):
-    return duo[1]
+    return duo.led
 
 
 def mirrored(main, name):

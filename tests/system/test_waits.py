@@ -3,18 +3,17 @@
 # Copyright (C) 2026  Klipper Router contributors
 # This file may be distributed under the terms of the GNU GPLv3 license.
 import re
-from types import SimpleNamespace
 
 import pytest
 
-from tests.lab import config
 from tests.lab.api import ApiError
 from tests.system.macros import (
     fresh,
-    recorder,
     remote_call,
+    router_section,
     set_state,
     shown,
+    start_duo,
     wait_known,
     wait_shown,
 )
@@ -22,22 +21,15 @@ from tests.system.macros import (
 pytestmark = pytest.mark.pairs
 
 HOST = """
-[router]
-status_interval: 0.05
-[router led]
-sock: {led}
-timeout: 3
-[router absent]
-sock: {absent}
 [gcode_macro TELL]
 gcode:
-    {{% set fed = printer.router.events.fed %}}
-    {{% if fed is defined %}}
-        SHOW LANE={{fed.context.lane}} SOURCE={{fed.source}}
-    {{% endif %}}
+    {% set fed = printer.router.events.fed %}
+    {% if fed is defined %}
+        SHOW LANE={fed.context.lane} SOURCE={fed.source}
+    {% endif %}
 [gcode_macro LAST_ERROR]
 gcode:
-    {{action_respond_info("LAST_ERROR " ~ printer.router.last_error)}}
+    {action_respond_info("LAST_ERROR " ~ printer.router.last_error)}
 [gcode_macro FEED]
 gcode:
     ROUTER_EVENT_WAIT EVENT=fed
@@ -46,10 +38,12 @@ gcode:
 
 # G4 and M400 take their time on the emulated MCU only
 PEER = """
+[neopixel strip]
+pin: gpio1
 [gcode_macro SLOW]
 gcode:
     M118 slow begin
-    G4 P{{params.MS|default(400)|int}}
+    G4 P{params.MS|default(400)|int}
     M400
     M118 slow end
 [gcode_macro HANG]
@@ -58,30 +52,31 @@ gcode:
     G4 P30000
 [gcode_macro JAM]
 gcode:
-    {{action_raise_error("no filament")}}
+    {action_raise_error("no filament")}
 [gcode_macro MISTAKE]
 gcode:
     NONSENSE
     M118 Klipper goes on
 [gcode_macro FED]
 gcode:
-    {{action_call_remote_method("router/event/trigger", event="fed", context=dict(lane=3))}}
+    {action_call_remote_method("router/event/trigger", event="fed", context=dict(lane=3))}
 [gcode_macro CALL_BACK]
 gcode:
-    {{action_call_remote_method("router/gcode/script", target="main", script="SHOW FROM=led",
-                                gcode_callback="SHOW")}}
+    {action_call_remote_method("router/gcode/script", target="main", script="SHOW FROM=led",
+                                gcode_callback="SHOW")}
 """
 
 
 @pytest.fixture(scope="module")
 def duo(shared_lab):
-    lab = shared_lab
-    sections = recorder() + HOST.format(led=lab.sock("led"), absent=lab.sock("absent"))
-    main = lab.main(config.printing(sections))
-    led = lab.peer("led", config.heating(recorder() + PEER.format()), mcu="fake")
-    lab.wait_ready()
-    wait_known(main, "led")
-    return SimpleNamespace(main=main, led=led)
+    return start_duo(
+        shared_lab,
+        router_section(shared_lab, "absent") + HOST,
+        PEER,
+        led_mcu="fake",
+        options="status_interval: 0.05\n",
+        led_options="timeout: 3",
+    )
 
 
 @pytest.fixture
