@@ -78,4 +78,5 @@ case ${1:-} in
         ;;
 esac
 say_what_is_skipped
-exec $python -m pytest -n 4 --dist loadgroup "$@"
+# More than cores: they wait more than they work
+exec $python -m pytest -n 8 --dist loadgroup "$@"
