@@ -3,7 +3,6 @@
 # Copyright (C) 2026  Klipper Router contributors
 # This file may be distributed under the terms of the GNU GPLv3 license.
 import configparser
-import os
 import re
 import shutil
 import socket
@@ -33,16 +32,6 @@ DAEMON_UNIT = (
     "ExecStart=/home/pi/klippy-env/bin/python /home/pi/klipper-router/src/klipper_router.py -c x"
 )
 PATTERNS = "/klippy/extras/router\n/klippy/plugins/router\n"
-
-
-def test_shellcheck() -> None:
-    shellcheck = shutil.which("shellcheck") or shutil.which(
-        "shellcheck", path=os.path.dirname(sys.executable)
-    )
-    assert shellcheck, "shellcheck is not installed: run tests/setup.sh dev"
-    scripts = [ROOT / "install.sh", ROOT / "tests/install/get_busybox.sh"]
-    done = subprocess.run([shellcheck, *scripts], stdout=subprocess.PIPE, text=True)
-    assert done.returncode == 0, done.stdout
 
 
 def test_the_reference_documents_every_option(machine: Machine) -> None:
