@@ -134,14 +134,16 @@ class Connection:
 
     def _handle_events(self) -> None:
         """Handle what has arrived, for a bounded time; the rest after a pause."""
-        self._stop_catching_up()
+        was_paused = self._catch_up is not None
+        if was_paused:
+            self._stop_catching_up()
         begin = self._timers.now()
         self._is_handling = True
         try:
             event = self._session.next_event()
             while event is not None:
                 self._owner.handle_event(event)
-                if self._session.has_more and self._timers.now() - begin >= MAX_CALLBACK_TIME:
+                if self._timers.now() - begin >= MAX_CALLBACK_TIME and self._session.has_more:
                     self._pause(begin)
                     break
                 event = self._session.next_event()
@@ -150,7 +152,8 @@ class Connection:
         finally:
             self._is_handling = False
             self._send()
-            self._link.set_reading(self._catch_up is None)
+            if was_paused and self._catch_up is None:
+                self._link.set_reading(True)
 
     def _pause(self, begin: float) -> None:
         delay = CATCH_UP_PAUSE * (self._timers.now() - begin)

@@ -14,7 +14,7 @@ from ..klippy.peer_log import PeerLog
 from ..klippy.runners import MAX_RUN_TIME, RUN_PAUSE, Runners
 from ..klippy.timers import Timer
 from .hints import Hints
-from .printer import Done, Job, Objects, Order, Printer, Status
+from .printer import Done, Follower, Job, Objects, Order, Printer, Status
 from .script_output import ScriptOutput
 from .status_poller import StatusPoller
 
@@ -136,7 +136,7 @@ class LocalPrinter(Printer):
         return reactor.NEVER
 
     def _run(self, job: Job) -> None:
-        output = ScriptOutput(None)  # it is on our own console already
+        output = ScriptOutput(Follower())  # it is on our own console already
         error: Optional[RouterError] = None
         try:
             script = job.text()

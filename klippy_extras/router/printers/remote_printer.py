@@ -157,8 +157,7 @@ class RemotePrinter(Printer):
     def _send_unready(self, job: Job) -> None:
         refused = RefusedScript(self.not_ready(), self.state_message, job)
         self._request("gcode/script", {"script": job.text()}, refused.answered)
-        if job.follower is not None:
-            job.follower.sent()
+        refused.sent()
 
     def subscribe_objects(self, objects: Objects) -> None:
         self._connection.want(objects)
@@ -179,7 +178,7 @@ class RemotePrinter(Printer):
             running = self._running = RunningScript(self, job)
             began = running.began if job.order is Order.IN_TURN else None
             self._connection.run_script(script, running.answered, began)
-            running.sent()
+            running.follower.sent()
 
     def end_script(self, script: RunningScript, error: Failure) -> None:
         """The script is over, and the next has its turn. Harmless when it was over already."""

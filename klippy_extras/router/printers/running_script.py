@@ -7,11 +7,13 @@ from typing import Any, Protocol
 
 from ..errors import NotReady, PeerError
 from ..sanitize import printable
-from .printer import Failure, Job
+from .printer import Failure, Follower, Job
 from .script_output import ScriptOutput
 
 # Characters of a state's message by which Klippy's refusal of a command is recognized
 MAX_REFUSAL = 100
+
+NOBODY = Follower()  # follows a script that nobody waits for
 
 
 class ScriptOwner(Protocol):
@@ -24,29 +26,28 @@ class ScriptOwner(Protocol):
 
 
 class RunningScript:
-    """The script that a peer runs for us. One at a time: each that waits there costs a greenlet."""
+    """The script that a peer runs for us: one at a time, each waiting there costs it a greenlet."""
 
     def __init__(self, printer: ScriptOwner, job: Job) -> None:
-        self.job, self.output = job, ScriptOutput(job.follower)
+        self.job = job
+        self.follower = job.follower or NOBODY
+        self.output = ScriptOutput(self.follower)
         self._printer = printer
         self._has_begun = False
 
-    def sent(self) -> None:
-        if self.job.follower is not None:
-            self.job.follower.sent()
-
     def began(self, _result: Any, error: Failure) -> None:
+        """Its turn has come, after other G-code of the peer."""
         if error is None:
             self._has_begun = True
-            if self.job.follower is not None:
-                self.job.follower.began()
+            self.follower.began()
 
     def printed(self, text: str) -> None:
-        """The peer has printed something, our script or another one before it."""
+        """The peer has printed something, from this script or from another one before it."""
         if self._has_begun:
             self.output.add(text)
 
     def answered(self, _result: Any, error: Failure) -> None:
+        """The peer has finished it."""
         if error is None and self.output.has_shut_down:
             # A script that shuts Klippy down may be a success for Klippy
             self._printer.expect_shutdown(self)
@@ -59,16 +60,21 @@ class RunningScript:
 class RefusedScript:
     """A script for a peer that is shut down or in error: it runs few commands, and refuses others.
 
-    The message of its state is how Klippy refuses a command then: that is `why` it cannot be used.
+    why: the error of a refusal. Klippy refuses a command with the message of its state.
     """
 
     def __init__(self, why: NotReady, state_message: str, job: Job) -> None:
-        self._why, self._job = why, job
+        self._why, self._done = why, job.done
+        self._follower = job.follower or NOBODY
         self._refusal = printable(state_message.strip().split("\n")[0])[:MAX_REFUSAL]
 
+    def sent(self) -> None:
+        """It is on its way."""
+        self._follower.sent()
+
     def answered(self, _result: Any, error: Failure) -> None:
-        if self._job.follower is not None:
-            self._job.follower.ended()
+        """The peer has run or refused it."""
+        self._follower.ended()
         if isinstance(error, PeerError) and self._refusal in str(error):
             error = self._why
-        self._job.done(None if error else {}, error)
+        self._done(None if error else {}, error)

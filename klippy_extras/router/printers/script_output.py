@@ -15,17 +15,17 @@ _UNKNOWN_COMMAND = re.compile(r'// (Unknown command:".*")')
 # What Klippy prints when it shuts down; a script that caused it may be reported as a success
 _SHUTDOWN = "// Klipper state: Shutdown"
 _MARKS = re.compile(r"^(// |!! |echo: )")
-# Characters of an error line that are enough to recognize it in the error that follows
-_ENOUGH = 100
+# Characters of an error line by which it is recognized in the error that follows
+_RECOGNIZED = 100
 
 
 class ScriptOutput:
     """The console text of one script, from its first command to its last.
 
-    follower: is shown the text, but for lines that only repeat why the script fails.
+    follower: gets the text, except lines that only repeat why the script fails.
     """
 
-    def __init__(self, follower: Optional[Follower]) -> None:
+    def __init__(self, follower: Follower) -> None:
         self._follower = follower
         self._error_line = ""  # shown later, unless it is the error that the script ends with
         self.unknown = ""  # the first unknown command, in Klipper's words
@@ -49,12 +49,11 @@ class ScriptOutput:
 
     def end(self, error: Optional[RouterError]) -> None:
         """The script is over; error: why it failed, if it did."""
-        said = printable(_MARKS.sub("", self._error_line))[:_ENOUGH]
-        if error is not None and said in str(error):
+        shown = printable(_MARKS.sub("", self._error_line))[:_RECOGNIZED]
+        if error is not None and shown in str(error):
             self._error_line = ""
         self._show_error_line()
-        if self._follower is not None:
-            self._follower.ended()
+        self._follower.ended()
 
     def _show_error_line(self) -> None:
         if self._error_line:
@@ -62,5 +61,4 @@ class ScriptOutput:
             self._show(line)
 
     def _show(self, line: str) -> None:
-        if self._follower is not None:
-            self._follower.printed(printable(_MARKS.sub("", line)))
+        self._follower.printed(printable(_MARKS.sub("", line)))

@@ -135,6 +135,8 @@ class Session:
 
     def take_output(self) -> bytes:
         """The bytes to send now."""
+        if not self._output:
+            return b""
         output = b"".join(self._output)
         self._output.clear()
         return output

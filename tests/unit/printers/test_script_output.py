@@ -80,11 +80,5 @@ def test_a_shutdown_is_noticed(text, expected):
     assert shown([text])[1].has_shut_down is expected
 
 
-def test_nobody_need_follow():
-    output = ScriptOutput(None)
-    output.add("!! bad\n// fine")
-    output.end(RouterError("bad"))
-
-
 def test_what_it_prints_is_made_safe_to_show():
     assert shown(["// a\tb\x07"])[0] == ["a b"]
