@@ -29,7 +29,7 @@ from .events.heartbeat import Heartbeat
 from .events.lifecycle import Lifecycle
 from .events.notices import Notices
 from .events.print_guard import PrintGuard
-from .events.reports import Report, Reports
+from .events.reports import Reports
 from .klippy.guard import guarded
 from .klippy.klippy import Klippy
 from .printers.local_printer import LocalPrinter
@@ -79,7 +79,7 @@ class Router:
         self._subscriptions = Subscriptions(
             self._callback_failed, NameCheck(klippy.timers.soon, self._reports.warn)
         )
-        self._events = Events(self._report_event, klippy.timers.now)
+        self._events = Events(self._reports, klippy.timers.now)
         self._waits = Waits(klippy, self._subscriptions, self._events)
         self._motion = Motion(klippy)
         self._printers: Dict[str, Printer] = {settings.name: self._local}
@@ -127,7 +127,7 @@ class Router:
             sensor.register(config)
             printer.listeners.append(sensor)
             objects: Objects = {setting.source_object: [setting.source_field]}
-            self._subscriptions.follow(self._local, printer, objects, sensor)
+            self._subscriptions.subscribe_always(self._local, printer, objects, sensor)
 
     def _register_commands(self, config: Any, settings: RouterSettings, methods: Methods) -> None:
         gcode = self._klippy.gcode
@@ -163,7 +163,7 @@ class Router:
         for peer in self._peers.values():
             mirror = self._mirrors[peer]
             peer.listeners += [remote_methods, mirror, *everyone, notices, guard, self._heartbeat]
-            mirror.follow(self._local, peer, self._subscriptions)
+            mirror.start(self._local, peer, self._subscriptions)
 
     def peer_status(self, name: str) -> PeerStatus:
         """The status object of the section [router NAME]."""
@@ -242,9 +242,6 @@ class Router:
 
     def _callback_failed(self, owner: Printer, target: Printer, error: RouterError) -> None:
         self._reports.begin(owner, "router/objects/subscribe").failed(target.name, error)
-
-    def _report_event(self, caller: Printer) -> Report:
-        return self._reports.begin(caller, "router/event/trigger")
 
     def _status_lines(self) -> List[str]:
         lines = [

@@ -4,17 +4,26 @@
 #
 # This file may be distributed under the terms of the GNU GPLv3 license.
 from abc import abstractmethod
-from typing import Any, Callable, Dict, Optional, Set
+from typing import Any, Dict, Set
 
 from ..errors import LinkLost, NotReady, RouterError, UsageError
 from ..gcode.parameters import same_command
 from ..gcode.templates import Template
 from ..printers.printer import Failure, Job, Printer, is_stream
 from ..printers.receiver import Event, Receiver
-from .reports import Report
+from .reports import Report, Reports
 
-# The report for what a printer does now
-Begin = Callable[[Printer], Report]
+
+class Runs:
+    """The runs of all callbacks. reports: of those that fail, to the caller of their event."""
+
+    def __init__(self, reports: Reports) -> None:
+        self._reports = reports
+        self.in_progress: Dict[EventCallback, Run] = {}  # those that run G-code
+
+    def begin(self, caller: Printer) -> Report:
+        """The report if what begins now fails."""
+        return self._reports.begin(caller, "router/event/trigger")
 
 
 class EventCallback(Receiver):
@@ -24,13 +33,13 @@ class EventCallback(Receiver):
     """
 
     def __init__(
-        self, owner: Printer, target: Printer, pattern: str, gcode: str, begin: Begin
+        self, owner: Printer, target: Printer, pattern: str, gcode: str, runs: Runs
     ) -> None:
         self.owner: Printer = owner
         self.target: Printer = target
         self.pattern, self.gcode = pattern, gcode
         self.removed = False
-        self._begin = begin
+        self.all_runs = runs
         self._has: Set[str] = set()  # the retained events of which it has the latest
 
     def __eq__(self, other: object) -> bool:
@@ -69,7 +78,7 @@ class EventCallback(Receiver):
             # What fails is an error of the owner, whose handler is new
             self.event(event._replace(caller=self.owner))
         except RouterError as e:
-            self._begin(self.owner).failed(self.target.name, e)
+            self.all_runs.begin(self.owner).failed(self.target.name, e)
 
     def target_restarted(self) -> None:
         self._has.clear()
@@ -79,37 +88,26 @@ class EventCallback(Receiver):
         if event.retain and isinstance(error, (NotReady, LinkLost)):
             self._has.discard(event.name)
 
-    def report_for(self, event: Event) -> Report:
-        """How it is reported that a run for this event has failed."""
-        return self._begin(event.caller)
-
     @abstractmethod
     def _run(self, event: Event, context: Dict[str, Any]) -> None:
         """Raises RouterError when it cannot be sent."""
 
 
 class GcodeCallback(EventCallback):
-    """Runs the G-code of a template. running: the runs in progress, of all callbacks."""
+    """Runs the G-code of a template."""
 
     def __init__(
-        self,
-        owner: Printer,
-        target: Printer,
-        pattern: str,
-        gcode: str,
-        begin: Begin,
-        running: "Dict[EventCallback, GcodeRun]",
+        self, owner: Printer, target: Printer, pattern: str, gcode: str, runs: Runs
     ) -> None:
+        super().__init__(owner, target, pattern, same_command(gcode), runs)
         self.template = Template(gcode)
-        super().__init__(owner, target, pattern, same_command(gcode), begin)
-        self._running = running
 
     def runs(self, gcode: str) -> bool:
         return super().runs(same_command(gcode))
 
     def _run(self, event: Event, context: Dict[str, Any]) -> None:
         self.template.check(context)
-        run = GcodeRun(self, event, context, self._running)
+        run = GcodeRun(self, event, context)
         # Rendered when its turn comes: a hundred handlers of one event must not take their time now
         self.target.submit(Job(run.render, run.done))
 
@@ -130,11 +128,13 @@ class Run:
 
     def __init__(self, callback: EventCallback, event: Event) -> None:
         self._callback, self._event = callback, event
-        self._report = callback.report_for(event)
+        self._report = callback.all_runs.begin(event.caller)
+        self.has_failed = False
 
     def done(self, _result: Any, error: Failure) -> None:
         """It has finished."""
         if error is not None:
+            self.has_failed = True
             self._callback.failed(self._event, error)
             self._report.failed(self._callback.target.name, error)
 
@@ -142,37 +142,29 @@ class Run:
 class GcodeRun(Run):
     """Does not run where the callback has triggered itself, and failed: that would go on."""
 
-    def __init__(
-        self,
-        callback: GcodeCallback,
-        event: Event,
-        context: Dict[str, Any],
-        running: "Dict[EventCallback, GcodeRun]",
-    ) -> None:
+    def __init__(self, callback: GcodeCallback, event: Event, context: Dict[str, Any]) -> None:
         super().__init__(callback, event)
-        self._template, self._context, self._running = callback.template, context, running
+        self._template, self._context = callback.template, context
+        self._in_progress = callback.all_runs.in_progress
         # The run that has triggered this one, if any
-        self._cause: Optional[GcodeRun] = None
-        if event.caller is callback.target:
-            self._cause = running.get(callback)
-        self._has_failed = False
+        triggered_itself = event.caller is callback.target
+        self._cause = self._in_progress.get(callback) if triggered_itself else None
 
     def render(self) -> str:
         """Its script, when its turn comes. Raises RouterError."""
         callback = self._callback
         if callback.removed:
             return ""
-        if self._cause is not None and self._cause._has_failed:
+        if self._cause is not None and self._cause.has_failed:
             raise RouterError(
                 "%s: handler '%s' of event '%s' triggered itself and failed: not run again"
                 % (callback.target.name, callback.gcode, callback.pattern)
             )
-        self._running[callback] = self
+        self._in_progress[callback] = self
         return self._template.render(self._context, callback.target.old_parser)
 
     def done(self, result: Any, error: Failure) -> None:
         self._cause = None
-        if self._running.get(self._callback) is self:
-            del self._running[self._callback]
-        self._has_failed = error is not None
+        if self._in_progress.get(self._callback) is self:
+            del self._in_progress[self._callback]
         super().done(result, error)

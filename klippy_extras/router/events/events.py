@@ -8,7 +8,8 @@ from typing import Any, Callable, Dict, List, NamedTuple
 from ..errors import RouterError, UsageError
 from ..printers.printer import Printer, PrinterListener
 from ..printers.receiver import Event, Receiver
-from .callbacks import Begin, EndpointCallback, EventCallback, GcodeCallback, GcodeRun
+from .callbacks import EndpointCallback, GcodeCallback, Runs
+from .reports import Reports
 
 # Names of which the latest event is kept for printer.router.events; the oldest is removed first
 MAX_RECENT = 64
@@ -30,12 +31,11 @@ class Handler(NamedTuple):
 
 
 class Events(PrinterListener):
-    """All event handlers. begin: called for each run of one, returns what reports its failure."""
+    """All event handlers. monotonic: the time, in seconds."""
 
-    def __init__(self, begin: Begin, monotonic: Callable[[], float]) -> None:
-        self._begin, self._monotonic = begin, monotonic
+    def __init__(self, reports: Reports, monotonic: Callable[[], float]) -> None:
+        self._runs, self._monotonic = Runs(reports), monotonic
         self._handlers: List[Handler] = []
-        self._running: Dict[EventCallback, GcodeRun] = {}
         self._retained: Dict[str, Event] = {}
         self.recent: Dict[str, Dict[str, Any]] = {}
 
@@ -53,11 +53,11 @@ class Events(PrinterListener):
 
         Raises UsageError for a template that cannot be used.
         """
-        return GcodeCallback(owner, target, pattern, gcode, self._begin, self._running)
+        return GcodeCallback(owner, target, pattern, gcode, self._runs)
 
     def endpoint(self, owner: Printer, target: Printer, pattern: str, endpoint: str) -> Receiver:
         """An endpoint of the target's API as a receiver of events."""
-        return EndpointCallback(owner, target, pattern, endpoint, self._begin)
+        return EndpointCallback(owner, target, pattern, endpoint, self._runs)
 
     def subscribe(self, pattern: str, receiver: Receiver) -> None:
         """Notify the receiver whenever such an event is triggered; of the retained ones now.

@@ -24,11 +24,11 @@ class Mirror(PrinterListener, Receiver):
         }
         self.time: Optional[float] = None  # reactor seconds at the latest update
 
-    def follow(self, host: Printer, peer: Printer, subscriptions: Subscriptions) -> None:
+    def start(self, host: Printer, peer: Printer, subscriptions: Subscriptions) -> None:
         """Begin to keep the values of this peer."""
         if self._objects:
             self.title = "option 'mirror' in section 'router %s'" % (peer.name,)
-            subscriptions.follow(host, peer, self._objects, self)
+            subscriptions.subscribe_always(host, peer, self._objects, self)
 
     def update(self, eventtime: float, status: Status) -> None:
         new = dict(self.values)

@@ -64,10 +64,13 @@ class Subscriptions(PrinterListener):
         feed.add(subscription)
         self._name_check.check(feed)
 
-    def follow(
+    def subscribe_always(
         self, caller: Printer, target: Printer, objects: Objects, receiver: Receiver
     ) -> None:
-        """Notify the receiver of all values whenever the target connects, and of every change."""
+        """As subscribe(), but whether the target is connected or not, and without a bound.
+
+        The receiver gets all values whenever the target connects.
+        """
         self._feed(target).add(Subscription(caller, target, objects, receiver))
 
     def unsubscribe(self, target: Printer, is_meant: Callable[[Receiver], bool]) -> int:

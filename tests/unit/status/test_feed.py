@@ -69,7 +69,7 @@ class Watching:
         return self.subscriptions.unsubscribe(self.led, lambda receiver: receiver == watcher)
 
     def follow(self, watcher, **objects):
-        self.subscriptions.follow(self.main, self.led, objects, watcher)
+        self.subscriptions.subscribe_always(self.main, self.led, objects, watcher)
 
     def set(self, **objects):
         for name, values in objects.items():
