@@ -68,12 +68,17 @@ def trio(shared_lab):
 
 
 def refused(trio, caller, method, params, permission):
-    """Make the call, and wait until the caller is told why it may not."""
+    """Make the call, and wait until the caller is notified why it is not allowed."""
     mark, others = caller.mark(), [trio.main.mark(), trio.afc.mark()]
     remote_call(caller, method, gcode_callback="SHOW_B", **params)
     told = wait_shown(caller, "ROUTER_ON_ERROR", mark, METHOD=method)
     assert told["TARGET"] == params.get("target", "")
-    for word in (f"{caller.name} may not", f"'{permission}'", "'allow'", f"'router {caller.name}'"):
+    for word in (
+        f"{caller.name} is not allowed",
+        f"'{permission}'",
+        "'allow'",
+        f"'router {caller.name}'",
+    ):
         assert word in told["MESSAGE"]
     # No result either, and nobody else was told of it, or asked for anything
     for printer, start in zip((trio.main, trio.afc), others):

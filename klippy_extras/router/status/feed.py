@@ -113,8 +113,8 @@ class Feed:
         return more
 
     def take_doubtful(self) -> Objects:
-        """What the target may not have, of those subscriptions that were not checked yet: objects
-        (None: no field is known) and fields without a value.
+        """Objects (None: no field is known) and fields without a value, which the target perhaps does
+        not have: those of subscriptions that were not checked yet.
         """
         doubtful: Objects = {}
         for subscription in self.subscriptions:
