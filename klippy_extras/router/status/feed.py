@@ -113,8 +113,8 @@ class Feed:
         return more
 
     def take_doubtful(self) -> Objects:
-        """Objects (None: no field is known) and fields without a value, which the target perhaps does
-        not have: those of subscriptions that were not checked yet.
+        """Objects (None: no field is known) and fields without a value: perhaps the target does not
+        have them. Only of subscriptions that were not checked yet.
         """
         doubtful: Objects = {}
         for subscription in self.subscriptions:
