@@ -33,7 +33,7 @@ Longer runs, instead of the tests:
 
 The first run sets up .cache/; that needs python3 (3.9 or later, with venv), gcc and
 a Python package index. --fast sets up less, needs no gcc, and no network after that.
-Other runs do four tests at a time (they wait more than they compute); -n changes
+Other runs do eight tests at a time (they wait more than they compute); -n changes
 that. More: tests/README.md, and .cache/venv-dev/bin/python -m pytest --help
 END
 }
