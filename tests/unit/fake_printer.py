@@ -62,9 +62,9 @@ class FakePrinter(Printer):
 
     def restarts(self) -> None:
         """Its Klippy is another one from now on."""
-        self.hints.new_session()
+        self.hints.klippy_restarted()
         for listener in self.listeners:
-            listener.new_session(self)
+            listener.klippy_restarted(self)
 
     # -- scripts
 

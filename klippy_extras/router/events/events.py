@@ -104,7 +104,7 @@ class Events(PrinterListener):
         """Remove the handlers of API clients that have disconnected, and of waits that are over."""
         self._remove(lambda h: h.receiver.closed)
 
-    def new_session(self, printer: Printer) -> None:
+    def klippy_restarted(self, printer: Printer) -> None:
         self._remove(lambda h: h.receiver.owner is printer)
         for handler in self._handlers:
             if handler.receiver.target is printer:

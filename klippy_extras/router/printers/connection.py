@@ -44,7 +44,7 @@ class Connection:
         self._socket_file: Optional[SocketFile] = None
         self._is_handling = False  # output is collected until all events are handled
         self._catch_up: Optional[Timer] = None  # until then, nothing is read and handled
-        self._watchdog: Optional[Timer] = None
+        self._liveness_timer: Optional[Timer] = None
         self._has_timed_out = False
 
     def start(self) -> None:
@@ -182,10 +182,10 @@ class Connection:
                 return
         self._send()
         delay = max(0.0, next_time - self._timers.now())
-        self._watchdog = self._timers.after(delay, self._check_liveness)
+        self._liveness_timer = self._timers.after(delay, self._check_liveness)
 
     def _stop_timers(self) -> None:
         self._stop_catching_up()
-        if self._watchdog is not None:
-            self._watchdog.cancel()
-            self._watchdog = None
+        if self._liveness_timer is not None:
+            self._liveness_timer.cancel()
+            self._liveness_timer = None

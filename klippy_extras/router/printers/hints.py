@@ -7,7 +7,7 @@ from typing import Callable, Set
 
 from ..sanitize import printable
 
-# Different sentences about one printer in one session of its Klippy
+# Different sentences about one printer until its Klippy restarts
 MAX_HINTS = 32
 
 
@@ -19,7 +19,7 @@ class Hints:
         self._said: Set[str] = set()
 
     def say(self, sentence: str) -> None:
-        """Show it, unless it was shown in this session of the printer's Klippy."""
+        """Show it, unless it was shown since the printer's Klippy was started."""
         if self.is_new(sentence):
             self._show("Router: %s" % (printable(sentence),))
 
@@ -30,6 +30,6 @@ class Hints:
         self._said.add(sentence)
         return True
 
-    def new_session(self) -> None:
+    def klippy_restarted(self) -> None:
         """The printer's Klippy was started again: all may be said again."""
         self._said.clear()

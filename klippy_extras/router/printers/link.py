@@ -27,7 +27,7 @@ class SocketFile(NamedTuple):
     """The socket that a link is connected to.
 
     Klippy creates its socket file again at every start and RESTART (klippy/webhooks.py,
-    class ServerSocket), so inode and ctime distinguish one session of Klippy from the next.
+    class ServerSocket), so inode and ctime distinguish one run of Klippy from the next.
     """
 
     device: int

@@ -111,7 +111,7 @@ class Job(NamedTuple):
 class PrinterListener:
     """Is notified of what happens to printers; each method does nothing here."""
 
-    def new_session(self, printer: "Printer") -> None:
+    def klippy_restarted(self, printer: "Printer") -> None:
         """Its Klippy was started again: what it registered before is void."""
 
     def became_ready(self, printer: "Printer") -> None:

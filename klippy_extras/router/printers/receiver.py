@@ -23,7 +23,7 @@ class Receiver:
     Who subscribes again with an equal receiver has one subscription, not two.
     """
 
-    owner: Optional[Printer] = None  # the printer that made it: it ends with that Klippy's session
+    owner: Optional[Printer] = None  # the printer that made it: it ends when that Klippy restarts
     target: Optional[Printer] = None  # the printer on which it runs something for an event
     title = ""  # who subscribes to a status, for the user; "" for API clients and waits
 

@@ -70,7 +70,7 @@ class RemotePrinter(Printer):
             klippy.timers, self, settings.max_message, self._connection.subscribe_again
         )
         self._info: Dict[str, Any] = {}  # its answer to 'info'
-        self._klippy_session: Any = None  # the same for as long as its Klippy is not started again
+        self._klippy_run: Any = None  # the same for as long as its Klippy is not started again
         self._was_connected = False
         self._running: Optional[RunningScript] = None
         self._handlers: Dict[type, Callable[[Any], None]] = {
@@ -258,14 +258,14 @@ class RemotePrinter(Printer):
             self.reconnects += 1
         self._was_connected = True
         self.log("connected: %s, Klipper %s" % (info.get("state"), self.software_version))
-        session: Any = self._connection.socket_file
-        if session is None or session.pid != info.get("process_id"):
-            session = object()  # the socket of another process, a tunnel: says nothing of Klippy
-        if session != self._klippy_session:
-            self._klippy_session = session
-            self.hints.new_session()
+        run: Any = self._connection.socket_file
+        if run is None or run.pid != info.get("process_id"):
+            run = object()  # the socket of another process, a tunnel: says nothing of Klippy
+        if run != self._klippy_run:
+            self._klippy_run = run
+            self.hints.klippy_restarted()
             for listener in self.listeners:
-                listener.new_session(self)
+                listener.klippy_restarted(self)
 
     def _state_reported(self, event: StateReported) -> None:
         state, message = self.state, self.state_message

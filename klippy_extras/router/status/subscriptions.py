@@ -88,7 +88,7 @@ class Subscriptions(PrinterListener):
 
     # -- what printers report
 
-    def new_session(self, printer: Printer) -> None:
+    def klippy_restarted(self, printer: Printer) -> None:
         for target in self._feeds:
             self.unsubscribe(target, lambda receiver: receiver.owner is printer)
 

@@ -11,7 +11,7 @@ def test_a_sentence_is_shown_once_a_session():
     for sentence in ("one", "two", "one"):
         hints.say(sentence)
     assert shown == ["Router: one", "Router: two"]
-    hints.new_session()
+    hints.klippy_restarted()
     hints.say("one")
     assert shown == ["Router: one", "Router: two", "Router: one"]
 
