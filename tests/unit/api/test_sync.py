@@ -19,6 +19,8 @@ class Toolhead:
         self.reactor = network.reactor
         self.end = 0.0  # of what is planned
         self.waiting = []  # lookahead callbacks, behind moves of so many seconds
+        self.takes = []  # seconds that the next looks at the print time take
+        self.errors = []  # of the next estimates of the print time, in seconds
         network.printer.objects.update(toolhead=self, mcu=self)
 
     def get_status(self, eventtime):
@@ -28,7 +30,8 @@ class Toolhead:
         return self.end, eventtime, not self.waiting
 
     def estimated_print_time(self, eventtime):
-        return eventtime
+        self.reactor.now += self.takes.pop(0) if self.takes else 0.0
+        return eventtime + (self.errors.pop(0) if self.errors else 0.0)
 
     def register_lookahead_callback(self, callback):
         self.waiting.append(callback)
@@ -120,6 +123,19 @@ def test_they_are_sent_in_order_each_once_and_never_early(steps):
     network.reactor.advance(100.0)
     look()
     assert sent == [f"SHOW N={n + 1}" for n in range(number)]
+
+
+@pytest.mark.parametrize(("takes", "errors"), [([0.001], []), ([], [0.0, 0.5]), ([], [0.0, -0.5])])
+def test_they_stay_in_order_when_their_times_are_not_exact(network, takes, errors):
+    network.toolhead.takes, network.toolhead.errors = takes, errors
+    network.toolhead.move(2.0)
+    for number in range(3):
+        network.run(SYNC.format(number))
+    network.toolhead.flush()
+    network.reactor.advance(1.99)
+    assert network.led.sent == []
+    network.reactor.advance(1.0)
+    assert network.led.take_sent() == [f"SHOW N={number}" for number in range(3)]
 
 
 def test_a_shutdown_drops_what_is_not_due_and_says_so(network):

@@ -5,7 +5,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from klippy_extras.router.klippy.timers import Timers
+from klippy_extras.router.klippy.timers import MAX_TIMERS_TIME, Timers
 from tests.unit.fake_reactor import FakeReactor
 
 
@@ -48,6 +48,27 @@ def test_a_callback_may_ask_for_the_next_one_without_starving_the_loop():
     timers.soon(again)
     reactor.run(turns=5)
     assert len(count) == 5
+
+
+def test_many_that_are_due_at_once_let_everything_else_have_its_turn():
+    reactor = FakeReactor()
+    timers = Timers(reactor)
+    called, turns = [], []
+
+    def work(number: int) -> None:
+        reactor.now += MAX_TIMERS_TIME / 4
+        called.append(number)
+
+    def look(eventtime: float) -> float:
+        turns.append(len(called))
+        return eventtime
+
+    for number in range(20):
+        timers.after(1.0, lambda number=number: work(number))
+    reactor.register_timer(look, reactor.now + 1.0)
+    reactor.run(1.0)
+    assert called == list(range(20))
+    assert max(after - before for before, after in zip([0, *turns], turns)) <= 5
 
 
 def test_an_exception_is_logged_and_the_others_still_come(caplog):
