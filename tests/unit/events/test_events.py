@@ -3,7 +3,7 @@
 # Copyright (C) 2026  Klipper Router contributors
 # This file may be distributed under the terms of the GNU GPLv3 license.
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from klippy_extras.router.errors import LinkLost, RouterError
@@ -45,6 +45,7 @@ def test_handlers_run_in_the_order_they_were_made_and_an_equal_one_keeps_its_pla
     assert network.led.take_sent() == ["ON_A", "ON_B", "ON_C"]
 
 
+@settings(max_examples=50)
 @given(
     st.lists(st.text(st.sampled_from("ab"), max_size=3).map(lambda p: p + "*"), max_size=4),
     st.text(st.sampled_from("ab"), min_size=1, max_size=4),
@@ -263,6 +264,7 @@ def test_too_many_are_not_retained(network):
     trigger(network, "e0", retain=True, again=1)
 
 
+@settings(max_examples=20)
 @given(st.lists(st.integers(0, MAX_RECENT + 10), max_size=30))
 def test_the_latest_of_each_recent_event_is_in_the_status(numbers):
     network, expected = Network("[router]\n"), {}
