@@ -151,6 +151,18 @@ def test_warn_runs_the_error_macro_before_it_goes_on(network):
     ]
 
 
+def test_the_last_error_is_that_of_the_wait_whatever_the_error_macro_waits_for(network):
+    def waits(gcmd):
+        network.gcode.run_script_from_command(WAIT.format("main"))
+
+    network.command("ROUTER_ON_ERROR", waits)
+    network.printer.send_event("klippy:ready")
+    network.led.disconnects()
+    network.run(WAIT.format("led") + "ON_ERROR=warn")
+    assert "SHOW" in network.take_ran()
+    assert network.last_error == "led is not connected"
+
+
 @pytest.mark.parametrize("is_printing", [True, False])
 def test_pause_pauses_a_print_and_is_an_error_outside_of_one(network, is_printing):
     network.command("PAUSE")

@@ -204,7 +204,10 @@ def test_a_script_that_shuts_it_down_ends_with_its_state():
     led.answers()
     assert led.ends == []
     led.handle(StateReported("shutdown", "Shutdown due to M112"))
-    assert led.ends == [("M112", "led is not ready (shutdown: Shutdown due to M112)")]
+    expected = [("M112", "led is not ready (shutdown: Shutdown due to M112)")]
+    assert led.ends == expected
+    led.reactor.advance(2 * SHUTDOWN_DELAY)
+    assert led.ends == expected
 
 
 def test_if_it_only_said_so_the_script_is_a_success_after_a_while():
