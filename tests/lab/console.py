@@ -2,11 +2,14 @@
 
 # Copyright (C) 2026  Klipper Router contributors
 # This file may be distributed under the terms of the GNU GPLv3 license.
+import select
 import threading
 import time
 from typing import Callable, List, Optional
 
 from .api import Api, ApiClosed, ApiError
+
+PATIENCE = 1.0  # seconds to wait for the reader
 
 
 class Console:
@@ -19,6 +22,8 @@ class Console:
         self._lock = threading.Lock()
         self._sessions = 0  # of Klippy, that had our subscription
         self._is_attached = False
+        self._reading = threading.RLock()  # held from what is read to its lines
+        self._api: Optional[Api] = None
         self._sock = sock
         self._on_line = on_line
         self._stopping = threading.Event()
@@ -41,6 +46,19 @@ class Console:
         with self._lock:
             return self._is_attached and self._sessions > after
 
+    def catch_up(self) -> None:
+        """Wait until `lines` has what Klippy has sent so far."""
+        deadline = time.monotonic() + PATIENCE
+        while self._is_behind() and time.monotonic() < deadline:
+            time.sleep(0.001)
+
+    def _is_behind(self) -> bool:
+        with self._reading:
+            try:
+                return bool(self._api and select.select([self._api.socket], [], [], 0)[0])
+            except (OSError, ValueError):  # it is closed
+                return False
+
     def _run(self) -> None:
         while not self._stopping.is_set():
             try:
@@ -56,11 +74,19 @@ class Console:
                 time.sleep(0.01)
 
     def _read(self, api: Api) -> None:
+        with self._reading:
+            self._api = api
+            self._take(api)
         while not self._stopping.is_set():
-            while api.notifications:
-                text = api.notifications.pop(0)["params"]["response"]
-                for line in text.split("\n"):
-                    self.lines.append(line)
-                    if self._on_line:
-                        self._on_line(line)
-            api.receive(0.1)
+            if select.select([api.socket], [], [], 0.1)[0]:
+                with self._reading:
+                    api.receive(0.0)
+                    self._take(api)
+
+    def _take(self, api: Api) -> None:
+        while api.notifications:
+            text = api.notifications.pop(0)["params"]["response"]
+            for line in text.split("\n"):
+                self.lines.append(line)
+                if self._on_line:
+                    self._on_line(line)

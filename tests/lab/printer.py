@@ -235,7 +235,10 @@ class LabPrinter(Closing):
     @property
     def console(self) -> List[str]:
         """Every console line since the first start."""
-        return self._old_lines + (list(self._console.lines) if self._console else [])
+        if not self._console:
+            return list(self._old_lines)
+        self._console.catch_up()
+        return self._old_lines + self._console.lines
 
     def mark(self) -> int:
         """A place in the console: the lines from now on are console[mark:]."""
