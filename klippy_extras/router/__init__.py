@@ -1,4 +1,4 @@
-# The [router] extra: loaded by Klippy for [router] and [router NAME] sections
+# The extra that Klippy loads for the sections [router] and [router NAME]
 #
 # Copyright (C) 2026  Klipper Router contributors
 #

@@ -1,4 +1,4 @@
-# Errors of the router, by what went wrong
+# The router's errors
 #
 # Copyright (C) 2026  Klipper Router contributors
 #
@@ -10,19 +10,19 @@ class RouterError(Exception):
 
 
 class UsageError(RouterError):
-    """The caller asked for something wrong: a typo, a missing or malformed parameter."""
+    """The request is wrong: a typo, or a missing or malformed parameter."""
 
 
 class NotAllowed(RouterError):
-    """The caller must not do this ('allow' in its section)."""
+    """Option 'allow' of the caller does not permit this."""
 
 
 class NotReady(RouterError):
-    """The target is not connected, or in no state to serve the request. Nothing was sent."""
+    """The target is not connected, or cannot serve the request in its state. Nothing was sent."""
 
 
 class Busy(RouterError):
-    """A bound was reached. Nothing was sent, nothing was stored."""
+    """A limit was reached. Nothing was sent or stored."""
 
 
 class PeerError(RouterError):
@@ -30,7 +30,7 @@ class PeerError(RouterError):
 
 
 class TooLong(PeerError):
-    """What the peer sent is longer than max_message: it was skipped."""
+    """A message from the peer was longer than max_message, and was skipped."""
 
 
 class LinkLost(RouterError):
@@ -38,8 +38,8 @@ class LinkLost(RouterError):
 
 
 class BadMessage(RouterError):
-    """The peer sent what the protocol does not allow; its connection ends."""
+    """The peer violated the protocol; its connection is closed."""
 
 
 class TimedOut(RouterError):
-    """An answer, or what was waited for, did not arrive in time."""
+    """An answer did not arrive in time, or what was waited for did not happen in time."""

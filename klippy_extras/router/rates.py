@@ -5,13 +5,13 @@
 # This file may be distributed under the terms of the GNU GPLv3 license.
 from typing import Callable, Dict, List, Optional, Tuple
 
-# Reports of one kind that get through at once, and after them one every so many seconds
+# Reports of one kind that are let through at once; after them, one per ALIKE_INTERVAL seconds
 ALIKE_BURST = 5
 ALIKE_INTERVAL = 5.0
-# Reports of all kinds
+# The same for reports of all kinds together
 ALL_BURST = 40
 ALL_INTERVAL = 0.5
-# Kinds that are counted separately; the oldest is forgotten
+# Kinds that are counted separately; beyond that, the oldest one is dropped
 MAX_KINDS = 16
 
 Clock = Callable[[], float]
@@ -19,15 +19,15 @@ Kind = Tuple[str, ...]
 
 
 class Bucket:
-    """Lets `burst` things through at once, and after them one every `interval` seconds."""
+    """A token bucket: lets `burst` items through at once, then one per `interval` seconds."""
 
     def __init__(self, burst: int, interval: float, monotonic: Clock) -> None:
         self._burst, self._interval, self._monotonic = float(burst), interval, monotonic
         self._tokens, self._at = self._burst, monotonic()
-        self.left_out = 0  # things that were not let through
+        self.left_out = 0  # items not let through since the last take_left_out()
 
     def take(self) -> bool:
-        """Whether one more gets through; one that does not is counted."""
+        """Whether one more item is let through; one that is not is counted."""
         self._fill()
         if self._tokens < 1.0:
             self.left_out += 1
@@ -42,7 +42,7 @@ class Bucket:
 
     @property
     def is_full(self) -> bool:
-        """Whether there was nothing for so long that a whole burst gets through again."""
+        """Whether a whole burst would be let through again."""
         self._fill()
         return self._tokens >= self._burst
 
@@ -53,7 +53,7 @@ class Bucket:
 
 
 class Repeats:
-    """Which of many reports get through: a few of each kind, and not too many together."""
+    """Limits the rate of reports, of each kind and of all kinds together."""
 
     def __init__(self, monotonic: Clock) -> None:
         self._monotonic = monotonic
@@ -61,7 +61,7 @@ class Repeats:
         self._kinds: Dict[Kind, Bucket] = {}
 
     def take(self, kind: Kind) -> bool:
-        """Whether a report of this kind gets through; one that does not is counted."""
+        """Whether a report of this kind is let through; one that is not is counted."""
         bucket = self._kinds.get(kind)
         if bucket is None:
             if len(self._kinds) >= MAX_KINDS:
@@ -72,7 +72,7 @@ class Repeats:
         return bucket.take() and self._all.take()
 
     def take_left_out(self) -> List[Tuple[Optional[Kind], int]]:
-        """How many of each kind were left out since the last call; None: of various kinds."""
+        """How many of each kind were left out since the last call. None: of various kinds."""
         counts: List[Tuple[Optional[Kind], int]] = []
         for kind, bucket in list(self._kinds.items()):
             counts.append((kind, bucket.take_left_out()))

@@ -1,4 +1,4 @@
-# Makes what others sent safe to encode, to log and to show
+# Makes values and text from elsewhere safe to encode, log and show
 #
 # Copyright (C) 2026  Klipper Router contributors
 #
@@ -6,10 +6,10 @@
 import math
 from typing import Any, Optional
 
-# Text of others in the log and on the console is cut to this many characters
+# Text from elsewhere is cut to this many characters in the log and on the console
 MAX_LOGGED = 200
-# Deeper values are refused: Klippy's macros copy status values recursively, and its JSON
-# encoder shuts the printer down on a RecursionError.
+# Levels of nesting. Deeper values are refused: Klippy copies status values recursively for
+# macros, and a RecursionError in its JSON encoder shuts the printer down.
 MAX_DEPTH = 24
 # msgspec, which current Klipper uses where installed, encodes integers up to 64 bits.
 MIN_INT, MAX_INT = -(2**63), 2**64 - 1
@@ -30,7 +30,7 @@ def counted(number: float, noun: str) -> str:
 
 
 def plain_text(text: str) -> str:
-    """The text with every lone surrogate replaced by U+FFFD, so that any encoder can take it."""
+    """The text with every lone surrogate replaced by U+FFFD, so that it can be encoded."""
     if text.isascii():
         return text
     try:
@@ -41,11 +41,11 @@ def plain_text(text: str) -> str:
 
 
 def plain(value: Any, max_depth: int = MAX_DEPTH) -> Any:
-    """A copy that every Klippy's JSON encoder can take, with the same meaning.
+    """A copy that the JSON encoder of every Klippy accepts, with the same meaning.
 
-    Lone surrogates become U+FFFD, NaN and infinities None, integers beyond 64 bits floats, tuples
-    lists, and what JSON does not know its str(). Raises ValueError for values nested deeper than
-    max_depth.
+    Lone surrogates become U+FFFD, NaN and infinity become None, integers of more than 64 bits
+    become floats, tuples and sets become lists, and a type that JSON lacks becomes its str().
+    Raises ValueError for values nested deeper than max_depth.
     """
     return _plain(value, max_depth, max_depth)
 
@@ -65,7 +65,7 @@ def _plain(value: Any, depth: int, max_depth: int) -> Any:
     if depth <= 0:
         raise ValueError("nested deeper than %d levels" % (max_depth,))
     if isinstance(value, dict):
-        # Most keys and values are plain already, and need no call to say so
+        # Saves a call for each ASCII string: most keys and values are
         return {
             k if type(k) is str and k.isascii() else plain_text(str(k)): (
                 v if type(v) is str and v.isascii() else _plain(v, depth - 1, max_depth)

@@ -9,21 +9,21 @@ import re
 from dataclasses import dataclass
 from typing import Any, Dict, FrozenSet, List, Optional, Tuple
 
-# What a peer may ask of others
+# What a peer may be allowed to do (option 'allow')
 PERMISSIONS = ("gcode", "event", "status", "call")
-# What the loss of a peer means, for the console and for a print
+# What the router does when a peer is lost (option 'on_disconnect')
 ON_DISCONNECT = ("ignore", "warn", "pause")
-# As Klipper's own for extended commands (klippy/gcode.py, register_command), or M150
+# Klipper's rule for extended commands (klippy/gcode.py, register_command), or one like M150
 COMMAND_RULE = re.compile(r"[A-Z_][A-Z_][A-Z0-9_]*|[A-Z][0-9]+")
 NAME_RULE = re.compile(r"[A-Za-z0-9_-]+")
-# Measured: decoding the worst text of this length (many short floats) takes 4.5 ms, and that of a
-# common status 1.9 ms. The largest power of two with which no message holds the host up for 5 ms.
+# The largest power of two with which no message blocks the host for 5 ms. Measured: decoding the
+# worst text of this length (many short floats) takes 4.5 ms, that of a typical status 1.9 ms.
 DEFAULT_MAX_MESSAGE = 65536
 
 
 @dataclass(frozen=True)
 class SensorSettings:
-    """One line of 'sensors': this field of that object of the peer, under this name here."""
+    """One line of option 'sensors': the name here, and the object and field of the peer."""
 
     name: str
     source_object: str
@@ -60,14 +60,14 @@ class RouterSettings:
 
 
 def gcode_prefix(name: str) -> str:
-    """What a printer's name becomes in a G-code parameter: my-led -> MY_LED."""
+    """A printer's name as the beginning of a G-code parameter: my-led -> MY_LED."""
     return re.sub(r"[^A-Z0-9]+", "_", name.upper())
 
 
 def read_settings(config: Any, own_sock: Optional[str]) -> RouterSettings:
     """Read all router sections. config: the [router] section; own_sock: this Klippy's API socket.
 
-    Raises config.error, naming section and option, and what to write instead.
+    Raises config.error, which names the section and option and says what to write instead.
     """
     if config.get_name() != "router":
         raise config.error(
@@ -119,7 +119,7 @@ def _read_seconds(
     config: Any, option: str, default: float, minimum: float, maximum: float
 ) -> float:
     seconds: float = config.getfloat(option, default, minval=minimum, maxval=maximum)
-    if math.isnan(seconds):  # neither below nor above any bound
+    if math.isnan(seconds):  # passes minval and maxval
         raise config.error(
             "Option '%s' in section '%s' must be a number of seconds" % (option, config.get_name())
         )
@@ -187,8 +187,8 @@ def _read_allow(config: Any) -> FrozenSet[str]:
     for word in allowed:
         if word not in PERMISSIONS:
             raise config.error(
-                "Unknown word '%s' in option 'allow' of section '%s': write some of %s, or nothing"
-                % (word, config.get_name(), ", ".join(PERMISSIONS))
+                "Unknown word '%s' in option 'allow' of section '%s': use words from %s, or leave"
+                " it empty" % (word, config.get_name(), ", ".join(PERMISSIONS))
             )
     return frozenset(allowed)
 

@@ -9,16 +9,16 @@ from ..printers.printer import Printer, PrinterListener, Status
 from ..printers.receiver import Receiver
 from ..sanitize import plain
 
-# Options by which a sensor influences a heater or fan: temperature_combined, and
+# Options that let a sensor control a heater or fan: temperature_combined, and
 # Kalico's MPC and dual loop PID
-STEERING_OPTIONS = ("sensor_list", "ambient_temp_sensor", "inner_sensor_name")
+CONTROL_OPTIONS = ("sensor_list", "ambient_temp_sensor", "inner_sensor_name")
 
 
 class RemoteSensor(PrinterListener, Receiver):
     """The object temperature_sensor NAME, as klippy/extras/temperature_sensor.py makes it.
 
-    It is no sensor_type: no heater or fan of this printer can be controlled by it. Temperatures are
-    in degrees Celsius, None while unknown: a number would be one that the peer does not measure.
+    It is not a sensor_type, so it cannot control a heater or fan of this printer. Temperatures are
+    in degrees Celsius, and None while unknown: a number would look like a measurement.
     """
 
     def __init__(self, name: str, peer: Printer, source_object: str, source_field: str) -> None:
@@ -34,10 +34,10 @@ class RemoteSensor(PrinterListener, Receiver):
     def update(self, eventtime: float, status: Status) -> None:
         value = status.get(self._object, {}).get(self._field)
         is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        # plain(): what is no number for a JSON encoder, such as infinity, is None
+        # plain() turns numbers that JSON lacks, such as infinity, into None
         number = plain(value) if is_number else None
         self._temperature = None if number is None else float(number)
-        # 0.0 is also what Klipper's own sensors read before they have measured
+        # Klipper's own sensors, too, report 0.0 before their first measurement
         if self._temperature:
             known = [t for t in (self._measured_min, self._measured_max) if t is not None]
             self._measured_min = min(known + [self._temperature])
@@ -50,8 +50,9 @@ class RemoteSensor(PrinterListener, Receiver):
     # -- what Klipper asks of a sensor
 
     def get_temp(self, eventtime: float) -> Tuple[float, float]:
-        """The temperature and a target of 0. Raises the command error where it is not known or
-        not measured any more, which ends a TEMPERATURE_WAIT.
+        """The temperature and a target of 0.
+
+        Raises the command error while the temperature is unknown, which ends a TEMPERATURE_WAIT.
         """
         if not self._peer.ready:
             raise self._error(str(self._peer.not_ready()))
@@ -79,12 +80,12 @@ class RemoteSensor(PrinterListener, Receiver):
         return "temperature_sensor " + self._name
 
     def get(self, option: str, default: Any = None) -> Any:
-        return default  # gcode_id: none was written
+        return default  # gcode_id, which a remote sensor does not have
 
     def register(self, config: Any) -> None:
-        """Make it known to macros, TEMPERATURE_WAIT and the user interfaces.
+        """Add it to Klippy, for macros, TEMPERATURE_WAIT and the user interfaces.
 
-        Raises the config error when a section steers something by it.
+        Raises the config error if a section would control a heater or fan with it.
         """
         klippy_printer = config.get_printer()
         self._error = klippy_printer.command_error
@@ -94,7 +95,7 @@ class RemoteSensor(PrinterListener, Receiver):
 
     def _check_unused(self, config: Any) -> None:
         for section in config.get_prefix_sections(""):
-            for option in STEERING_OPTIONS:
+            for option in CONTROL_OPTIONS:
                 value = section.get(option, "", note_valid=False)
                 names = {name.strip() for name in str(value).split(",")}
                 if names & {self._name, self.get_name()}:

@@ -1,4 +1,4 @@
-# Values to and from G-code; pure
+# Conversion of values to and from G-code; no I/O and no state
 #
 # Copyright (C) 2026  Klipper Router contributors
 #

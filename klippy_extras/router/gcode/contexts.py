@@ -1,4 +1,4 @@
-# The context of an event: the forms that it is written in, and its bounds
+# Event contexts: reading the forms in which they are written, and their limits
 #
 # Copyright (C) 2026  Klipper Router contributors
 #
@@ -10,15 +10,15 @@ from ..errors import UsageError
 from ..sanitize import plain
 from .parameters import parameter_text, shown
 
-# Characters: the latest events stay in printer.router.events, which others read at 4 Hz
+# Characters. The latest events stay in printer.router.events, which clients read at 4 Hz.
 MAX_CONTEXT = 4096
 MAX_CONTEXT_KEYS = 64
 
 
 def context_of(value: object, values: object = None) -> Dict[str, Any]:
-    """The context that a caller gave: an object, text or nothing, and values that are added to it.
+    """The context in a caller's parameters: a dict, text or None, with these values added.
 
-    Raises UsageError for another type, malformed text, and what is too long.
+    Raises UsageError for any other type, malformed text, and a context that is too long.
     """
     if isinstance(value, str):
         if len(value) > MAX_CONTEXT:
@@ -38,10 +38,10 @@ def context_of(value: object, values: object = None) -> Dict[str, Any]:
 
 
 def parse_context(text: str) -> Dict[str, Any]:
-    """The context in `lane=1,length=5`, `{"lane": 1}` or `{lane:1,length:5}`.
+    """Parse a context written as `lane=1,length=5`, `{"lane": 1}` or `{lane:1,length:5}`.
 
-    Values are text in the first form and as in JSON in the others, where what JSON does not know
-    is text. Empty items count for nothing: a comma at the end is no mistake. Raises UsageError.
+    In the first form all values are text. In the others a value is JSON, or text if it is not
+    valid JSON. Empty items are ignored, so a trailing comma is allowed. Raises UsageError.
     """
     body = text.strip()
     try:
@@ -58,8 +58,8 @@ def parse_context(text: str) -> Dict[str, Any]:
         return {_text(key): _value(value) for key, value in pairs}
     except (ValueError, RecursionError):
         raise UsageError(
-            "Malformed CONTEXT %s: write key=value, separated by commas, or JSON; a value with"
-            " a comma in it can be a parameter of its own" % (shown(text),)
+            "Malformed CONTEXT %s: write key=value, separated by commas, or JSON; pass a value"
+            " that contains a comma as a separate parameter" % (shown(text),)
         ) from None
 
 
@@ -80,7 +80,7 @@ def _value(text: str) -> Any:
 
 
 def _text(text: str) -> str:
-    """Without quotation marks around it, as in what Python prints of a dict."""
+    """The text without the quotation marks that Python prints around it in a dict."""
     mark = text[:1]
     if mark in ("'", '"') and len(text) > 1 and text[-1] == mark:
         return text[1:-1]

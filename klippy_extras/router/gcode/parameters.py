@@ -1,17 +1,17 @@
-# Values <-> NAME KEY='value', and the text form of OBJECTS=
+# Conversion of values to NAME KEY='value', and of OBJECTS= to Klipper's form
 #
 # Copyright (C) 2026  Klipper Router contributors
 #
 # This file may be distributed under the terms of the GNU GPLv3 license.
 #
-# What Klipper does with a line (gcode.py, _process_commands and _get_extended_params), and what
-# therefore a value must never contain:
+# How Klipper parses a line (gcode.py, _process_commands and _get_extended_params), and thus what
+# must be escaped in a value:
 # - A script is split at "\n" only; each line is stripped of every Unicode whitespace.
 # - The command is all text up to the second run of letters: "NAME 1='x'" is an unknown command.
-# - Parameters of an extended command are split by shlex in posix mode: '...' is literal, "..."
-#   knows \\ and \", # and ; outside of quotes begin a comment. Before Klipper d45b9c92d and
-#   Kalico df4b0cc0d (end of 2024) # * and ; ended them inside of quotes, too (old_parser).
-# - A traditional command (letter and number) is split at every letter; quotes mean nothing.
+# - Parameters of an extended command are split by shlex in posix mode: '...' is literal, \\ and
+#   \" are escapes in "...", and # and ; begin a comment outside quotes. Before Klipper d45b9c92d
+#   and Kalico df4b0cc0d (end of 2024), # * and ; also ended them inside quotes (old_parser).
+# - A traditional command (letter and number) is split at every letter; quotes have no meaning.
 # - M117 and M118 take the rest of the line as it is, even # * ; on every Klipper.
 import json
 import re
@@ -20,22 +20,22 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from ..errors import UsageError
 
-# Klipper cannot call a command with a digit elsewhere; a letter and a digit is a traditional one
+# Klipper cannot call a command with digits elsewhere; one letter and digits are a traditional one
 COMMAND_NAME = re.compile(r"[A-Za-z_]{2,}[0-9]*")
 _NOT_NAME = re.compile(r"[^A-Z0-9]+")
 _LINE_BREAK = re.compile(r"\r\n|\r|\n")
-# Klipper's webhooks shut a printer down over a string that cannot be encoded
+# A string that cannot be encoded shuts a printer down (klippy/webhooks.py)
 SURROGATE = re.compile("[\ud800-\udfff]")
 _OLD_ENDS = re.compile(r"[#*;]")
-# The old parser's regular expression takes quadratic time over a run of whitespace: 3 s of a
-# blocked printer for 10,000 spaces
+# The old parser's regular expression takes quadratic time for a run of whitespace: 10,000 spaces
+# block the printer for 3 s
 _LONG_SPACE = re.compile(r"\s{16}")
 # Kalico's run_script() does not take the G-code mutex for a script with this text in it
 NO_MUTEX, _NO_MUTEX_HALVES = "INTERRUPT", ("INTERR", "UPT")
-# Klipper's parser (shlex) takes about 1 us a character and 20 s for one value of 1 MB, and all
-# that time the printer's reactor stands still
+# Klipper's parser (shlex) takes about 1 us per character, and 20 s for one value of 1 MB, during
+# which the printer's reactor is blocked
 MAX_LENGTH = 16384
-# Names of status parameters that are remembered of one printer: more than one has
+# Names of status parameters that are cached per printer: more than a printer has
 MAX_NAMES = 4096
 
 
@@ -45,12 +45,12 @@ MAX_NAMES = 4096
 def parameter_name(*parts: str) -> str:
     """("heater_generic chamber", "target") -> HEATER_GENERIC_CHAMBER_TARGET."""
     name = _NOT_NAME.sub("_", "_".join(parts).upper())
-    # A digit after the command's name would belong to that name
+    # A digit after the command's name would become part of that name
     return name if name and not name[0].isdigit() else "_" + name
 
 
 def _jsonable(value: Any) -> Any:
-    # In-process status may hold numpy's numbers and arrays
+    # This printer's own status may contain numpy numbers and arrays
     to_list = getattr(value, "tolist", None)
     return to_list() if callable(to_list) else str(value)
 
@@ -74,12 +74,12 @@ def parameter_text(value: object) -> str:
         if isinstance(value, bool):
             return "True" if value else "False"
         return _ENCODER.encode(value)
-    except Exception:  # too deep, circular, an odd key, an object that cannot say what it is
+    except Exception:  # too deep, circular, a key that is not a string, a failing __str__
         return "<%s>" % (type(value).__name__,)
 
 
 def within_quotes(text: str, mark: str, old_parser: bool) -> str:
-    """The text as it stands between two of these quotation marks, ' or "."""
+    """The text, escaped for use between two of these quotation marks, ' or "."""
     text = SURROGATE.sub("\ufffd", _LINE_BREAK.sub(" ", text))
     if old_parser:
         text = _OLD_ENDS.sub("_", text)
@@ -87,7 +87,7 @@ def within_quotes(text: str, mark: str, old_parser: bool) -> str:
         text = text.replace("'", "'\"'\"'")
     else:
         text = text.replace("\\", "\\\\").replace('"', '\\"')
-    # Closing and opening the quotes changes nothing for shlex
+    # Closing and reopening the quotes makes no difference to shlex
     text = text.replace(NO_MUTEX, (mark + mark).join(_NO_MUTEX_HALVES))
     if old_parser:
         text = _LONG_SPACE.sub("\\g<0>" + mark + mark, text)
@@ -95,41 +95,42 @@ def within_quotes(text: str, mark: str, old_parser: bool) -> str:
 
 
 def quote(text: str, old_parser: bool) -> str:
-    """'...', so that Klipper's parser gives back exactly the text.
+    """The text as '...', from which Klipper's parser restores exactly the text.
 
-    Except that a line break becomes a space, half a surrogate pair U+FFFD, and for the old parser
-    # * and ; an underscore.
+    Except that a line break becomes a space and a lone surrogate becomes U+FFFD. For the old
+    parser, # * and ; each become an underscore.
     """
     return "'" + within_quotes(text, "'", old_parser) + "'"
 
 
 def parameter(key: str, value: object, old_parser: bool) -> str:
-    """KEY='value'. The key is a parameter name already."""
+    """KEY='value'. The key must be a valid parameter name."""
     if NO_MUTEX in key:
         key = key.replace(NO_MUTEX, "''".join(_NO_MUTEX_HALVES))
     if type(value) is int or (type(value) is float and isfinite(value)):
-        # Most of a status; by way of parameter_text() and quote() an update takes 14 % longer
+        # Most values of a status are numbers: with parameter_text() and quote() for them, an
+        # update takes 14 % longer
         return key + "='" + repr(value) + "'"
     return key + "=" + quote(parameter_text(value), old_parser)
 
 
 def command(name: str, params: Mapping[str, object], old_parser: bool = False) -> str:
-    """NAME KEY='value' ... of one extended command. The keys are parameter names already.
+    """One extended command, NAME KEY='value' ... The keys must be valid parameter names.
 
-    Raises UsageError for what is not a command's name, and for more than MAX_LENGTH characters.
+    Raises UsageError if the name is not a command's, or the command is longer than MAX_LENGTH.
     """
     return command_of(name, [parameter(key, params[key], old_parser) for key in params])
 
 
 def command_of(name: str, parameters: Sequence[str]) -> str:
-    """command() of parameters that are written already."""
+    """command() for parameters that are already in the form KEY='value'."""
     if COMMAND_NAME.fullmatch(name) is None:
         raise UsageError("%s is not the name of a command or macro" % (shown(name),))
     return bounded(" ".join([name, *parameters]))
 
 
 def bounded(script: str) -> str:
-    """The script itself. Raises UsageError when it is longer than MAX_LENGTH."""
+    """The script itself. Raises UsageError if it is longer than MAX_LENGTH."""
     if len(script) > MAX_LENGTH:
         raise UsageError(
             "%s is %d characters long; Klipper's parser would halt the printer over more than %d"
@@ -139,21 +140,22 @@ def bounded(script: str) -> str:
 
 
 class _Names(Dict[Tuple[str, str], str]):
-    """parameter_name() by (object, field), remembered."""
+    """A cache of parameter_name() by (object, field)."""
 
     def __missing__(self, key: Tuple[str, str]) -> str:
         if len(self) >= MAX_NAMES:
-            self.clear()  # a peer that makes up ever new fields
+            self.clear()  # the peer keeps inventing fields
         name = self[key] = parameter_name(*key)
         return name
 
 
 class StatusParameters:
-    """The status of one printer as parameters of callbacks, the router's most frequent work.
+    """Writes the status of one printer as parameters of callbacks, the router's most frequent work.
 
-    Of an update with 9 fields, from the peer's message to that of the callback: forming names
-    again each time takes 40 % longer, and writing a value for each callback again 13 % with two
-    callbacks and 48 % with eight. With one callback sharing takes 10 % longer: hence share().
+    Measured for an update of 9 fields, from the peer's message to the callback's: without the
+    cache of names it takes 40 % longer; without sharing the written values between callbacks it
+    takes 13 % longer with two of them and 48 % with eight. For a single callback, sharing takes
+    10 % longer, hence share().
     """
 
     def __init__(self) -> None:
@@ -162,7 +164,7 @@ class StatusParameters:
         self._written: Dict[Tuple[str, str, bool], Tuple[object, str]] = {}
 
     def share(self, shared: bool) -> None:
-        """Newer values, for one callback or for several. Forgets what was written before."""
+        """Begin with newer values. shared: whether they are for more than one callback."""
         self._shared = shared
         if self._written:
             self._written = {}
@@ -186,7 +188,7 @@ class StatusParameters:
             for field, value in fields.items():
                 key = (name, field, old_parser)
                 known, text = self._written.get(key, (self, ""))
-                # Another value is one that a callback was not run with for a while
+                # A callback that was busy may be given an older value than the others
                 if known is not value:
                     text = parameter(self._names[name, field], value, old_parser)
                     self._written[key] = value, text
@@ -195,7 +197,7 @@ class StatusParameters:
 
 
 def status_params(status: Mapping[str, Mapping[str, object]]) -> Dict[str, object]:
-    """{object: {field: value}} -> {PARAMETER_NAME: value}, without None."""
+    """{object: {field: value}} -> {PARAMETER_NAME: value}; None is left out."""
     return {
         parameter_name(name, field): value
         for name, fields in status.items()
@@ -210,7 +212,7 @@ def is_bare_command(gcode: str) -> bool:
 
 
 def same_command(gcode: str) -> str:
-    """G-code in a form that is equal for equal bare commands: Klipper ignores their case."""
+    """G-code in a form that can be compared: Klipper ignores the case of a bare command."""
     return gcode.strip().upper() if is_bare_command(gcode) else gcode
 
 
@@ -218,7 +220,10 @@ def same_command(gcode: str) -> str:
 
 
 def parse_objects(text: str) -> Dict[str, Optional[List[str]]]:
-    """OBJECTS="print_stats:state|filename,toolhead" in the form of Klipper's objects/query."""
+    """Parse OBJECTS="print_stats:state|filename,toolhead" into the form of objects/query.
+
+    Raises UsageError.
+    """
     objects: Dict[str, Optional[List[str]]] = {}
     for item in text.split(","):
         name, colon, listed = (part.strip() for part in item.partition(":"))
@@ -238,5 +243,5 @@ def _union(known: List[str], more: List[str]) -> List[str]:
 
 
 def shown(text: str) -> str:
-    """Input of others as a part of a message: quoted, printable, short and on one line."""
+    """Text from elsewhere, for use in a message: quoted, printable, short and on one line."""
     return repr(text if len(text) <= 80 else text[:77] + "...")

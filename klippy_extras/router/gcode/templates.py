@@ -4,7 +4,7 @@
 #
 # This file may be distributed under the terms of the GNU GPLv3 license.
 #
-# What Klipper does with a line, and what a value must therefore never contain, is at the head of
+# How Klipper parses a line, and what must be escaped in a value, is explained at the top of
 # parameters.py.
 import re
 from decimal import Decimal
@@ -37,12 +37,12 @@ _SEPARATOR = re.compile("[,={}]")
 _CONTROL = re.compile("\r\n|[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]")
 
 
-# Characters of a handler: reading a longer one takes a millisecond and more
+# Characters of a handler: parsing a longer one takes more than a millisecond
 MAX_HANDLER = 4096
 
 
 class _Unfit(Exception):
-    """str(): what a value must be where its placeholder stands."""
+    """A value does not fit its placeholder; str() says what it must be there."""
 
 
 _Escape = Callable[[str, bool], str]
@@ -58,7 +58,7 @@ def _in_double_quotes(text: str, old_parser: bool) -> str:
 
 def _as_plain_text(text: str, old_parser: bool) -> str:
     text = SURROGATE.sub("\ufffd", _CONTROL.sub(" ", text))
-    # There are no quotes to hide it in
+    # Without quotes, it cannot be split as in within_quotes()
     return text.replace(NO_MUTEX, NO_MUTEX.capitalize())
 
 
@@ -71,9 +71,10 @@ def _as_number(text: str, old_parser: bool) -> str:
 
 
 class _Placeholder(NamedTuple):
-    """{key} in a handler.
+    """A {key} in a handler.
 
-    escape: for where it stands; in_context: it is part of a CONTEXT=, which is taken apart again.
+    escape: escapes its value for this position; in_context: whether it is in a CONTEXT=, which is
+    parsed again.
     """
 
     key: str
@@ -88,19 +89,19 @@ class _Placeholder(NamedTuple):
 
 
 _ESCAPE: Dict[str, _Escape] = {"": quote, "'": _in_single_quotes, '"': _in_double_quotes}
-# Parameters of ours that are taken apart again, by rules of their own
+# Parameters of our own commands that are parsed again, by rules of their own
 _CONTEXT_PARAMETER = ("ROUTER_EVENT_TRIGGER", "CONTEXT")
 _GCODE_PARAMETERS = (("ROUTER_GCODE_SCRIPT", "SCRIPT"), ("ROUTER_EVENT_SUBSCRIBE", "GCODE"))
 
 
 class Template:
-    """The gcode of an event handler. {key} in it stands for a value of the event's context.
+    """The G-code of an event handler, with {key} for a value of the event's context.
 
-    Only {identifier} is a placeholder: other braces stay as they are. A value is escaped for where
-    it stands, so that it can be no other parameter and no other command: within the quotes there,
-    as a number in traditional G-code (G1 X{x}), as plain text after M117 and M118. A gcode that is
-    the bare name of a command gets the whole context as parameters.
-    Raises UsageError where a value cannot stand: as a command, as a parameter's name.
+    Only {identifier} is a placeholder; other braces are left as they are. A value is escaped for
+    its position, so that it cannot become another parameter or command: inside the quotes there,
+    as a number in traditional G-code (G1 X{x}), as plain text after M117 and M118. G-code that is
+    just the name of a command gets the whole context as parameters.
+    Raises UsageError for a placeholder in place of a command or of a parameter's name.
     """
 
     def __init__(self, gcode: str) -> None:
@@ -121,13 +122,13 @@ class Template:
                 self._parse(line.strip())
 
     def check(self, context: Mapping[str, object]) -> None:
-        """Raises UsageError for a value that is missing."""
+        """Raises UsageError if a value is missing."""
         for piece in self._pieces:
             if not isinstance(piece, str) and not self._bare and piece.key not in context:
                 raise self._missing(piece.key)
 
     def render(self, context: Mapping[str, object], old_parser: bool) -> str:
-        """The script to run. Raises UsageError for a value that is missing or does not fit."""
+        """The script to run. Raises UsageError if a value is missing or does not fit."""
         if self._bare:
             params = {parameter_name(key): value for key, value in context.items()}
             return command(self._bare, params, old_parser)
@@ -156,7 +157,7 @@ class Template:
     def _parse(self, line: str) -> None:
         start = _TEXT_LINE.match(line)
         if start is not None:
-            # Klipper knows M118 followed by a digit only if a space is between
+            # Klipper recognizes M118 before a digit only if there is a space between them
             glue = " " if start.end() > start.end(1) else ""
             self._pieces.append(start.group(1) + glue)
             self._fill(line[start.end() :], _as_plain_text)
@@ -172,7 +173,7 @@ class Template:
             start is None or _LETTER.search(line, start.end(), first.start()) is None
         ):
             raise self._error(
-                "has {%s} where no value can stand: it must be in a parameter's value,"
+                "has {%s} where no value is allowed: it must be in a parameter's value,"
                 " or in the text of M117 or M118" % (first.group(1),)
             )
         self._fill(line, _as_number)
@@ -185,8 +186,8 @@ class Template:
         self._pieces.append(text[end:])
 
     def _parse_extended(self, line: str, i: int) -> None:
-        # Follows shlex: mark is the quotation mark we are in, word where the current word began,
-        # key its text before the first =
+        # Parses as shlex does. mark: the quotation mark we are inside; word: where the current
+        # word began; key: its text before the first =
         name = line[:i].upper()
         mark, word, key, copied = "", i, "", 0
         while i < len(line):
@@ -195,7 +196,7 @@ class Template:
             if found is not None:
                 if not key:
                     raise self._error(
-                        "has {%s} outside of a parameter's value (KEY={%s})" % (found.groups() * 2)
+                        "has {%s} outside a parameter's value (KEY={%s})" % (found.groups() * 2)
                     )
                 placeholder = self._placeholder(found.group(1), (name, key), mark)
                 self._pieces += [line[copied:i], placeholder]
@@ -214,12 +215,12 @@ class Template:
                 word, key = i + 1, ""
             if char == "\\" and mark != "'":
                 if _PLACEHOLDER.match(line, i + 1) is not None:
-                    raise self._error("has a backslash right before a placeholder")
+                    raise self._error("has a backslash directly before a placeholder")
                 if not mark or line[i + 1 : i + 2] in ('"', "\\"):
                     i += 1
             i += 1
         if mark:
-            raise self._error("has a %s without its second one" % (mark,))
+            raise self._error("has an unclosed %s" % (mark,))
         self._pieces.append(line[copied:i])
 
     @staticmethod

@@ -1,4 +1,4 @@
-# This printer's Klippy as the router uses it
+# Access to Klippy, and the differences between versions of Klipper
 #
 # Copyright (C) 2026  Klipper Router contributors
 #

@@ -8,9 +8,9 @@ from typing import Any, Callable
 
 
 def guarded(callback: Callable[..., Any], *args: Any) -> bool:
-    """Call it, and log an exception, which would end the print. Returns whether there was none.
+    """Call it, and log an exception, which would end the print. Returns whether it succeeded.
 
-    Not for BaseException: Klippy ends waiting greenlets by throwing GreenletExit into them.
+    Does not catch BaseException: Klippy ends waiting greenlets by throwing GreenletExit into them.
     """
     try:
         callback(*args)

@@ -1,4 +1,4 @@
-# This printer's Klippy as the router uses it
+# This printer's Klippy: its state, G-code, console, endpoints and objects
 #
 # Copyright (C) 2026  Klipper Router contributors
 #
@@ -15,7 +15,7 @@ from .timers import Timers
 
 
 class Klippy:
-    """The Klippy process that we live in."""
+    """The Klippy process that the router runs in."""
 
     def __init__(self, printer: Any) -> None:
         self.printer: KlippyPrinter = printer
@@ -25,23 +25,23 @@ class Klippy:
         self.gcode = self.printer.lookup_object("gcode")
         self.gcode_mutex = self.gcode.get_mutex()
         self.webhooks = self.printer.lookup_object("webhooks")
-        # 2023-era Klipper cannot take # * ; in a parameter. Its dispatcher shows it by this
-        # attribute (klippy/gcode.py before 2024-11-26).
+        # 2023-era Klipper cannot parse # * ; in a parameter. Its dispatcher has this attribute
+        # (klippy/gcode.py before 2024-11-26).
         self.old_parser = hasattr(self.gcode, "extended_r")
-        # What gets the console's text while a script runs; of nested scripts the innermost
+        # Receive the console output of running scripts; for nested ones, only the last does
         self._listening: List[Callable[[str], None]] = []
         self.gcode.register_output_handler(self._handle_output)
 
     @property
     def own_sock(self) -> Optional[str]:
-        """The path of this Klippy's API socket: Kalico has another name for it."""
+        """The path of this Klippy's API socket. Kalico has another name for the argument."""
         args = self.printer.get_start_args()
         path = args.get("apiserver") or args.get("apiserver_file")
         return str(path) if path else None
 
     @property
     def is_batch(self) -> bool:
-        """Klippy runs G-code from a file to a file (-i): no other printer is to be disturbed."""
+        """Whether Klippy only reads G-code from a file (-i): it must not affect other printers."""
         return self.printer.get_start_args().get("debuginput") is not None
 
     @property
@@ -56,7 +56,7 @@ class Klippy:
         return state, message
 
     def commands(self) -> FrozenSet[str]:
-        """The G-code commands that have a help text: what 'gcode/help' gives API clients."""
+        """The G-code commands that have a help text, as endpoint 'gcode/help' lists them."""
         return frozenset(self.gcode.get_command_help())
 
     @property
@@ -76,8 +76,8 @@ class Klippy:
         """Whether a print may be in progress: printing or paused from virtual_sdcard, or over the
         serial port.
 
-        Klippy does not know of the prints of a host such as OctoPrint: every line of the serial
-        port counts as part of one. Source: klippy/gcode.py, class GCodeIO.
+        Klippy does not know whether a host such as OctoPrint is printing: every line from the
+        serial port counts as part of a print. Source: klippy/gcode.py, class GCodeIO.
         """
         gcode_io = self.printer.lookup_object("gcode_io", None)
         serial_port_is_busy = bool(getattr(gcode_io, "is_processing_data", False))
@@ -87,13 +87,15 @@ class Klippy:
     def can_pause(self) -> bool:
         """Whether PAUSE would pause a print.
 
-        Outside of one it would leave pause_resume paused, and the next print could not be paused.
+        Outside a print it would leave pause_resume paused, and the next print could not be paused.
         """
         return "PAUSE" in self.commands() and self.is_printing
 
     def pause_print(self) -> None:
-        """Run PAUSE for a caller that holds gcode_mutex. Raises RouterError, also when a print
-        from virtual_sdcard continues nevertheless: PAUSE does nothing while pause_resume is paused.
+        """Run PAUSE for a caller that holds gcode_mutex.
+
+        Raises RouterError, also if a print from virtual_sdcard continues: PAUSE does nothing while
+        pause_resume is paused.
         """
         self.run_script_here("PAUSE")
         sdcard: Any = self.printer.lookup_object("virtual_sdcard", None)
@@ -103,15 +105,15 @@ class Klippy:
     def run_script_here(self, script: str, printed: Optional[Callable[[str], None]] = None) -> None:
         """Run G-code for a caller that holds gcode_mutex; may pause. Raises RouterError.
 
-        printed: gets what it prints on the console. Not gcode.run_script: Kalico's skips the mutex
-        when the text contains INTERRUPT.
+        printed: gets what it prints on the console. Does not use gcode.run_script, because Kalico's
+        skips the mutex when the text contains INTERRUPT.
         """
         if printed is not None:
             self._listening.append(printed)
         try:
             self.gcode.run_script_from_command(script)
         except Exception as e:
-            # Other than command errors Klippy has logged, and shut the printer down for
+            # If it is not a command error, Klippy has logged it and shut the printer down
             raise RouterError(printable(e)) from e
         finally:
             if printed is not None:
@@ -122,27 +124,27 @@ class Klippy:
             guarded(self._listening[-1], text)
 
     def call_endpoint(self, endpoint: str, params: Dict[str, Any]) -> Any:
-        """The answer of one of this Klippy's own endpoints; may pause. Raises RouterError."""
+        """Call one of this Klippy's own endpoints; may pause. Raises RouterError."""
         request = InProcessRequest(self.command_error, endpoint, params)
         try:
             self.webhooks.get_callback(endpoint)(request)
         except self.command_error as e:
             raise RouterError(printable(e)) from e
         except Exception as e:
-            # Klippy itself would shut down for it; here the caller gets the error, and the log
+            # Klippy itself would shut down; here it is logged, and the caller gets the error
             logging.exception("router: endpoint '%s' failed", printable(endpoint))
             raise RouterError("endpoint '%s' failed: %s" % (endpoint, printable(e))) from e
         return request.result
 
     def info(self) -> Dict[str, Any]:
-        """What this Klippy's endpoint 'info' says: app (of Kalico only), software_version, ..."""
+        """The answer of this Klippy's endpoint 'info': app (Kalico only), software_version, ..."""
         info = self.call_endpoint("info", {})
         return info if isinstance(info, dict) else {}
 
     def other_clients(self, prefix: str) -> List[Any]:
-        """The sockets of API clients that registered remote methods of such names here.
+        """The sockets of API clients that registered remote methods with this prefix here.
 
-        Klippy calls them as it calls us. Source: klippy/webhooks.py, call_remote_method().
+        A remote method call goes to them, too. Source: klippy/webhooks.py, call_remote_method().
         """
         methods = getattr(self.webhooks, "_remote_methods", {})
         connections = {
@@ -159,23 +161,24 @@ class Klippy:
         return [n for n, o in self.printer.lookup_objects() if hasattr(o, "get_status")]
 
     def object_status(self, name: str, eventtime: float) -> Dict[str, Any]:
-        """The status of an object, {} where there is none (as Klipper's objects/query)."""
+        """The status of an object, {} if there is none (as in Klipper's objects/query)."""
         klippy_object = self.printer.lookup_object(name, None)
         if not hasattr(klippy_object, "get_status"):
             return {}
         return klippy_object.get_status(eventtime)  # type: ignore[no-any-return]
 
     def respond_info(self, text: str) -> None:
-        """One message on this printer's console and in its log."""
+        """Show a message on this printer's console, and log it."""
         self.gcode.respond_info(text)
 
     def show(self, line: str) -> None:
-        """One line on this printer's console, but not in its log."""
+        """Show a line on this printer's console, without logging it."""
         self.gcode.respond_raw("// %s" % (line,))
 
     def report(self, text: str) -> None:
-        """One line on this printer's console and in its log: something has failed, and a print
-        continues. Not `!!`, on which some hosts (OctoPrint) stop a print.
+        """Show a line on this printer's console, and log it: something failed, but not a print.
+
+        Without `!!`, on which some hosts such as OctoPrint stop a print.
         """
         logging.warning("router: %s", text)
         self.gcode.respond_raw("// Router: %s" % (text,))
@@ -183,7 +186,7 @@ class Klippy:
     def register_remote_method(
         self, method: str, receive: Callable[[Dict[str, Any]], None]
     ) -> None:
-        """Serve action_call_remote_method(method) of this printer's own macros."""
+        """Receive action_call_remote_method(method) from this printer's own macros."""
         request = InProcessRequest(
             self.command_error,
             "register_remote_method",

@@ -1,4 +1,4 @@
-# Whether a printer has Klipper's G-code parser from before December 2024
+# Detects whether a printer has Klipper's G-code parser from before December 2024
 #
 # Copyright (C) 2026  Klipper Router contributors
 #
@@ -12,11 +12,11 @@ PARSER_PROBE: Dict[str, Optional[List[str]]] = {"idle_timeout": ["idle_timeout"]
 def parser_is_old(
     info: Dict[str, Any], commands: FrozenSet[str], status: Dict[str, Dict[str, Any]]
 ) -> bool:
-    """Whether a peer may be unable to take # * ; in a parameter, as Klippers before December 2024.
+    """Whether a peer may fail to parse # * ; in a parameter, as Klipper before December 2024.
 
-    info: its answer to 'info'; status: of PARSER_PROBE. Sources: the field idle_timeout came to
-    Klipper in August 2025 (d5c031bc1), the parser before it (d45b9c92d); Kalico had its parser
-    (df4b0cc0d) shortly before RESET_VELOCITY_LIMIT (07adab648). In between we err to the old one.
+    info: its answer to 'info'; status: of PARSER_PROBE. Sources: Klipper got the new parser in
+    d45b9c92d, and later the field idle_timeout (d5c031bc1, August 2025); Kalico got it in
+    df4b0cc0d, shortly before RESET_VELOCITY_LIMIT (07adab648). In between, the old one is assumed.
     """
     if status.get("idle_timeout", {}).get("idle_timeout") is not None:
         return False

@@ -1,4 +1,4 @@
-# Lines about one printer in klippy.log, at a bounded rate
+# Lines about one printer in klippy.log, at a limited rate
 #
 # Copyright (C) 2026  Klipper Router contributors
 #
@@ -9,12 +9,12 @@ from typing import Callable
 from ..rates import Bucket
 from ..sanitize import counted, printable
 
-# Lines at once (a printer that connects writes several), and after them one per second
+# Lines at once (a printer that connects causes several); after them, one per second
 BURST = 6
 
 
 class PeerLog:
-    """Bounded, so that one printer cannot fill the log in which users look for other problems."""
+    """Logs lines about one printer, but not so many that other problems are hard to find."""
 
     def __init__(self, name: str, monotonic: Callable[[], float]) -> None:
         self._name = name

@@ -1,4 +1,4 @@
-# What the router uses of Klippy's reactor and printer object
+# The parts of Klippy's reactor and printer object that the router uses
 #
 # Copyright (C) 2026  Klipper Router contributors
 #

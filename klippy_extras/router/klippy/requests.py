@@ -1,4 +1,4 @@
-# Calling Klippy's endpoints from within, without a socket
+# Calls of Klippy's endpoints from within its process, without a socket
 #
 # Copyright (C) 2026  Klipper Router contributors
 #
@@ -9,17 +9,17 @@ from .guard import guarded
 
 
 class _NoConnection:
-    """The connection of a caller that has none: Klippy drops it where it is kept."""
+    """The connection of a caller that has none; as it is closed, Klippy drops it."""
 
     def is_closed(self) -> bool:
         return True
 
     def send(self, message: Dict[str, Any]) -> None:
-        """Nobody receives it."""
+        """Do nothing: nobody would receive it."""
 
 
 class InProcessRequest:
-    """What Klippy's endpoints see as a request, for calling them without a socket.
+    """Takes the place of a request from a socket, to call Klippy's endpoints.
 
     Source: klippy/webhooks.py, class WebRequest.
     """
@@ -65,7 +65,7 @@ class InProcessRequest:
 
 
 class RemoteMethodReceiver:
-    """Stands where Klippy expects the client connection that registered a remote method."""
+    """Takes the place of the client connection that registered a remote method."""
 
     def __init__(self, receive: Callable[[Dict[str, Any]], None]) -> None:
         self._receive = receive

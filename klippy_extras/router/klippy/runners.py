@@ -1,4 +1,4 @@
-# Greenlets that call what may pause: few of them, and none waits while another could run
+# A limited number of greenlets, for jobs that may pause
 #
 # Copyright (C) 2026  Klipper Router contributors
 #
@@ -9,8 +9,8 @@ from typing import Callable, Deque
 from .guard import guarded
 from .protocols import Reactor
 
-# Scripts, and calls of endpoints, run for this long in one go (seconds), then everything else has
-# its turn for at least the second time: a long queue of short ones must not block the reactor
+# Seconds. Scripts and calls of endpoints run for MAX_RUN_TIME, then the reactor gets RUN_PAUSE for
+# everything else: a long queue of short ones must not block it
 MAX_RUN_TIME = 0.0005
 RUN_PAUSE = 0.002
 
@@ -18,19 +18,19 @@ RUN_PAUSE = 0.002
 class Runners:
     """Runs jobs in the order they were added.
 
-    In one greenlet, as long as none of them pauses: then the next ones run in another one, in
-    `most` of them at most.
+    They share one greenlet. While a job pauses, the next ones run in another greenlet; there are
+    at most `most` of them.
     """
 
     def __init__(self, reactor: Reactor, most: int) -> None:
         self._reactor, self._most = reactor, most
         self._jobs: Deque[Callable[[], None]] = deque()
         self._running = 0  # greenlets
-        self._free = 0  # those that are not within a job
+        self._free = 0  # those that are not running a job
 
     @property
     def length(self) -> int:
-        """The number of jobs that wait for their turn."""
+        """The number of waiting jobs."""
         return len(self._jobs)
 
     def add(self, job: Callable[[], None]) -> None:

@@ -1,4 +1,4 @@
-# Any number of deadlines on one timer of the reactor
+# Any number of timers on a single timer of the reactor
 #
 # Copyright (C) 2026  Klipper Router contributors
 #
@@ -9,7 +9,7 @@ from typing import Callable, List, Optional, Tuple
 from .guard import guarded
 from .protocols import Reactor, ReactorTimer
 
-# Callbacks that are due together run for this long (seconds), then everything else has its turn
+# Seconds for which callbacks that are due together run, before the reactor does other work
 MAX_TIMERS_TIME = 0.0005
 
 
@@ -22,15 +22,14 @@ class Timer:
         self.callback: Optional[Callable[[], None]] = callback
 
     def cancel(self) -> None:
-        """Do not call back; harmless when it has been called."""
+        """Do not call back. Harmless after it has been called."""
         self.callback = None
 
 
 class Timers:
-    """Any number of deadlines on one reactor timer: each of those costs every turn of its loop.
+    """Any number of timers on one reactor timer: each of those slows every turn of its loop.
 
-    now(): the reactor's time in seconds. A callback must not pause. Its exceptions are logged and
-    go no further.
+    now(): the reactor's time in seconds. A callback must not pause. Its exceptions are logged.
     """
 
     def __init__(self, reactor: Reactor) -> None:
@@ -41,7 +40,7 @@ class Timers:
         self._timer: Optional[ReactorTimer] = reactor.register_timer(self._run)
 
     def after(self, delay: float, callback: Callable[[], None]) -> Timer:
-        """Call back after so many seconds."""
+        """Call back after this delay, in seconds."""
         return self._add(self.now() + delay, callback)
 
     def soon(self, callback: Callable[[], None]) -> Timer:
@@ -49,7 +48,7 @@ class Timers:
         return self._add(self._reactor.NOW, callback)
 
     def close(self) -> None:
-        """Call nothing any more."""
+        """Drop all timers."""
         if self._timer is not None:
             self._reactor.unregister_timer(self._timer)
             self._timer = None
@@ -60,7 +59,7 @@ class Timers:
         timer = Timer(callback)
         heapq.heappush(self._heap, (when, self._count, timer))
         if self._timer is not None and self._heap[0][2] is timer:
-            # Ignored by the reactor while our timer runs; _run() returns the next time anyway
+            # The reactor ignores it while our timer runs, but _run() returns the next time anyway
             self._reactor.update_timer(self._timer, when)
         return timer
 
