@@ -175,7 +175,7 @@ def test_after_an_update_that_was_skipped_the_values_are_read_again(trio):
     # Too long in the update, not any more in the snapshot after it
     set_fields(trio.led, f"LARGE={LARGE} LARGE_READS=1", a=2)
     wait_shown(trio.main, "SHOW_A", mark, LAB_CONSOLE_A="2")
-    trio.main.wait_line(f"led: a change of its status {LIMIT} was skipped", start=mark)
+    trio.main.wait_line(f"led: an update of its status {LIMIT} was skipped", start=mark)
     unsubscribe(trio.main, trio.led)
 
 

@@ -1,4 +1,4 @@
-# The interface of a printer, and what stands behind it: this Klippy or a peer's
+# Printers: one interface for this printer and for peers, and both implementations
 #
 # Copyright (C) 2026  Klipper Router contributors
 #

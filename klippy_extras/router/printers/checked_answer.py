@@ -1,4 +1,4 @@
-# Answers of a peer to questions whose answers have a known shape
+# Checks the shape of a peer's answers to objects/list and objects/query
 #
 # Copyright (C) 2026  Klipper Router contributors
 #
@@ -10,7 +10,7 @@ from .printer import Done, Failure
 
 
 class CheckedAnswer:
-    """Passes on an answer that is_valid, and an error in place of any other.
+    """Passes on a valid answer, or an error in place of an invalid one.
 
     peer: its name, for the error.
     """

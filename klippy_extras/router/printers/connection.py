@@ -1,4 +1,4 @@
-# The connection to one peer: moves bytes between its socket and its session, at a bounded pace
+# The connection to one peer: moves bytes between its socket and its session, at a limited rate
 #
 # Copyright (C) 2026  Klipper Router contributors
 #
@@ -13,8 +13,8 @@ from .printer import Objects
 from .session import Session
 from .session_events import Event
 
-# Messages of one peer are handled for this long in one callback (seconds), then others have their
-# turn for so many times as long as it took: a peer that floods us gets a fifth of our time
+# Seconds for which the messages of one peer are handled in one callback. A pause follows that is
+# CATCH_UP_PAUSE times as long, so that a peer that floods us gets a fifth of our time.
 MAX_CALLBACK_TIME = 0.00025
 CATCH_UP_PAUSE = 4.0
 
@@ -28,7 +28,7 @@ class Loss(NamedTuple):
 
 
 class ConnectionOwner(Protocol):
-    """What is notified of a connection."""
+    """The object that a connection notifies."""
 
     def handle_event(self, event: Event) -> None: ...
     def connection_lost(self, loss: Loss) -> None: ...
@@ -43,7 +43,7 @@ class Connection:
         self._link = Link(klippy, sock, self)
         self._socket_file: Optional[SocketFile] = None
         self._is_handling = False  # output is collected until all events are handled
-        self._catch_up: Optional[Timer] = None  # until then, nothing is read and handled
+        self._catch_up: Optional[Timer] = None  # until it is due, nothing is read or handled
         self._liveness_timer: Optional[Timer] = None
         self._has_timed_out = False
 
@@ -58,7 +58,7 @@ class Connection:
 
     @property
     def socket_file(self) -> Optional[SocketFile]:
-        """The other end, be it Klippy or not; None while disconnected."""
+        """The socket that it is connected to, Klippy's or a tunnel's; None while disconnected."""
         return self._socket_file if self._link.is_open else None
 
     @property
@@ -76,25 +76,25 @@ class Connection:
         """The number of request()s that are not answered, without scripts."""
         return self._session.pending
 
-    # -- what is sent; see Session
+    # -- requests; see Session
 
     def request(self, method: str, params: Dict[str, Any], token: Any) -> None:
-        """Ask the peer; it answers with Answer(token, ...)."""
+        """Send a request; the event Answer(token, ...) follows."""
         self._session.request(method, params, token)
         self._send()
 
     def run_script(self, script: str, token: Any, began: Any) -> None:
-        """request() of gcode/script; Answer(began, ...) follows when the peer begins to run it."""
+        """Request gcode/script; Answer(began, ...) follows when the peer begins to run it."""
         self._session.run_script(script, token, began)
         self._send()
 
-    def want(self, objects: Objects) -> None:
-        """Subscribe to these objects from now on."""
-        self._session.want(objects)
+    def subscribe(self, objects: Objects) -> None:
+        """Subscribe to these objects instead of those before."""
+        self._session.subscribe(objects)
         self._send()
 
     def subscribe_again(self) -> None:
-        """Ask for all values of what is wanted."""
+        """Request all values of the subscribed objects."""
         self._session.subscribe_again()
         self._send()
 
@@ -122,7 +122,7 @@ class Connection:
             return
         self._handle_events()
         if self._session.skipping and self._catch_up is None:
-            # What is skipped is read with the same pauses as what is handled
+            # Reading what is skipped takes the same pauses as handling messages
             self._pause(begin)
 
     def link_lost(self, reason: str) -> None:
@@ -172,7 +172,7 @@ class Connection:
         try:
             next_time = self._session.tick(now)
         except TimedOut:
-            # Perhaps it was this process that did not read: what has arrived by now counts
+            # Perhaps this process was late, not the peer: read what has arrived by now
             self._link.read(now)
             try:
                 next_time = self._session.tick(now)

@@ -11,29 +11,29 @@ from ..errors import BadMessage
 from ..sanitize import plain
 
 ETX = b"\x03"
-# Bytes of one message that are skipped before the connection is given up: far more than all that
-# a Klippy knows, and what a peer can send in a second
+# Bytes of one message that are skipped before the connection is closed: far more than the status
+# of all objects, and what a peer can send in a second
 MAX_SKIPPED = 16777216
-# Bytes that are kept of either end of a message that is too long
+# Bytes that are kept from each end of a message that is too long
 _KEPT = 200
-# How Klippy begins an answer, and whatever has our response template, and ends a remote call
-# (klippy/webhooks.py: WebRequest.finish, call_remote_method; the order of a dict is kept)
+# How Klippy begins an answer or a message with our response template, and how it ends a remote
+# call (klippy/webhooks.py: WebRequest.finish, call_remote_method; dicts keep their order)
 _ANSWER = re.compile(rb'\s*\{\s*"id"\s*:\s*(-?\d{1,18})\s*,')
 _METHOD_FIRST = re.compile(rb'\s*\{\s*"method"\s*:\s*"([\w/]+)"\s*,')
 _PARAMS_FIRST = re.compile(rb'\s*\{\s*"params"\s*:')
 _METHOD_LAST = re.compile(rb'\}\s*,\s*"method"\s*:\s*"([\w/]+)"\s*\}\s*$')
 _encoder = json.JSONEncoder(separators=(",", ":"), check_circular=False)
-# NaN and Infinity are not JSON, but Python reads them: null is what a strict reader can take
+# Python's decoder accepts NaN and Infinity, which are not JSON: read them as null
 _decoder = json.JSONDecoder(parse_constant=lambda _name: None)
 
 
 def encode(message: Dict[str, Any]) -> bytes:
-    """The bytes of one message. Raises TypeError or ValueError for what JSON cannot express."""
+    """The bytes of one message. Raises TypeError or ValueError for what JSON cannot encode."""
     return _encoder.encode(message).encode("utf-8") + ETX
 
 
 def encode_script(number: int, script: str) -> bytes:
-    """encode() of gcode/script, the most frequent request: 0.5 us instead of 2.0 us."""
+    """encode() for gcode/script, the most frequent request: 0.5 us instead of 2.0 us."""
     text = '{"id":%d,"method":"gcode/script","params":{"script":%s}}\x03'
     return (text % (number, _encoder.encode(script))).encode("ascii")
 
@@ -41,7 +41,7 @@ def encode_script(number: int, script: str) -> bytes:
 def decode(frame: bytes) -> Dict[str, Any]:
     """The message in a frame (without its 0x03).
 
-    Raises BadMessage when it is not a JSON object in UTF-8.
+    Raises BadMessage if it is not a JSON object in UTF-8.
     """
     try:
         text = frame.decode("utf-8").strip(" \t\r\n")
@@ -60,20 +60,20 @@ def decode(frame: bytes) -> Dict[str, Any]:
 
 
 class Oversized(NamedTuple):
-    """A message longer than max_message: its two ends; the rest was skipped."""
+    """A message longer than max_message: its first and last bytes; the rest was skipped."""
 
     head: bytes
     tail: bytes
 
     @property
     def answer_to(self) -> Optional[int]:
-        """The id of the request that it answers, if it is an answer."""
+        """The id of the request that it answers; None if it is not an answer."""
         found = _ANSWER.match(self.head)
         return int(found.group(1)) if found else None
 
     @property
     def method(self) -> str:
-        """The method that it calls, "" if it is not a call."""
+        """The method that it calls; "" if it is not a call."""
         found = _METHOD_FIRST.match(self.head)
         if found is None and _PARAMS_FIRST.match(self.head):
             found = _METHOD_LAST.search(self.tail)
@@ -84,7 +84,7 @@ Frame = Union[bytes, Oversized]
 
 
 class FrameReader:
-    """Cuts a byte stream into frames; of those longer than max_message bytes it keeps the ends."""
+    """Splits a byte stream into frames; keeps only the ends of those longer than max_message."""
 
     def __init__(self, max_message: int) -> None:
         self._max_message = max_message
@@ -94,13 +94,13 @@ class FrameReader:
 
     @property
     def skipping(self) -> bool:
-        """Whether the bytes that follow are skipped: their message is too long."""
+        """Whether the rest of the current message is skipped, because it is too long."""
         return self._size > self._max_message
 
     def feed(self, data: bytes) -> List[Frame]:
-        """The frames that are complete with these bytes, without their 0x03.
+        """Add bytes; returns the frames that they complete, without their 0x03.
 
-        Raises BadMessage when a message does not end.
+        Raises BadMessage if a message does not end.
         """
         pieces = data.split(ETX)
         rest = pieces.pop()

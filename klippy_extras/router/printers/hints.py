@@ -1,4 +1,4 @@
-# Sentences about one printer on the main printer's console, each of them once
+# Hints about one printer on the main printer's console, each shown once
 #
 # Copyright (C) 2026  Klipper Router contributors
 #
@@ -7,29 +7,29 @@ from typing import Callable, Set
 
 from ..sanitize import printable
 
-# Different sentences about one printer until its Klippy restarts
+# Hints about one printer until its Klippy restarts
 MAX_HINTS = 32
 
 
 class Hints:
-    """show: one message on this printer's own console and in its log."""
+    """The hints about one printer. show: shows and logs a message on the main printer."""
 
     def __init__(self, show: Callable[[str], None]) -> None:
         self._show = show
         self._said: Set[str] = set()
 
     def say(self, sentence: str) -> None:
-        """Show it, unless it was shown since the printer's Klippy was started."""
+        """Show it, unless it was shown since the printer's Klippy started."""
         if self.is_new(sentence):
             self._show("Router: %s" % (printable(sentence),))
 
     def is_new(self, sentence: str) -> bool:
-        """Whether it was not shown yet; from now on it counts as shown."""
+        """Whether it was not shown yet. From now on it counts as shown."""
         if sentence in self._said or len(self._said) >= MAX_HINTS:
             return False
         self._said.add(sentence)
         return True
 
     def klippy_restarted(self) -> None:
-        """The printer's Klippy was started again: all may be said again."""
+        """The printer's Klippy was restarted: all hints may be shown again."""
         self._said.clear()

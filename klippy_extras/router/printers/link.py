@@ -1,4 +1,4 @@
-# The socket to one peer: connects, reads and writes without blocking, whatever the bytes say
+# The socket to one peer: connects, reads and writes without blocking
 #
 # Copyright (C) 2026  Klipper Router contributors
 #
@@ -13,11 +13,12 @@ from ..klippy.guard import guarded
 from ..klippy.klippy import Klippy
 from ..klippy.timers import Timer
 
-# Seconds between two attempts: an absent peer costs a failing connect(), nothing more
+# Seconds between two attempts; for an offline peer, an attempt is just a failing connect()
 RECONNECT_INTERVAL = 1.0
 # Bytes read in one callback: they decode in well under a millisecond
 READ_SIZE = 16384
-# Unsent bytes at which a peer that does not read is given up; Klippy itself reads 4 KiB at a time
+# Unsent bytes at which the connection to a peer that does not read is closed; Klippy itself reads
+# 4 KiB at a time
 MAX_SEND_BUFFER = 1048576
 
 INTERNAL_ERROR = "internal error of the router, see the log"
@@ -37,7 +38,7 @@ class SocketFile(NamedTuple):
 
 
 class LinkOwner(Protocol):
-    """What is notified of a link. Times are reactor seconds."""
+    """The object that a link notifies. Times are reactor seconds."""
 
     def link_opened(self, socket_file: SocketFile, now: float) -> None: ...
     def data_received(self, data: bytes, now: float) -> None: ...
@@ -61,7 +62,7 @@ class Link:
 
     @property
     def is_open(self) -> bool:
-        """Whether something accepted the connection, be it Klippy or not."""
+        """Whether a connection is open, to Klippy or to another process such as a tunnel."""
         return self._sock is not None
 
     def start(self) -> None:
@@ -72,19 +73,19 @@ class Link:
         """Close the connection for good. Not from within an fd callback."""
         self._stop_retrying()
         if self._unsent and self._broken is None:
-            self._send_some(b"".join(self._unsent))  # what fits: there is no later
+            self._send_some(b"".join(self._unsent))  # as much as the socket takes
         self._close_socket()
 
     def fail(self, reason: str) -> None:
         """End this connection: nothing is read or sent any more; link_lost() follows soon."""
         if self._sock is not None and self._broken is None:
             self._broken = reason
-            # Klippers before 2025 fail on an fd that is unregistered by a callback of the same
-            # poll: their loop looks every fd up again (klippy/reactor.py, PollReactor)
+            # Klipper before 2025 fails if a callback unregisters an fd of the same poll: its loop
+            # looks up every fd again (klippy/reactor.py, PollReactor)
             self._klippy.timers.soon(self._finish)
 
     def send(self, data: bytes) -> None:
-        """Send now what the socket takes, the rest when it takes more."""
+        """Send as much as the socket takes now, and the rest when it takes more."""
         if self._sock is None or self._broken is not None:
             return
         if not self._unsent:
@@ -100,7 +101,7 @@ class Link:
             self.fail("is not reading; send buffer full")
 
     def set_reading(self, reading: bool) -> None:
-        """Whether to read. What is not read stays with the peer."""
+        """Continue or pause reading. Unread data waits in the socket, and then at the peer."""
         if self._sock is not None and reading != self._reading:
             self._reading = reading
             self._set_wake()
@@ -209,6 +210,6 @@ class Link:
 
 
 def peer_pid(sock: socket.socket) -> int:
-    """The process at the other end of a connection (who listens there, or who connected)."""
+    """The ID of the process at the other end: the one that listens there, or that connected."""
     credentials = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
     return int(struct.unpack("3i", credentials)[0])

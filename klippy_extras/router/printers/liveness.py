@@ -1,4 +1,4 @@
-# Whether a peer still answers: when to ask it for a sign of life, and when it has timed out
+# Detects whether a peer still answers: when to ping it, and when it has timed out
 #
 # Copyright (C) 2026  Klipper Router contributors
 #
@@ -10,14 +10,14 @@ from ..sanitize import counted
 
 
 class Check(NamedTuple):
-    """What a check has found. next_time: of the next check, in reactor seconds."""
+    """The result of a check. next_time: of the next check, in reactor seconds."""
 
     is_ping_due: bool
     next_time: float
 
 
 class Liveness:
-    """Whether a peer still answers. timeout: seconds without an answer that it may take.
+    """Whether a peer still answers. timeout: seconds without an answer until it has timed out.
 
     All times are reactor seconds.
     """
@@ -25,11 +25,11 @@ class Liveness:
     def __init__(self, timeout: float) -> None:
         self._timeout = timeout
         self.latency: Optional[float] = None  # seconds, of the last ping
-        self.received_at = 0.0  # when anything was received last
+        self.received_at = 0.0  # when something was last received
         self._asked_at: Optional[float] = None
 
     def opened(self, now: float) -> None:
-        """Connected; what is asked first counts as a ping."""
+        """Connected; the first request counts as a ping."""
         self.received_at = self._asked_at = now
 
     def closed(self) -> None:
@@ -41,23 +41,23 @@ class Liveness:
         self._asked_at = now
 
     def answered(self, is_timed: bool = False) -> None:
-        """It was answered. is_timed: whether this took as long as answers take."""
+        """The ping was answered. is_timed: whether the time that it took is the latency."""
         if is_timed and self._asked_at is not None:
             self.latency = self.received_at - self._asked_at
         self._asked_at = None
 
     def check(self, now: float) -> Check:
-        """What is to be done now. Raises TimedOut when the peer has not answered in time."""
+        """Whether to send a ping now. Raises TimedOut if the peer has not answered in time."""
         half = self._timeout * 0.5
         if self._asked_at is None:
             if now < self.received_at + half:
                 return Check(False, self.received_at + half)
             return Check(True, now + half)
-        # However late we asked, half of the timeout is for the answer
+        # However late the ping was sent, the peer has half of the timeout to answer
         deadline = max(self.received_at + self._timeout, self._asked_at + half)
         if now < deadline:
             return Check(False, deadline)
         if now < deadline + half:
             raise TimedOut("did not answer within %s" % (counted(self._timeout, "second"),))
-        # Only a pause of this process makes us that late, perhaps the peer's too: ask again
+        # This process must have been paused to be so late, and perhaps the peer was too: ping again
         return Check(True, now + half)

@@ -1,4 +1,4 @@
-# The main printer: the interface of a printer, answered inside this Klippy
+# The main printer: the interface of a printer, implemented in this Klippy
 #
 # Copyright (C) 2026  Klipper Router contributors
 #
@@ -20,11 +20,11 @@ from .status_poller import StatusPoller
 
 # Seconds between two reads of Klippy's state while it starts
 STARTUP_INTERVAL = 1.0
-# Calls of this printer's own endpoints that wait for their turn
+# Waiting calls of this printer's own endpoints
 MAX_CALLS = 32
-# Those of them that pause at a time: about 97 paused greenlets end a Kalico or a 2023 Klippy
+# Calls that may be paused at a time: about 97 paused greenlets crash Kalico and 2023-era Klipper
 MAX_RUNNERS = 4
-# Endpoints that wait for the G-code mutex, for minutes in a print: one at a time, in order
+# Endpoints that wait for the G-code mutex, during a print for minutes: one at a time, in order
 GCODE_ENDPOINTS = ("gcode/script", "gcode/restart", "gcode/firmware_restart", "pause_resume/")
 
 
@@ -55,18 +55,18 @@ class LocalPrinter(Printer):
         """Follow Klippy's state."""
         self.update_state()
         if self.state == "startup":
-            # Klippy sends an event when it is ready or shut down, but not when it failed to start
+            # Klippy sends an event when it is ready or shuts down, but not if it fails to start
             self._klippy.timers.after(STARTUP_INTERVAL, self.start)
 
     def update_state(self) -> None:
-        """Klippy may have changed its state. Does not pause."""
+        """Take over Klippy's current state. Does not pause."""
         state, message = self._klippy.state()
         if state == "ready":
             self.commands = self._klippy.commands()
         self._set_state(state, message, state == "ready")
 
     def stop(self) -> None:
-        """Read nothing and run nothing any more."""
+        """Stop reading status and running scripts."""
         self._poller.poll({})
         if self._status_timer is not None:
             self._status_timer.cancel()
@@ -77,7 +77,7 @@ class LocalPrinter(Printer):
 
     def submit(self, job: Job) -> None:
         if job.follower is not None:
-            # The macro that waits holds the G-code mutex: a queued script would wait for it
+            # The waiting macro holds the G-code mutex: a queued script would wait for that macro
             job.follower.sent()
             job.follower.began()
             self._run(job)
@@ -88,8 +88,8 @@ class LocalPrinter(Printer):
             super().submit(job)
 
     def _submit_status(self, job: Job) -> None:
-        # All that is due runs together, at most once per status_interval: a print from
-        # virtual_sdcard pauses each time that something else holds the G-code mutex
+        # All that are due run together, at most once per status_interval: a print from
+        # virtual_sdcard pauses each time something else holds the G-code mutex
         if not self.ready:
             raise self.not_ready()
         self._status_jobs.append(job)
@@ -119,7 +119,7 @@ class LocalPrinter(Printer):
     def _run_queue(self, eventtime: float) -> float:
         reactor = self._klippy.reactor
         with self._klippy.gcode_mutex:
-            # Counted from here: the mutex may have been taken for minutes
+            # Not from eventtime: waiting for the mutex may have taken minutes
             pause_at = reactor.monotonic() + MAX_RUN_TIME
             while self._queue:
                 self._run(self._queue.popleft())
@@ -128,7 +128,7 @@ class LocalPrinter(Printer):
             while self._status_due():
                 self._run(self._status_jobs.popleft())
                 if reactor.monotonic() >= pause_at:
-                    # Keeping the mutex: taking it again would pause a print again
+                    # Keep the mutex: taking it again would pause a print again
                     pause_at = reactor.pause(reactor.monotonic() + RUN_PAUSE) + MAX_RUN_TIME
         if self._queue or self._status_due():
             return reactor.monotonic() + RUN_PAUSE
@@ -136,7 +136,7 @@ class LocalPrinter(Printer):
         return reactor.NEVER
 
     def _run(self, job: Job) -> None:
-        output = ScriptOutput(Follower())  # it is on our own console already
+        output = ScriptOutput(Follower())  # the text is on our own console already
         error: Optional[RouterError] = None
         try:
             script = job.text()
@@ -156,14 +156,14 @@ class LocalPrinter(Printer):
     def named(self, error: RouterError) -> RouterError:
         """The error with this printer's name in front, as the error of a peer has it."""
         if isinstance(error, UsageError):
-            return error  # of the template, not of this printer
+            return error  # from the template, not from this printer
         return RouterError("%s: %s" % (self.name, error))
 
     # -- endpoints and objects
 
     def call_endpoint(self, endpoint: str, params: Dict[str, Any], done: Done) -> None:
         call = _EndpointCall(self, self._klippy, endpoint, params, done)
-        if endpoint == "emergency_stop":  # pauses nowhere, and waits for nobody
+        if endpoint == "emergency_stop":  # does not pause, and must not wait
             self._klippy.reactor.register_callback(lambda eventtime: call.run())
             return
         if self._gcode_calls.length + self._calls.length >= MAX_CALLS:

@@ -1,4 +1,4 @@
-# Parts of a peer's messages, checked for their shape
+# Checks the shape of a peer's messages
 #
 # Copyright (C) 2026  Klipper Router contributors
 #
@@ -31,7 +31,7 @@ def read_state(info: Dict[str, Any]) -> StateReported:
 
 
 def read_state_change(webhooks: Dict[str, Any]) -> StateReported:
-    """The state in a status of the object 'webhooks', of which some may be unchanged.
+    """The state in an update of the object 'webhooks'; what has not changed is None.
 
     Raises BadMessage.
     """
@@ -42,7 +42,7 @@ def read_state_change(webhooks: Dict[str, Any]) -> StateReported:
 
 
 def read_error(error: Any) -> str:
-    """The message of an error that Klippy answered with."""
+    """The message of an error in an answer of Klippy."""
     if type(error) is dict and type(error.get("message")) is str:
         return str(error["message"])
     return "an error without a message"

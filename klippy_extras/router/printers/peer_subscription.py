@@ -1,4 +1,4 @@
-# The one subscription of a connection: what is wanted, and whether the peer was asked for it
+# The only status subscription of a connection, and whether it is up to date
 #
 # Copyright (C) 2026  Klipper Router contributors
 #
@@ -11,41 +11,41 @@ from .printer import Objects
 class PeerSubscription:
     """The status objects that a peer is to report.
 
-    Klippy keeps one subscription per connection and answers each new one with all values. So one
-    request is on its way at a time, and whatever is wanted in the meantime goes into the next.
-    always: objects to subscribe to in any case.
+    Klippy keeps one subscription per connection and answers each new one with all values. So there
+    is one request in flight at a time, and changes meanwhile go into the next one. always: objects
+    to subscribe to in any case.
     """
 
     def __init__(self, always: Objects) -> None:
         self._always = always
-        self._wanted: Objects = {}
-        self._is_current = True  # what was asked for last is what is wanted
-        self._in_flight = False  # a request was sent and not answered
+        self._objects: Objects = {}
+        self._is_current = True  # whether the latest request is up to date
+        self._in_flight = False  # whether a request was sent and not answered
 
     @property
-    def has_wanted(self) -> bool:
-        """Whether anything is wanted besides what always is."""
-        return bool(self._wanted)
+    def has_objects(self) -> bool:
+        """Whether there are objects besides those of always."""
+        return bool(self._objects)
 
     def closed(self) -> None:
-        """The connection is lost, and with it the request."""
+        """The connection is lost, and the request with it."""
         self._is_current, self._in_flight = True, False
 
-    def want(self, objects: Objects) -> None:
-        """Replace what is wanted."""
-        self._wanted = objects
+    def replace(self, objects: Objects) -> None:
+        """Subscribe to these objects instead of those before."""
+        self._objects = objects
         self._is_current = False
 
     def renew(self) -> None:
-        """All values are to be asked for again."""
+        """Subscribe again, to get all values."""
         self._is_current = False
 
     def take_request(self) -> Optional[Objects]:
-        """The objects to subscribe to now; None when nothing is due, or a request is on its way."""
+        """The objects to subscribe to now; None if nothing is due, or a request is in flight."""
         if self._is_current or self._in_flight:
             return None
         self._is_current = self._in_flight = True
-        objects = dict(self._wanted)
+        objects = dict(self._objects)
         for name, always in self._always.items():
             fields = objects.get(name, [])
             if fields is not None:
@@ -53,6 +53,6 @@ class PeerSubscription:
         return objects
 
     def answered(self) -> bool:
-        """The request was answered. Returns whether the answer is to what is wanted by now."""
+        """The request was answered. Returns whether it was up to date."""
         self._in_flight = False
         return self._is_current

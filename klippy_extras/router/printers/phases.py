@@ -1,4 +1,4 @@
-# The phases of a connection to a peer, and what leads from one to the next
+# The phases of a connection to a peer, and the transitions between them
 #
 # Copyright (C) 2026  Klipper Router contributors
 #
@@ -10,7 +10,7 @@ from ..errors import BadMessage
 
 
 class Phase(Enum):
-    """How far a connection has got."""
+    """The phase of a connection."""
 
     CLOSED = "closed"  # no connection
     IDENTIFYING = "identifying"  # 'info' was sent
@@ -68,8 +68,8 @@ class ImpossibleTransition(Exception):
 def next_phase(phase: Phase, trigger: Trigger) -> Phase:
     """The phase after a trigger.
 
-    Where there is none, raises BadMessage if the peer caused the trigger, ImpossibleTransition if
-    the router did.
+    If there is none, raises BadMessage for a trigger of the peer, and ImpossibleTransition for one
+    of the router.
     """
     following = TRANSITIONS[phase].get(trigger)
     if following is not None:

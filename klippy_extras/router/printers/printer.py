@@ -1,4 +1,4 @@
-# The interface of a printer, this one or a peer: its state, queue of scripts, endpoints, objects
+# The interface of a printer (this one or a peer): its state, script queue, endpoints and objects
 #
 # Copyright (C) 2026  Klipper Router contributors
 #
@@ -23,10 +23,10 @@ from ..errors import Busy, NotReady, RouterError
 from ..sanitize import counted
 from .hints import Hints
 
-# Scripts waiting for one printer; a new one beyond it fails with Busy
+# Scripts waiting for one printer; further ones fail with Busy
 MAX_QUEUE = 256
 
-# Why a request has failed; None: it has not
+# Why a request failed; None if it did not
 Failure = Optional[RouterError]
 # How a request ends, exactly once: (result, None) or (None, error)
 Done = Callable[[Any, Failure], None]
@@ -50,51 +50,52 @@ def is_stream(endpoint: str, params: Mapping[str, Any]) -> bool:
 
 
 class Follower:
-    """Follows one script on one printer, for a macro that waits for it; does nothing here."""
+    """Follows one script on one printer, for a macro that waits. The defaults do nothing."""
 
     @property
     def given_up(self) -> bool:
-        """Whether nobody waits for it any more: if it was not sent yet, it must not be sent."""
+        """Whether the wait is over: if the script was not sent yet, it must not be sent."""
         return False
 
     def sent(self) -> None:
         """It has left the queue."""
 
     def began(self) -> None:
-        """The printer runs it: it had to wait for other G-code of that printer until now."""
+        """The printer has begun to run it, after other G-code of that printer."""
 
     def printed(self, line: str) -> None:
         """The script has printed this line."""
 
     def ended(self) -> None:
-        """It is over, whether it has failed or not."""
+        """It has ended, whether it failed or not."""
 
     def failed(self, error: RouterError) -> None:
-        """One of several scripts that are waited for together has failed, or was not sent."""
+        """It failed or was not sent; only for one of several scripts waited for together."""
 
 
 class Order(Enum):
-    """Which place a script takes in a printer's queue.
+    """The place of a script in a printer's queue.
 
-    Of IN_TURN there are MAX_QUEUE at most, and an unknown command in one counts as an error, which
-    has a price. Nobody asks whether the others succeed.
+    Only for IN_TURN does the limit MAX_QUEUE hold, and does an unknown command count as an error:
+    detecting it costs one more request to a peer. Nobody waits for the success of the others.
     """
 
-    IN_TURN = "behind those that wait"
-    FIRST = "in front of them: it must not wait, and makes no difference to them"
+    IN_TURN = "behind the waiting scripts"
+    FIRST = "in front of the waiting scripts: urgent, and does not affect them"
     STATUS = "a status callback: there is at most one for each subscription"
 
 
 def ignore_answer(_result: Any, _error: Failure) -> None:
-    """A Done for answers that nobody needs."""
+    """A Done for answers that are not needed."""
 
 
 class Job(NamedTuple):
     """A script for a printer.
 
-    script: its text, or what gives the text when its turn comes, so that it has the latest values.
-    One without text is left out; one whose function raises a RouterError ends with it.
-    in_any_state: a printer that is shut down or in error runs what Klipper accepts then.
+    script: its text, or a function that returns the text, with the latest values, when its turn
+    comes. Empty text is not run; a RouterError of the function is the error of the job.
+    in_any_state: also send it to a printer that is shut down or in error, for the few commands that
+    Klipper accepts then.
     """
 
     script: Union[str, Callable[[], str]]
@@ -109,13 +110,13 @@ class Job(NamedTuple):
 
 
 class PrinterListener:
-    """Is notified of what happens to printers; each method does nothing here."""
+    """Is notified of what happens to printers. The defaults do nothing."""
 
     def klippy_restarted(self, printer: "Printer") -> None:
-        """Its Klippy was started again: what it registered before is void."""
+        """Its Klippy was restarted: what it had registered is void."""
 
     def became_ready(self, printer: "Printer") -> None:
-        """It can be used from now on."""
+        """It is ready for use."""
 
     def state_changed(self, printer: "Printer", was_ready: bool) -> None:
         """printer.state has changed."""
@@ -151,10 +152,10 @@ class Printer(ABC):
     ) -> None:
         self.name = name
         self.log = log  # writes one line about this printer, at a bounded rate
-        self.hints = hints  # for sentences about it on the main printer's console
-        # Objects and fields that are subscribed to and that it does not have, a sentence each
+        self.hints = hints  # about it, on the main printer's console
+        # One sentence for each subscribed object or field that it does not have
         self.missing: List[str] = []
-        # What it is allowed to ask of others: gcode, event, status, call; None: everything
+        # What it is allowed to do: gcode, event, status, call; None: everything
         self.allow: Optional[FrozenSet[str]] = None
         self.disconnect_grace = disconnect_grace  # seconds
         self.listeners: List[PrinterListener] = []  # notified in this order
@@ -165,7 +166,7 @@ class Printer(ABC):
         self.commands: FrozenSet[str] = frozenset()
         self.include_version: Optional[str] = None  # of its router_api.cfg; None without one
         self.last_error = ""
-        self.loss_reason = ""  # why it was disconnected: disconnected, timeout
+        self.loss_reason = ""  # why it disconnected: disconnected or timeout
         self._queue: Deque[Job] = deque()
 
     @property
@@ -175,11 +176,11 @@ class Printer(ABC):
 
     @property
     def queue_length(self) -> int:
-        """The number of scripts that wait for their turn."""
+        """The number of waiting scripts."""
         return len(self._queue)
 
     def describe(self) -> List[str]:
-        """How it is, in a few words each."""
+        """Its state, queue and so on, in a few words each."""
         words = ["ready" if self.ready else str(self.not_ready())[len(self.name + " is ") :]]
         if self._queue:
             words.append(counted(len(self._queue), "script") + " waiting")
@@ -190,8 +191,8 @@ class Printer(ABC):
     def submit(self, job: Job) -> None:
         """Run a script when its turn comes. job.done({}, None) when it has finished.
 
-        An unknown command in it is an error, though Klipper continues after it and reports
-        success. Raises NotReady or Busy, and then job.done is not called.
+        An unknown command in it is an error, although Klipper continues after it and reports
+        success. Raises NotReady or Busy; job.done is not called then.
         """
         if not self.ready:
             raise self.not_ready()
@@ -214,12 +215,12 @@ class Printer(ABC):
         return NotReady("%s is not ready (%s)" % (self.name, reason))
 
     def check_connected(self) -> None:
-        """Raises NotReady when its Klippy cannot be asked anything."""
+        """Raises NotReady if it is not connected."""
         if not self.connected:
             raise self.not_ready()
 
     def fail_queue(self) -> None:
-        """Nothing is stored for a printer that is not ready: its waiting scripts fail now."""
+        """Fail the waiting scripts: nothing is stored for a printer that is not ready."""
         jobs = list(self._queue)
         self._queue.clear()
         why = self.not_ready()
@@ -228,30 +229,30 @@ class Printer(ABC):
 
     @abstractmethod
     def _pump(self) -> None:
-        """Start what can be started."""
+        """Start the next scripts, if it can run them now."""
 
     # -- endpoints and objects
 
     @abstractmethod
     def call_endpoint(self, endpoint: str, params: Dict[str, Any], done: Done) -> None:
-        """done(the answer of an endpoint of its API, None). Raises NotReady.
+        """Call an endpoint of its API; done(answer, None). Raises NotReady or Busy.
 
-        Not for endpoints that belong to a connection, such as objects/subscribe.
+        Not for streaming endpoints such as objects/subscribe.
         """
 
     @abstractmethod
     def list_objects(self, done: Done) -> None:
-        """done({"objects": [...]}, None), as Klipper's objects/list."""
+        """List its objects; done({"objects": [...]}, None), as for Klipper's objects/list."""
 
     @abstractmethod
     def query_objects(self, objects: Objects, done: Done) -> None:
-        """done({"eventtime": ..., "status": ...}, None), as Klipper's objects/query."""
+        """Read these objects; done({"eventtime": ..., "status": ...}, None), as objects/query."""
 
     @abstractmethod
     def subscribe_objects(self, objects: Objects) -> None:
         """Notify listeners of the status of these objects from now on, with a snapshot first.
 
-        As Klipper's objects/subscribe it replaces the subscription before.
+        Like Klipper's objects/subscribe, it replaces the previous subscription.
         """
 
     # -- for subclasses

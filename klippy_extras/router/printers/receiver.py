@@ -1,4 +1,4 @@
-# Who receives status updates and events: a macro, an API client, a part of the router
+# Receivers of status updates and events: a macro, an API client or a part of the router
 #
 # Copyright (C) 2026  Klipper Router contributors
 #
@@ -18,28 +18,28 @@ class Event(NamedTuple):
 
 
 class Receiver:
-    """Receives status updates, events, or both; each method does nothing here.
+    """Receives status updates, events, or both. The defaults do nothing.
 
-    Who subscribes again with an equal receiver has one subscription, not two.
+    Subscribing again with an equal receiver does not make a second subscription.
     """
 
-    owner: Optional[Printer] = None  # the printer that made it: it ends when that Klippy restarts
+    owner: Optional[Printer] = None  # the printer that made it; it ends when that Klippy restarts
     target: Optional[Printer] = None  # the printer on which it runs something for an event
-    title = ""  # who subscribes to a status, for the user; "" for API clients and waits
+    title = ""  # names the subscription to the user; "" for API clients and waits
 
     @property
     def closed(self) -> bool:
-        """Whether nobody receives anything any more: its subscriptions can be removed."""
+        """Whether it receives nothing any more, so that its subscriptions can be removed."""
         return False
 
     def runs(self, gcode: str) -> bool:
-        """Whether this G-code, or endpoint, is what it runs."""
+        """Whether it runs this G-code, or calls this endpoint."""
         return False
 
     # -- status
 
     def begin(self, eventtime: float, status: Status) -> None:
-        """The first snapshot, for those that do not get it as the result of subscribing."""
+        """The first snapshot, for receivers that do not get it as the result of subscribing."""
 
     def update(self, eventtime: float, status: Status) -> None:
         """Values that have changed."""
@@ -56,7 +56,7 @@ class Receiver:
         """An event was triggered. Raises RouterError when it cannot be delivered."""
 
     def retained(self, event: Event) -> None:
-        """The latest one of a retained event, from before it subscribed."""
+        """A retained event, which was triggered before this receiver subscribed."""
 
     def target_restarted(self) -> None:
         """The target's Klippy was started again."""

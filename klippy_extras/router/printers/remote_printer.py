@@ -1,4 +1,4 @@
-# A peer: the interface of a printer over a link and a session
+# A peer: the interface of a printer, implemented over a connection to its API socket
 #
 # Copyright (C) 2026  Klipper Router contributors
 #
@@ -33,9 +33,9 @@ from .session_events import (
 from .skipped import SkippedMessages
 
 # Requests, other than scripts, that a peer has not answered. Each may cost it a waiting greenlet,
-# and about 97 of them end a Kalico or a 2023 Klippy (RecursionError).
+# and about 97 of those crash Kalico and 2023-era Klipper (RecursionError).
 MAX_REQUESTS = 32
-# Seconds within which a peer that said on its console that it shuts down also has that state
+# Seconds within which a peer that reports a shutdown on its console also has that state
 SHUTDOWN_DELAY = 1.0
 # Characters of state_message that are kept
 MAX_STATE_MESSAGE = 2000
@@ -46,7 +46,8 @@ Receiver = Callable[[Printer, str, Dict[str, Any]], None]
 class RemotePrinter(Printer):
     """A peer.
 
-    methods: those that it may call here; on_call(printer, method, params): it called one of them.
+    methods: the remote methods registered there; on_call(printer, method, params): called when the
+    peer calls one of them.
     """
 
     def __init__(
@@ -57,7 +58,7 @@ class RemotePrinter(Printer):
         super().__init__(settings.name, settings.disconnect_grace, log.write, hints)
         self.allow = settings.allow
         self.sock = settings.sock  # the path of its API socket
-        self.methods = len(methods)  # that are registered there when it is ready
+        self.methods = len(methods)  # how many are registered there once it is ready
         self.software_version = ""
         self.reconnects = 0  # connections after the first
         self.calls = 0  # remote method calls received
@@ -70,7 +71,7 @@ class RemotePrinter(Printer):
             klippy.timers, self, settings.max_message, self._connection.subscribe_again
         )
         self._info: Dict[str, Any] = {}  # its answer to 'info'
-        self._klippy_run: Any = None  # the same for as long as its Klippy is not started again
+        self._klippy_run: Any = None  # the same until its Klippy restarts
         self._was_connected = False
         self._running: Optional[RunningScript] = None
         self._handlers: Dict[type, Callable[[Any], None]] = {
@@ -96,7 +97,7 @@ class RemotePrinter(Printer):
 
     @property
     def latency(self) -> Optional[float]:
-        """Seconds that the latest answer to a ping took; None while disconnected."""
+        """Seconds that the answer to the last ping took; None while disconnected."""
         return self._connection.latency
 
     @property
@@ -107,7 +108,7 @@ class RemotePrinter(Printer):
 
     @property
     def klippy_pid(self) -> Optional[int]:
-        """The process that Klippy says it is."""
+        """The process ID that its Klippy reports; None while disconnected."""
         pid = self._info.get("process_id") if self.connected else None
         return pid if type(pid) is int else None
 
@@ -143,12 +144,12 @@ class RemotePrinter(Printer):
             self._connection.request("emergency_stop", {}, ignore_answer)
 
     def send_last(self, script: str) -> None:
-        """Run a script there whose outcome no longer matters, right before stop()."""
+        """Send a script whose outcome does not matter, directly before stop()."""
         if script:
             self._connection.request("gcode/script", {"script": script}, ignore_answer)
 
     def submit(self, job: Job) -> None:
-        # Not while it starts: it may be ready when the script arrives, and then run all of it
+        # Not in startup: it may be ready when the script arrives, and would run all of it
         if job.in_any_state and self.state in ("shutdown", "error"):
             self._send_unready(job)
         else:
@@ -160,7 +161,7 @@ class RemotePrinter(Printer):
         refused.sent()
 
     def subscribe_objects(self, objects: Objects) -> None:
-        self._connection.want(objects)
+        self._connection.subscribe(objects)
 
     # -- scripts
 
@@ -181,7 +182,7 @@ class RemotePrinter(Printer):
             running.follower.sent()
 
     def end_script(self, script: RunningScript, error: Failure) -> None:
-        """The script is over, and the next has its turn. Harmless when it was over already."""
+        """The script has ended: start the next one. Harmless if it had ended already."""
         if script is not self._running:
             return
         self._running = None
@@ -192,14 +193,14 @@ class RemotePrinter(Printer):
             self._pump()
 
     def expect_shutdown(self, script: RunningScript) -> None:
-        """The peer has said that it shuts down; its state follows soon, and is the error then."""
+        """The peer has printed that it shuts down; its state follows soon, and is the error."""
         if self.ready:
             self._timers.after(SHUTDOWN_DELAY, lambda: self.end_script(script, None))
         else:
             self.end_script(script, self.not_ready())
 
     def _request(self, method: str, params: Dict[str, Any], done: Done) -> None:
-        """Ask an endpoint of the peer. Raises NotReady when it is not connected, and Busy."""
+        """Call an endpoint of the peer. Raises NotReady if it is not connected, and Busy."""
         self.check_connected()
         if self._connection.pending >= MAX_REQUESTS:
             raise Busy("%s is busy: %d requests are not answered" % (self.name, MAX_REQUESTS))
@@ -228,7 +229,7 @@ class RemotePrinter(Printer):
             error = PeerError("%s: %s" % (self.name, printable(error)))
         if error is not None:
             self.last_error = plain_text(str(error))
-        # A failure in what is done with an answer is not the peer's
+        # An exception while handling an answer is not the peer's fault
         guarded(event.token, event.result, error)
 
     def _status_received(self, event: Status) -> None:
@@ -260,7 +261,7 @@ class RemotePrinter(Printer):
         self.log("connected: %s, Klipper %s" % (info.get("state"), self.software_version))
         run: Any = self._connection.socket_file
         if run is None or run.pid != info.get("process_id"):
-            run = object()  # the socket of another process, a tunnel: says nothing of Klippy
+            run = object()  # a tunnel's socket says nothing about Klippy
         if run != self._klippy_run:
             self._klippy_run = run
             self.hints.klippy_restarted()

@@ -1,4 +1,4 @@
-# The script that a peer runs for the router
+# The script that a peer is running for the router
 #
 # Copyright (C) 2026  Klipper Router contributors
 #
@@ -10,14 +10,14 @@ from ..sanitize import printable
 from .printer import Failure, Follower, Job
 from .script_output import ScriptOutput
 
-# Characters of a state's message by which Klippy's refusal of a command is recognized
+# Characters of state_message by which Klippy's refusal of a command is recognized
 MAX_REFUSAL = 100
 
-NOBODY = Follower()  # follows a script that nobody waits for
+NOBODY = Follower()  # of a script that nobody waits for
 
 
 class ScriptOwner(Protocol):
-    """The peer whose script it is."""
+    """The peer that runs the script."""
 
     name: str
 
@@ -26,7 +26,10 @@ class ScriptOwner(Protocol):
 
 
 class RunningScript:
-    """The script that a peer runs for us: one at a time, each waiting there costs it a greenlet."""
+    """The script that a peer is running for us.
+
+    One at a time, because each one that waits there costs the peer a greenlet.
+    """
 
     def __init__(self, printer: ScriptOwner, job: Job) -> None:
         self.job = job
@@ -36,20 +39,20 @@ class RunningScript:
         self._has_begun = False
 
     def began(self, _result: Any, error: Failure) -> None:
-        """Its turn has come, after other G-code of the peer."""
+        """The peer has begun to run it, after its other G-code."""
         if error is None:
             self._has_begun = True
             self.follower.began()
 
     def printed(self, text: str) -> None:
-        """The peer has printed something, from this script or from another one before it."""
+        """The peer has printed something, from this script or from G-code before it."""
         if self._has_begun:
             self.output.add(text)
 
     def answered(self, _result: Any, error: Failure) -> None:
         """The peer has finished it."""
         if error is None and self.output.has_shut_down:
-            # A script that shuts Klippy down may be a success for Klippy
+            # Klippy may report a script that shuts it down as a success
             self._printer.expect_shutdown(self)
             return
         if error is None and self.output.unknown:
@@ -58,9 +61,9 @@ class RunningScript:
 
 
 class RefusedScript:
-    """A script for a peer that is shut down or in error: it runs few commands, and refuses others.
+    """A script for a peer that is shut down or in error, which refuses all but a few commands.
 
-    why: the error of a refusal. Klippy refuses a command with the message of its state.
+    why: the error for a refusal. Klippy refuses a command with its state_message.
     """
 
     def __init__(self, why: NotReady, state_message: str, job: Job) -> None:
@@ -69,7 +72,7 @@ class RefusedScript:
         self._refusal = printable(state_message.strip().split("\n")[0])[:MAX_REFUSAL]
 
     def sent(self) -> None:
-        """It is on its way."""
+        """It was sent."""
         self._follower.sent()
 
     def answered(self, _result: Any, error: Failure) -> None:

@@ -1,4 +1,4 @@
-# What a script prints while it runs, and what that says about its success
+# The console output of a script, and the failures that only the output shows
 #
 # Copyright (C) 2026  Klipper Router contributors
 #
@@ -10,29 +10,29 @@ from ..errors import RouterError
 from ..sanitize import printable
 from .printer import Follower
 
-# What Klipper prints, and then reports success (klippy/gcode.py, cmd_default)
+# Klipper prints this, but then reports success (klippy/gcode.py, cmd_default)
 _UNKNOWN_COMMAND = re.compile(r'// (Unknown command:".*")')
-# What Klippy prints when it shuts down; a script that caused it may be reported as a success
+# Klippy prints this when it shuts down; it may report the script that caused it as a success
 _SHUTDOWN = "// Klipper state: Shutdown"
 _MARKS = re.compile(r"^(// |!! |echo: )")
-# Characters of an error line by which it is recognized in the error that follows
+# Characters by which an error line is recognized in the error that follows
 _RECOGNIZED = 100
 
 
 class ScriptOutput:
     """The console text of one script, from its first command to its last.
 
-    follower: gets the text, except lines that only repeat why the script fails.
+    follower: gets the text, except a line that only repeats the error of the script.
     """
 
     def __init__(self, follower: Follower) -> None:
         self._follower = follower
-        self._error_line = ""  # shown later, unless it is the error that the script ends with
+        self._error_line = ""  # held back: it may be the error with which the script ends
         self.unknown = ""  # the first unknown command, in Klipper's words
         self.has_shut_down = False
 
     def add(self, text: str) -> None:
-        """A console message (// ..., !! ..., echo: ...) of one line or several."""
+        """A console message (// ..., !! ..., echo: ...) of one or more lines."""
         for line in text.split("\n"):
             self._show_error_line()
             if line == _SHUTDOWN:
@@ -48,7 +48,7 @@ class ScriptOutput:
                 self._show(line)
 
     def end(self, error: Optional[RouterError]) -> None:
-        """The script is over; error: why it failed, if it did."""
+        """The script has ended; error: why it failed, if it did."""
         shown = printable(_MARKS.sub("", self._error_line))[:_RECOGNIZED]
         if error is not None and shown in str(error):
             self._error_line = ""

@@ -4,11 +4,11 @@
 #
 # This file may be distributed under the terms of the GNU GPLv3 license.
 #
-# No socket, no reactor, no log: whoever owns a Session moves its bytes. Its phases, and what leads
-# from one to the next, are in phases.py. Klippy's state comes from three sources that cannot
-# disagree for longer than a tick: the answer to 'info', the snapshot of objects/subscribe and its
-# updates of the object 'webhooks' (klippy/webhooks.py, get_status). It is passed on as received
-# and not kept here: its owner is the printer.
+# It uses no socket, reactor or log: its owner moves the bytes. The phases and the transitions
+# between them are in phases.py. Klippy's state has three sources, which cannot disagree for longer
+# than a tick: the answer to 'info', the snapshot of objects/subscribe, and the updates of its
+# object 'webhooks' (klippy/webhooks.py, get_status). The state is passed on as received and not
+# stored here; the printer stores it.
 from collections import deque
 from typing import Any, Deque, Dict, FrozenSet, List, Optional, Sequence
 
@@ -39,10 +39,12 @@ CLIENT_INFO = {"program": "Klipper Router", "version": VERSION}
 
 
 class Session:
-    """One peer. Call receive(), then next_event() until it returns None; send take_output().
+    """The protocol with one peer.
 
-    methods: the remote methods to register; probe: objects to ask for in any case; timeout:
-    seconds without an answer after which it counts as disconnected; max_message: bytes.
+    Call receive(), then next_event() until it returns None; send take_output().
+
+    methods: the remote methods to register; probe: objects to subscribe to in any case; timeout:
+    seconds without an answer after which the peer has timed out; max_message: bytes.
     """
 
     def __init__(
@@ -58,11 +60,11 @@ class Session:
         self._frames: Deque[Frame] = deque()
         self._events: Deque[Event] = deque()
         self._output: List[bytes] = []
-        # What Ready will say, as far as it was answered
+        # The contents of Ready, as far as they have arrived
         self._commands: Optional[FrozenSet[str]] = None
         self._restored: Optional[Dict[str, Dict[str, Any]]] = None
 
-    # -- what the owner does
+    # -- what the owner calls
 
     def opened(self, now: float) -> None:
         """A socket is open."""
@@ -88,12 +90,12 @@ class Session:
         self._output.clear()
 
     def request(self, method: str, params: Dict[str, Any], token: Any) -> None:
-        """Ask the peer; it answers with Answer(token, ...)."""
+        """Send a request; the event Answer(token, ...) follows."""
         number = self._unanswered.add_request(token)
         self._output.append(encode({"id": number, "method": method, "params": params}))
 
     def run_script(self, script: str, token: Any, began: Any = None) -> None:
-        """request() of gcode/script; Answer(began, ...) follows when the peer begins to run it.
+        """Request gcode/script; Answer(began, ...) follows when the peer begins to run it.
 
         Klippy runs the G-code of all its clients one script at a time, in the order received
         (klippy/reactor.py, ReactorMutex). An empty script right before ours is answered when its
@@ -103,15 +105,18 @@ class Session:
             self._output.append(encode_script(self._unanswered.add_script(began), ""))
         self._output.append(encode_script(self._unanswered.add_script(token), script))
 
-    def want(self, objects: Objects) -> None:
-        """Subscribe to these objects from now on; a Status snapshot follows when connected."""
-        self._subscription.want(objects)
-        self._subscribe()
+    def subscribe(self, objects: Objects) -> None:
+        """Subscribe to these objects instead of those before.
+
+        A Status snapshot follows, once connected.
+        """
+        self._subscription.replace(objects)
+        self._send_subscription()
 
     def subscribe_again(self) -> None:
-        """Ask for a new Status snapshot of what is wanted."""
+        """Request a new Status snapshot of the subscribed objects."""
         self._subscription.renew()
-        self._subscribe()
+        self._send_subscription()
 
     @property
     def pending(self) -> int:
@@ -144,27 +149,27 @@ class Session:
     # -- what the peer sends
 
     def receive(self, data: bytes, now: float) -> None:
-        """Bytes arrived; next_event() returns what they say.
+        """Bytes arrived; next_event() returns their events.
 
-        Raises BadMessage when a message does not end: only closed() may follow.
+        Raises BadMessage if a message does not end: only closed() may follow.
         """
         self._liveness.received_at = now
         self._frames.extend(self._reader.feed(data))
 
     @property
     def has_more(self) -> bool:
-        """Whether next_event() has something left to look at."""
+        """Whether next_event() has something left to handle."""
         return bool(self._frames or self._events)
 
     @property
     def skipping(self) -> bool:
-        """Whether the bytes that follow are skipped: their message is too long."""
+        """Whether the rest of the current message is skipped, because it is too long."""
         return self._reader.skipping
 
     def next_event(self) -> Optional[Event]:
-        """The next of what the peer has said; None when there is no more.
+        """The next event; None if there is no more.
 
-        Raises BadMessage when the peer breaks the protocol: only closed() may follow.
+        Raises BadMessage if the peer violates the protocol: only closed() may follow.
         """
         events = self._events
         while not events:
@@ -198,7 +203,7 @@ class Session:
             raise BadMessage("sent neither an answer nor a call")
         token = self._unanswered.take(number)
         if token is None:
-            return []  # a second answer, or one to nothing: harmless, and of no use
+            return []  # a second answer, or one without a request: harmless
         if type(token) is OwnRequest:
             if "error" in message:
                 error = read_error(message["error"])
@@ -226,21 +231,21 @@ class Session:
     def _handle_info(self, result: Dict[str, Any]) -> List[Event]:
         self._liveness.answered()
         self._change_phase(Trigger.IDENTIFIED)
-        # Now, not where it is wanted: no line may be missed. Klippy cannot take it back.
+        # Now and not when a script needs it, to miss no line. Klippy has no way to unsubscribe.
         template = {"method": OUTPUT_METHOD}
         self._ask(OwnRequest.OUTPUT, "gcode/subscribe_output", {"response_template": template})
         self._subscription.renew()
         events: List[Event] = [Identified(result), self._state_reported(read_state(result))]
-        self._subscribe()
+        self._send_subscription()
         return events
 
     def _handle_subscribed(self, result: Dict[str, Any]) -> List[Event]:
         is_current = self._subscription.answered()
         events = self._handle_status(result, snapshot=True)
         if not is_current:
-            # Not what is wanted by now: a newer answer will follow, with everything
+            # Out of date: the answer to a newer request will follow, with all values
             events.pop()
-            self._subscribe()
+            self._send_subscription()
         elif self.phase is Phase.PREPARING:
             self._restored = result["status"]
             events += self._check_prepared()
@@ -274,10 +279,10 @@ class Session:
         return [Answer(token, None, error)]
 
     def _handle_oversized_own(self, own: OwnRequest) -> List[Event]:
-        if own is OwnRequest.SUBSCRIBE and self._subscription.has_wanted:
+        if own is OwnRequest.SUBSCRIBE and self._subscription.has_objects:
             if self._subscription.answered():
                 return [Skipped(SkippedKind.SNAPSHOT)]
-            self._subscribe()
+            self._send_subscription()
             return []
         if own is OwnRequest.HELP:
             self._commands = frozenset()
@@ -305,12 +310,12 @@ class Session:
         self._commands, self._restored = None, None
         for method in sorted(self._methods):
             params = {"remote_method": method, "response_template": {"method": method}}
-            # Without an id there is no answer: that of gcode/help follows all of them
+            # Without an id there is no answer; the answer to gcode/help comes after all of them
             self._output.append(encode({"method": "register_remote_method", "params": params}))
         self._ask(OwnRequest.HELP, "gcode/help", {})
-        # Objects that were asked for before Klippy had loaded its config did not exist yet
+        # Objects that were subscribed to before Klippy had loaded its config did not exist yet
         self._subscription.renew()
-        self._subscribe()
+        self._send_subscription()
 
     def _check_prepared(self) -> List[Event]:
         if self.phase is not Phase.PREPARING or self._commands is None or self._restored is None:
@@ -321,7 +326,7 @@ class Session:
 
     # -- requests of its own
 
-    def _subscribe(self) -> None:
+    def _send_subscription(self) -> None:
         if self.phase in (Phase.CLOSED, Phase.IDENTIFYING):
             return
         objects = self._subscription.take_request()

@@ -1,4 +1,4 @@
-# The events of a Session: what its peer said
+# The events of a Session
 #
 # Copyright (C) 2026  Klipper Router contributors
 #
@@ -10,22 +10,22 @@ from ..errors import RouterError
 
 
 class Identified(NamedTuple):
-    """The peer answered 'info': who it is (process_id, software_version, ...)."""
+    """The peer answered 'info' (process_id, software_version, ...)."""
 
     info: Dict[str, Any]
 
 
 class StateReported(NamedTuple):
-    """The state of the peer's Klippy, and its message; None: unchanged."""
+    """The state of the peer's Klippy and its message; None if unchanged."""
 
     state: Optional[str]
     message: Optional[str]
 
 
 class Ready(NamedTuple):
-    """Ready for use.
+    """The peer is ready for use.
 
-    commands: the G-code commands that have a help text, macros included; status: of the wanted
+    commands: the G-code commands that have a help text, macros included; status: of the subscribed
     objects and the probe.
     """
 
@@ -36,7 +36,7 @@ class Ready(NamedTuple):
 class Status(NamedTuple):
     """Values of subscribed objects, read at eventtime (seconds of the peer's clock).
 
-    snapshot: all values that are wanted, not only those that changed.
+    snapshot: whether these are all values, not only those that have changed.
     """
 
     eventtime: float
@@ -45,7 +45,7 @@ class Status(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """The answer of request(): its token, and a result or an error."""
+    """The answer to a request(): its token, and a result or an error."""
 
     token: Any
     result: Any
@@ -66,17 +66,17 @@ class Called(NamedTuple):
 
 
 class SkippedKind(Enum):
-    """What a message was that was longer than max_message."""
+    """What kind of message was longer than max_message."""
 
-    SNAPSHOT = "snapshot"  # of what is wanted: ask for less from now on
-    UPDATE = "update"  # of status: what is known is out of date
-    OUTPUT = "output"
-    COMMANDS = "commands"  # Ready has none
+    SNAPSHOT = "snapshot"  # of the subscribed objects: subscribe to less from now on
+    UPDATE = "update"  # of the status: the known values are out of date
+    OUTPUT = "output"  # on the console
+    COMMANDS = "commands"  # the answer to gcode/help: Ready has no commands
     CALL = "call"  # of one of our remote methods
 
 
 class Skipped(NamedTuple):
-    """A message longer than max_message was skipped, undecoded. method: of a CALL."""
+    """A message longer than max_message was skipped without decoding it. method: of a CALL."""
 
     kind: SkippedKind
     method: str = ""

@@ -1,4 +1,4 @@
-# What follows from a message of a peer that was longer than max_message, and so was skipped
+# Reports messages of a peer that were skipped because they are longer than max_message
 #
 # Copyright (C) 2026  Klipper Router contributors
 #
@@ -10,26 +10,26 @@ from ..klippy.timers import Timer, Timers
 from .printer import Printer
 from .session_events import Skipped, SkippedKind
 
-# Seconds between two subscriptions that are made because an update of status was skipped
+# Seconds between two subscriptions that are renewed because an update was skipped
 RESUBSCRIBE_INTERVAL = 1.0
 
 _SENTENCES = {
     SkippedKind.SNAPSHOT: "its status is longer than {limit}: name the fields that you need, or"
     " {raise_it}",
-    SkippedKind.UPDATE: "a change of its status longer than {limit} was skipped, and all values"
-    " asked for again; name the fields that you need, or {raise_it}",
+    SkippedKind.UPDATE: "an update of its status longer than {limit} was skipped, and all values"
+    " are requested again; name the fields that you need, or {raise_it}",
     SkippedKind.OUTPUT: "a message on its console longer than {limit} is not shown; to see it,"
     " {raise_it}",
-    SkippedKind.COMMANDS: "its list of commands is longer than {limit}: none of its ROUTER_ON_"
-    " macros is run; {raise_it}",
+    SkippedKind.COMMANDS: "its list of commands is longer than {limit}: its ROUTER_ON_ macros are"
+    " not run; {raise_it}",
     SkippedKind.CALL: "this call is longer than {limit}: send less, or {raise_it}",
 }
 
 
 class SkippedMessages:
-    """Reports what was skipped, and asks for status values that are out of date.
+    """Reports what was skipped, and requests status values that are out of date.
 
-    subscribe_again: asks the peer for all values of its status.
+    subscribe_again: requests all values of the peer's status.
     """
 
     def __init__(
@@ -46,10 +46,10 @@ class SkippedMessages:
             "raise_it": "raise max_message in [router %s]" % (printer.name,),
         }
         self._timer: Optional[Timer] = None
-        self._at = 0.0  # when it subscribed again last
+        self._at = 0.0  # when it last subscribed again
 
     def handle(self, event: Skipped) -> None:
-        """Notify whom it concerns; after an update, ask for all values again."""
+        """Report it to the listeners or the user; after an update, request all values again."""
         sentence = _SENTENCES[event.kind].format(**self._words)
         error = TooLong("%s: %s" % (self._printer.name, sentence))
         if event.kind is SkippedKind.SNAPSHOT:
@@ -65,7 +65,7 @@ class SkippedMessages:
             self._timer = self._timers.after(max(0.0, wait), self._due)
 
     def answer_error(self, error: RouterError) -> RouterError:
-        """The error of a request whose answer was skipped, with the way out."""
+        """The error of a request whose answer was skipped, and what to do about it."""
         words = (self._printer.name, error, self._words["raise_it"])
         return TooLong("%s: %s: ask for less, or %s" % words)
 

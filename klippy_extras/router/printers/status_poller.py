@@ -1,4 +1,4 @@
-# Reads the status of this printer's own objects at regular intervals, and finds what has changed
+# Reads the status of this printer's own objects at regular intervals and reports the changes
 #
 # Copyright (C) 2026  Klipper Router contributors
 #
@@ -13,7 +13,7 @@ from .printer import Objects, Status
 # Seconds between two reads of the polled objects, however often the subscriptions change
 MIN_READ_INTERVAL = 0.05
 
-# (eventtime, status, whether these are all values and not only those that have changed)
+# (eventtime, status, whether these are all values, not only those that have changed)
 OnStatus = Callable[[float, Status, bool], None]
 
 
@@ -30,7 +30,7 @@ class StatusPoller:
         self._read_at = 0.0
 
     def poll(self, objects: Objects) -> None:
-        """Read these objects from now on instead of those before; all values first."""
+        """Read these objects instead of those before, and report all their values first."""
         self._objects = objects
         self._last = {name: values for name, values in self._last.items() if name in objects}
         self._snapshot_due = True
@@ -55,14 +55,14 @@ class StatusPoller:
 
     def _read_all(self) -> None:
         eventtime = self._read_at = self._klippy.timers.now()
-        # Before anything else: an error below must not end the reading
+        # Before anything else: an exception below must not end the polling
         self._timer = self._klippy.timers.after(self._interval, self._read_all)
         is_snapshot, self._snapshot_due = self._snapshot_due, False
         changes: Status = {}
         for name, fields in self._objects.items():
             values = self._read(name, eventtime)
             last = {} if is_snapshot else self._last.get(name, {})
-            # A field that does not exist any more is None, once
+            # A field that no longer exists is reported as None, once
             lost = dict.fromkeys(f for f, v in last.items() if fields is None and v is not None)
             current = {**lost, **values} if fields is None else {f: values.get(f) for f in fields}
             changed = {f: v for f, v in current.items() if f not in last or v != last[f]}
@@ -77,7 +77,7 @@ class StatusPoller:
             status = self._klippy.object_status(name, eventtime)
             return status if isinstance(status, dict) else {}
         except Exception as e:
-            # Somebody else's get_status(): Klippy itself would shut down for it
+            # From get_status() of another module: Klippy itself would shut down
             if self._failing.get(name) != str(e):
                 self._failing[name] = str(e)
                 logging.exception("router: reading the status of '%s' failed", name)

@@ -1,4 +1,4 @@
-# The requests that a peer has not answered yet, by the number they were sent with
+# The requests that a peer has not answered yet, by number
 #
 # Copyright (C) 2026  Klipper Router contributors
 #
@@ -8,7 +8,7 @@ from typing import Any, Dict, List
 
 
 class OwnRequest(Enum):
-    """The session's own requests, which nobody outside waits for."""
+    """The session's own requests, whose answers it handles itself."""
 
     INFO = "info"
     PING = "ping"
@@ -18,9 +18,9 @@ class OwnRequest(Enum):
 
 
 class Unanswered:
-    """What a peer was asked, until it answers.
+    """The requests sent to a peer, until it answers.
 
-    Scripts do not count as requests: the queue of their printer bounds them.
+    Scripts do not count as requests: the queue of their printer limits them.
     """
 
     def __init__(self) -> None:
@@ -53,7 +53,7 @@ class Unanswered:
         return self._last_number
 
     def take(self, number: int) -> Any:
-        """Forget what has this number. Returns its token, an OwnRequest, or None."""
+        """Remove the request with this number. Returns its token, an OwnRequest, or None."""
         if number in self._scripts:
             return self._scripts.pop(number)
         if number in self._requests:
@@ -61,7 +61,7 @@ class Unanswered:
         return self._own.pop(number, None)
 
     def clear(self) -> List[Any]:
-        """Forget all. Returns the tokens of requests and scripts, in the order they were added."""
+        """Remove all. Returns the tokens of requests and scripts, in the order they were added."""
         tokens = {**self._scripts, **self._requests}
         in_order = [tokens[number] for number in sorted(tokens)]
         self._own.clear()

@@ -7,7 +7,7 @@ from klippy_extras.router.printers.peer_subscription import PeerSubscription
 
 def test_what_is_always_wanted_is_merged_into_what_is_wanted_now():
     subscription = PeerSubscription({"webhooks": ["state"], "idle_timeout": ["state"], "x": None})
-    subscription.want({"webhooks": ["state_message"], "idle_timeout": None, "toolhead": None})
+    subscription.replace({"webhooks": ["state_message"], "idle_timeout": None, "toolhead": None})
     assert subscription.take_request() == {
         "webhooks": ["state", "state_message"],
         "idle_timeout": None,
@@ -19,7 +19,7 @@ def test_what_is_always_wanted_is_merged_into_what_is_wanted_now():
 def test_nothing_is_asked_for_until_something_is_wanted():
     subscription = PeerSubscription({"webhooks": ["state"]})
     assert subscription.take_request() is None
-    assert not subscription.has_wanted
+    assert not subscription.has_objects
     subscription.renew()
     assert subscription.take_request() == {"webhooks": ["state"]}
     assert subscription.answered()
@@ -28,9 +28,9 @@ def test_nothing_is_asked_for_until_something_is_wanted():
 
 def test_one_request_is_on_its_way_and_an_answer_to_an_older_wish_is_not_current():
     subscription = PeerSubscription({})
-    subscription.want({"a": None})
+    subscription.replace({"a": None})
     assert subscription.take_request() == {"a": None}
-    subscription.want({"b": None})
+    subscription.replace({"b": None})
     assert subscription.take_request() is None
     assert not subscription.answered()
     assert subscription.take_request() == {"b": None}
@@ -39,7 +39,7 @@ def test_one_request_is_on_its_way_and_an_answer_to_an_older_wish_is_not_current
 
 def test_a_lost_connection_forgets_the_request_and_not_the_wish():
     subscription = PeerSubscription({})
-    subscription.want({"a": None})
+    subscription.replace({"a": None})
     subscription.take_request()
     subscription.closed()
     assert subscription.take_request() is None

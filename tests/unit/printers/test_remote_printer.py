@@ -41,7 +41,7 @@ class FakeConnection:
     def __init__(self, klippy: Any, sock: str, session: Any, owner: Any) -> None:
         self.scripts: List[Any] = []
         self.requests: List[Any] = []
-        self.wanted: Dict[str, Any] = {}
+        self.subscribed: Dict[str, Any] = {}
         self.socket_file: Any = SocketFile(1, 2, 3, PID)
         self.latency, self.last_failure = None, ""
 
@@ -55,8 +55,8 @@ class FakeConnection:
     def run_script(self, script: str, token: Any, began: Any) -> None:
         self.scripts.append((script, token, began))
 
-    def want(self, objects: Any) -> None:
-        self.wanted = objects
+    def subscribe(self, objects: Any) -> None:
+        self.subscribed = objects
 
     def subscribe_again(self) -> None:
         """Of messages that were too long."""
@@ -379,7 +379,7 @@ def test_its_calls_and_its_status_are_passed_on():
     assert led.called == [("led", "router/x", {"a": 1})] and led.led.calls == 1
     assert led.listener.seen[-1] == (5.0, {"fan": {"speed": 1.0}}, True)
     led.led.subscribe_objects({"fan": None})
-    assert led.connection.wanted == {"fan": None}
+    assert led.connection.subscribed == {"fan": None}
 
 
 def test_who_is_answered_may_fail_without_harm(caplog):

@@ -117,7 +117,7 @@ def test_a_ready_peer_is_identified_prepared_and_ready():
 @pytest.mark.parametrize("state", ["startup", "error", "shutdown"])
 def test_a_peer_that_is_not_ready_is_connected_only_and_its_status_flows(state):
     pair = Pair(state)
-    pair.session.want({"print_stats": ["state"]})
+    pair.session.subscribe({"print_stats": ["state"]})
     events = pair.settle()
     assert pair.session.phase is Phase.CONNECTED
     assert [type(e) for e in events] == [Identified, StateReported, StateReported, Status]
@@ -126,7 +126,7 @@ def test_a_peer_that_is_not_ready_is_connected_only_and_its_status_flows(state):
 
 def test_a_peer_that_becomes_ready_is_subscribed_again_before_it_counts():
     pair = Pair("startup")
-    pair.session.want({"print_stats": ["state"]})
+    pair.session.subscribe({"print_stats": ["state"]})
     pair.settle()
     pair.state = "ready"
     events = pair.say(update(webhooks={"state": "ready", "state_message": "is ready"}))
@@ -179,7 +179,7 @@ def test_ten_changes_in_a_row_make_two_subscriptions_and_one_snapshot():
     pair = Pair()
     pair.settle()
     for i in range(10):
-        pair.session.want({f"object_{n}": None for n in range(i + 1)})
+        pair.session.subscribe({f"object_{n}": None for n in range(i + 1)})
     (first,) = pair.requests()
     assert [type(e) for e in pair.answer(first)] == [StateReported]
     (second,) = pair.requests()
@@ -242,7 +242,7 @@ def test_what_is_too_long_is_skipped_and_what_follows_is_read(message, skipped):
 
 def test_a_snapshot_that_is_too_long_is_asked_for_again_with_less():
     pair = Pair("startup")
-    pair.session.want({"configfile": None, "print_stats": None})
+    pair.session.subscribe({"configfile": None, "print_stats": None})
     pair.settle()
     pair.state = "ready"
     pair.say(update(webhooks={"state": "ready", "state_message": "is ready"}))
@@ -251,7 +251,7 @@ def test_a_snapshot_that_is_too_long_is_asked_for_again_with_less():
     events = pair.say({"id": subscribe["id"], "result": {"text": LONG}})
     assert events == [Skipped(SkippedKind.SNAPSHOT)]
     assert pair.session.phase is Phase.PREPARING
-    pair.session.want({"print_stats": None})
+    pair.session.subscribe({"print_stats": None})
     (subscribe,) = pair.requests()
     assert "configfile" not in subscribe["params"]["objects"]
     assert Ready in [type(e) for e in pair.answer(subscribe)]
@@ -352,7 +352,7 @@ def test_a_state_before_the_peer_was_identified_is_a_bad_message():
 def test_a_new_connection_starts_from_the_beginning():
     pair = Pair()
     pair.settle()
-    pair.session.want({"print_stats": None})
+    pair.session.subscribe({"print_stats": None})
     pair.session.receive(b'{"id":', pair.now)
     pair.session.closed()
     pair.session.request("info", {}, "never sent")
