@@ -166,7 +166,7 @@ def test_too_many_at_a_time(main):
             except ApiError as e:
                 answers.append(str(e))
     assert [a for a in answers if isinstance(a, str)] == [
-        "4 diagnoses are running: try again in some seconds"
+        "4 diagnoses are running: try again in a few seconds"
     ] * 2
     rows(main, target="main")
 
@@ -285,10 +285,10 @@ def test_nobody_else_can_make_an_echo(main, led):
 @pytest.mark.parametrize(
     ("text", "say", "others"),
     [
-        ("", "router_api.cfg is not included. First in its printer.cfg write [include /", "needs"),
+        ("", "router_api.cfg is not included. At the top of its printer.cfg write [incl", "needs"),
         (
             "[gcode_macro ROUTER_GCODE_SCRIPT]\ngcode:\n",
-            "has ROUTER_ macros of another include, such as the old daemon's. Write [include /",
+            "has ROUTER_ macros from another include, such as the old daemon's. Write [include /",
             "needs",
         ),
         (
@@ -308,8 +308,8 @@ def test_includes(lab, kind, text, say, others):
     assert say in found.pop("include")
     assert "Include /" in found.pop("watchdog", "Include /")
     if others:
-        assert "needs router_api.cfg" in found.pop("echo")
-        assert "needs router_api.cfg" in found.pop("other routers")
+        assert "needs this version of router_api.cfg" in found.pop("echo")
+        assert "needs this version of router_api.cfg" in found.pop("other routers")
     assert found == {}
 
 
@@ -327,4 +327,4 @@ def test_macros_that_take_the_place_of_commands(lab, kind):
     main = lab.printer(kind, "main", config.printing("[router]\n" + INCLUDES)).wait_ready()
     found = not_ok(main, "main")
     assert list(found) == ["commands"]
-    assert "take the place of ROUTER_DIAGNOSE, ROUTER_EVENT_SUBSCRIBE, " in found["commands"]
+    assert "replace ROUTER_DIAGNOSE, ROUTER_EVENT_SUBSCRIBE, " in found["commands"]

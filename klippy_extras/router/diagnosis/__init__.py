@@ -1,4 +1,4 @@
-# What router/diagnose checks
+# The checks of router/diagnose
 #
 # Copyright (C) 2026  Klipper Router contributors
 #

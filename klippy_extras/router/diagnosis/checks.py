@@ -1,4 +1,4 @@
-# The lines of a diagnosis: what was checked, what was found, what to do
+# The checks of a diagnosis and their results
 #
 # Copyright (C) 2026  Klipper Router contributors
 #
@@ -11,16 +11,16 @@ RESULTS = (OK, WARN, FAIL)
 
 
 class Finding(NamedTuple):
-    """What a check found. result: one of RESULTS; text: what it is, and what to do."""
+    """The result of a check: one of RESULTS. text: what was found, and what to do about it."""
 
     result: str
     text: str
 
 
 class Check:
-    """One check of one printer. The first finding counts.
+    """One check of one printer. Only the first finding counts.
 
-    late: the finding where there is none when time is up.
+    late: the finding if there is no other in time.
     """
 
     def __init__(self, printer: str, name: str, late: Finding, on_found: Callable[[], None]):
@@ -35,7 +35,7 @@ class Check:
             self._on_found()
 
     def time_is_up(self) -> None:
-        """Without a finding by now, it is the late one."""
+        """End the check with the late finding, unless it has ended."""
         self.found(*self._late)
 
 
@@ -51,17 +51,17 @@ class CheckList:
         self._is_closed = False  # no more checks are added
 
     def add(self, printer: str, name: str, late: Finding) -> Check:
-        """A check that will end later."""
+        """Add a check that will end later."""
         check = Check(printer, name, late, self._check_complete)
         self._checks.append(check)
         return check
 
     def note(self, printer: str, name: str, finding: Finding) -> None:
-        """A check that has ended."""
+        """Add a check that has ended."""
         self.add(printer, name, finding).time_is_up()
 
     def close(self) -> None:
-        """All checks were added."""
+        """No more checks will be added."""
         self._is_closed = True
         self._check_complete()
 
@@ -71,7 +71,7 @@ class CheckList:
             check.time_is_up()
 
     def rows(self) -> List[Dict[str, str]]:
-        """The findings, as router/diagnose gives them."""
+        """The findings, as router/diagnose returns them."""
         return [
             {"printer": c.printer, "check": c.name, "result": c.finding[0], "text": c.finding[1]}
             for c in self._checks
@@ -85,12 +85,12 @@ class CheckList:
 
 
 def worst(rows: List[Dict[str, str]]) -> str:
-    """The worst result of these findings; ok where there are none."""
+    """The worst result of these findings; ok if there are none."""
     return max((row["result"] for row in rows), key=RESULTS.index, default=OK)
 
 
 def console_lines(rows: List[Dict[str, str]]) -> List[str]:
-    """One line per check, and how many there are of each result."""
+    """One line per check, and the number of checks with each result."""
     words = {OK: "ok  ", WARN: "WARN", FAIL: "FAIL"}
     lines = [
         "%s %s %s: %s" % (words[r["result"]], r["printer"], r["check"], r["text"]) for r in rows

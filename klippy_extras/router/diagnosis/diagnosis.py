@@ -1,4 +1,4 @@
-# router/diagnose: all checks of some printers, one step at a time, with a time limit
+# router/diagnose: runs all checks of some printers, one step at a time, with a time limit
 #
 # Copyright (C) 2026  Klipper Router contributors
 #
@@ -17,7 +17,7 @@ from .peer_checks import PeerChecks
 
 # Seconds after which a check without an answer ends
 DEADLINE = 5.0
-# Diagnoses at a time: each of them asks every peer some things
+# Diagnoses at a time: each sends requests to every peer
 MAX_RUNNING = 4
 
 _END = object()
@@ -38,12 +38,12 @@ class Diagnosis:
         self._running = 0
 
     def start(self, printers: Collection[Printer], done: Done) -> None:
-        """Check these printers; done({"checks": [...]}, None) some seconds later at most.
+        """Check these printers; done({"checks": [...]}, None) follows within a few seconds.
 
         Raises Busy.
         """
         if self._running >= MAX_RUNNING:
-            raise Busy("%d diagnoses are running: try again in some seconds" % (MAX_RUNNING,))
+            raise Busy("%d diagnoses are running: try again in a few seconds" % (MAX_RUNNING,))
         self._running += 1
         _Run(self, self._timers, list(printers), done).start()
 
@@ -61,7 +61,7 @@ class Diagnosis:
                 checks.note(printer.name, "diagnosis", Finding(FAIL, INTERNAL_ERROR))
 
     def ended(self) -> None:
-        """One of the diagnoses that are running has ended."""
+        """A running diagnosis has ended."""
         self._running -= 1
 
 
@@ -76,7 +76,7 @@ class _Run:
         self._steps = diagnosis.steps(printers, self._checks)
 
     def start(self) -> None:
-        """Take one step in each turn of the reactor: they look at files and processes."""
+        """Take one step per turn of the reactor, as the steps read files."""
         self._timers.soon(self._next)
 
     def _next(self) -> None:

@@ -1,13 +1,13 @@
-# An echo: a call from here to a macro of the peer, and from that macro back to the router
+# The echo test: the router runs a macro of the peer, and that macro calls the router back
 #
 # Copyright (C) 2026  Klipper Router contributors
 #
 # This file may be distributed under the terms of the GNU GPLv3 license.
 #
-# _ROUTER_ECHO of router_api.cfg calls two remote methods. router/echo shows that calls arrive. And
-# every program that has registered router/printers/list on that peer runs _ROUTER_ECHO_BACK there,
-# which calls router/echo again with the printers that the program knows. This finds another router,
-# or the old daemon: Klipper has no list of its API clients.
+# _ROUTER_ECHO of router_api.cfg calls two remote methods. router/echo shows that calls arrive.
+# router/printers/list is answered by every program that has registered it on that peer: each one
+# runs _ROUTER_ECHO_BACK there, which calls router/echo again, with the printers that this program
+# knows. This finds another router or the old daemon, as Klipper has no list of its API clients.
 import os
 from typing import Any, Callable, Collection, Dict, List, Mapping, Optional
 
@@ -24,16 +24,16 @@ MAX_ANSWERS = 8
 
 
 class Echo:
-    """One test of a peer. on_news: called whenever something came back, or it failed."""
+    """One test of a peer. on_news: called whenever an answer arrives, or when the test fails."""
 
     def __init__(self, peer: Printer, on_news: Callable[[], None]) -> None:
         self.peer, self.on_news = peer, on_news
-        self.token = os.urandom(8).hex()  # other routers make tests as well
+        self.token = os.urandom(8).hex()  # distinguishes it from the tests of other routers
         self.is_back = False
-        self.answers: List[str] = []  # of every router there: the names of the printers it knows
+        self.answers: List[str] = []  # one per router: the names of the printers that it knows
         self.error: Optional[RouterError] = None  # why the macro failed
         self.has_run = False
-        self.is_over = False  # nothing of this test is of interest any more
+        self.is_over = False  # further answers are ignored
 
     def submit(self) -> None:
         """Run the macro. Raises NotReady."""
@@ -41,12 +41,12 @@ class Echo:
 
     @property
     def has_left(self) -> bool:
-        """Whether it is over, and its macro is not in the peer's queue any more."""
+        """Whether it is over, and its macro is no longer in the peer's queue."""
         return self.is_over and self.has_run
 
     def _text(self) -> str:
         if self.is_over:
-            return ""  # its turn came too late
+            return ""  # too late
         return command(ECHO_MACRO, {"TOKEN": self.token}, self.peer.old_parser)
 
     def _done(self, _result: Any, error: Failure) -> None:
@@ -56,7 +56,7 @@ class Echo:
 
 
 class Echoes:
-    """The latest test of each peer: the next one cannot begin while its macro waits there.
+    """The latest test of each peer: the next one cannot begin while its macro is in the queue.
 
     printers: the names of all printers of this router.
     """
@@ -67,11 +67,11 @@ class Echoes:
 
     @property
     def own_answer(self) -> str:
-        """What this router itself answers: its printers, as a macro gets them."""
+        """The answer of this router itself: its printers, as a macro gets them."""
         return printable(",".join(self._printers))
 
     def start(self, peer: Printer, on_news: Callable[[], None]) -> Optional[Echo]:
-        """Begin a test; None while the one before it still waits. Raises NotReady."""
+        """Begin a test; None while the previous one is still waiting. Raises NotReady."""
         latest = self._tests.get(peer)
         if latest is not None and not latest.has_left:
             return None
@@ -84,7 +84,7 @@ class Echoes:
         """A peer called router/echo."""
         echo = self._tests.get(caller)
         if echo is None or echo.is_over or params.get("token") != echo.token:
-            return  # of another router's test, or of one that is over
+            return  # for the test of another router, or for one that is over
         if "printers" not in params:
             echo.is_back = True
         elif len(echo.answers) < MAX_ANSWERS:

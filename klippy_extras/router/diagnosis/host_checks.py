@@ -1,4 +1,4 @@
-# What can be checked of this printer (the host), from inside its own Klippy
+# The checks of this printer (the host), from inside its own Klippy
 #
 # Copyright (C) 2026  Klipper Router contributors
 #
@@ -17,10 +17,10 @@ from .checks import FAIL, OK, WARN, CheckList, Finding
 from .printer_checks import Registrations, check_objects, check_queue
 from .socket_checks import check_file, command_line
 
-# Other clients that are named
+# Other clients that are listed
 MAX_OTHERS = 3
 # Files of this package that are checked in one step
-FILES_A_STEP = 8
+FILES_PER_STEP = 8
 _FOLDER = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 # The number of files, and the time of the latest change in nanoseconds since the epoch
@@ -28,7 +28,10 @@ Code = Tuple[int, int]
 
 
 def _code_on_disk() -> Iterator[Code]:
-    """The code of this package, one step at a time: the last value counts. No files: (0, 0)."""
+    """Look at the files of this package, one step at a time; the last value is the result.
+
+    (0, 0) if there are no files.
+    """
     count = latest = 0
     try:
         for folder, _folders, names in os.walk(_FOLDER):
@@ -36,20 +39,20 @@ def _code_on_disk() -> Iterator[Code]:
                 if name.endswith(".py"):
                     count += 1
                     latest = max(latest, os.stat(os.path.join(folder, name)).st_mtime_ns)
-                    if count % FILES_A_STEP == 0:
+                    if count % FILES_PER_STEP == 0:
                         yield count, latest
     except OSError:
-        pass  # removed files are what this is to find
+        pass  # a removed file shows in the count
     yield count, latest
 
 
-# The code that this process runs. In the module on purpose: RESTART makes new objects, but does not
-# load modules again, which is just what check_code() must find.
+# The code that this process runs. A module variable on purpose: RESTART makes new objects, but does
+# not load modules again, which is exactly what check_code() detects.
 *_, _LOADED = _code_on_disk()
 
 
 class HostChecks:
-    """Adds the checks of this printer to a list. shadowed: commands that are macros here."""
+    """Adds the checks of this printer to a list. shadowed: commands that macros replace."""
 
     def __init__(
         self, klippy: Klippy, printer: LocalPrinter, registrations: Registrations, reports: Reports
@@ -59,7 +62,7 @@ class HostChecks:
         self.shadowed: Collection[str] = ()
 
     def add(self, checks: CheckList) -> Iterator[None]:
-        """All of them, one step at a time."""
+        """Add all of them, one step at a time."""
         code = _LOADED
         for so_far in _code_on_disk():
             code = so_far
@@ -103,18 +106,18 @@ class HostChecks:
 
     def _check_commands(self) -> Finding:
         if not self.shadowed:
-            return Finding(OK, "all of them are the router's own")
+            return Finding(OK, "all are the router's own")
         return Finding(
             WARN,
-            "macros of this printer's config take the place of %s, so that WAIT=1, SYNC=1 and so on"
-            " have no effect: remove the include of the old daemon, or router_api.cfg, from it"
+            "macros in this printer's config replace %s, so that WAIT=1, SYNC=1 and so on have no"
+            " effect: remove the include of the old daemon, or of router_api.cfg, from it"
             % (", ".join(sorted(self.shadowed)),),
         )
 
     def _check_others(self) -> Finding:
         pids = [peer_pid(sock) for sock in self._klippy.other_clients("router/")]
         if not pids:
-            return Finding(OK, "none: only this one answers calls of this printer's macros")
+            return Finding(OK, "none: only this router answers calls of this printer's macros")
         named = sorted(pids)[:MAX_OTHERS]
         who = ", and ".join("pid %d, %s" % (pid, command_line(pid)) for pid in named)
         return Finding(
@@ -137,7 +140,7 @@ class HostChecks:
 
 
 def check_code(loaded: Code, on_disk: Code) -> Finding:
-    """Whether what runs is what is installed."""
+    """Whether the code that runs is the code that is installed."""
     text = "version %s" % (VERSION,)
     if on_disk == (0, 0):
         text += ", but its files are missing: Klipper will not start again. Run install.sh"

@@ -1,4 +1,4 @@
-# What can be checked of a peer: its socket, its Klippy, what it includes
+# The checks of a peer: its socket, its Klippy, its includes
 #
 # Copyright (C) 2026  Klipper Router contributors
 #
@@ -12,11 +12,11 @@ from ..printers.printer import Printer
 from ..printers.remote_printer import RemotePrinter
 from ..sanitize import printable
 from ..version import VERSION
+from .answer_checks import BUSY, NO_ANSWER, EchoTest, OwnRouterCheck, RoundTrips
 from .checks import FAIL, OK, WARN, CheckList, Finding
 from .echo import ECHO_MACRO, Echoes
 from .printer_checks import Registrations, check_objects, check_queue
 from .socket_checks import check_file, check_listener, probe
-from .way_checks import BUSY, NO_ANSWER, EchoTest, OwnRouterCheck, RoundTrips
 
 _ROOT = os.path.abspath(
     os.path.join(os.path.dirname(os.path.realpath(__file__)), os.pardir, os.pardir, os.pardir)
@@ -30,14 +30,14 @@ class PeerChecks:
         self._timers, self._registrations, self._echoes = timers, registrations, echoes
 
     def add(self, peer: RemotePrinter, checks: CheckList) -> Iterator[None]:
-        """All checks that make sense in the peer's state, one step at a time."""
+        """Add all checks that make sense in the peer's state, one step at a time."""
         if not self._add_socket(peer, checks):
             return
         yield
         checks.note(peer.name, "klippy", check_klippy(peer))
         if not peer.connected:
             return
-        queue = check_queue(peer, peer.unanswered)  # before our own requests are in it
+        queue = check_queue(peer, peer.unanswered)  # before it has our own requests
         trips = checks.add(peer.name, "round trip", NO_ANSWER)
         RoundTrips(self._timers, peer, trips).start()
         yield
@@ -50,7 +50,7 @@ class PeerChecks:
 
     @staticmethod
     def _add_socket(peer: RemotePrinter, checks: CheckList) -> bool:
-        """Whether somebody listens there."""
+        """Returns whether a process listens there."""
         file = check_file(peer.sock)
         if file.result != OK and peer.connected:
             text = "still connected, but not a second time: RESTART that Klipper. " + file.text
@@ -70,21 +70,21 @@ class PeerChecks:
         checks.note(peer.name, "include", check_include(peer))
         checks.note(peer.name, "watchdog", check_watchdog(peer))
         yield
-        way = checks.add(peer.name, "echo", BUSY)
+        echo = checks.add(peer.name, "echo", BUSY)
         others = checks.add(peer.name, "other routers", BUSY)
         OwnRouterCheck(others).start(peer)
         yield
         if ECHO_MACRO in peer.commands:
-            EchoTest(self._timers, self._echoes, way, others).start(peer, checks.seconds)
+            EchoTest(self._timers, self._echoes, echo, others).start(peer, checks.seconds)
         else:
-            why = "needs router_api.cfg of this version there"
-            way.found(WARN, "not tested: " + why)
+            why = "needs this version of router_api.cfg there"
+            echo.found(WARN, "not tested: " + why)
             others.found(WARN, "not known: " + why)
         yield
 
 
 def check_klippy(peer: RemotePrinter) -> Finding:
-    """Its Klippy's state, and the way out of it."""
+    """The state of its Klippy, and what to do about it."""
     message = printable(peer.state_message.strip().split("\n")[0])
     if peer.ready:
         return Finding(OK, "ready, version %s" % (peer.software_version,))
@@ -95,23 +95,23 @@ def check_klippy(peer: RemotePrinter) -> Finding:
         way_out = "Fix its config, then ROUTER_RESTART TARGET=%s" % (peer.name,)
         return Finding(FAIL, "error: %s. %s" % (message, way_out))
     if peer.connected:
-        return Finding(WARN, "%s: it is starting. Try again in some seconds" % (peer.state,))
+        return Finding(WARN, "%s: it is starting. Try again in a few seconds" % (peer.state,))
     if peer.listening_pid is not None:
         text = "accepts the connection, but does not answer: it is still starting, or hangs"
-        return Finding(FAIL, text + ". If that stays so, restart its service")
+        return Finding(FAIL, text + ". If this persists, restart its service")
     text = "not connected yet; the router tries again every second"
     reason = printable(peer.last_error)
     return Finding(FAIL, "%s. The last connection ended: %s" % (text, reason) if reason else text)
 
 
 def check_include(peer: Printer) -> Finding:
-    """Whether router_api.cfg is included, in the version of this router."""
+    """Whether router_api.cfg is included, in this router's version."""
     line = "[include %s]" % (os.path.join(_ROOT, "includes", "router_api.cfg"),)
     if "ROUTER_GCODE_SCRIPT" not in peer.commands:
-        text = "router_api.cfg is not included. First in its printer.cfg write %s" % (line,)
+        text = "router_api.cfg is not included. At the top of its printer.cfg write %s" % (line,)
     elif peer.include_version is None:
         text = (
-            "it has ROUTER_ macros of another include, such as the old daemon's. Write %s instead"
+            "it has ROUTER_ macros from another include, such as the old daemon's. Write %s instead"
             % (line,)
         )
     elif peer.include_version != VERSION:

@@ -1,4 +1,4 @@
-# What can be checked of any printer: what others want of it, and what waits for it
+# The checks of any printer: missing objects, subscriptions, the queue
 #
 # Copyright (C) 2026  Klipper Router contributors
 #
@@ -9,25 +9,25 @@ from ..sanitize import counted, printable
 from ..status.subscriptions import Subscriptions
 from .checks import FAIL, OK, WARN, Finding
 
-# Objects and fields that a printer does not have which are named; the others are counted
+# Missing objects and fields that are listed; the others are counted
 MAX_MISSING = 5
 
 
 class Registrations:
-    """What printers have subscribed to."""
+    """The subscriptions and event handlers of printers."""
 
     def __init__(self, subscriptions: Subscriptions, events: Events) -> None:
         self._subscriptions, self._events = subscriptions, events
 
     def check(self, printer: Printer) -> Finding:
-        """How many subscriptions there are to its status, and how many of its own."""
+        """The number of subscriptions to its status, and of its own."""
         of_it, own = self._subscriptions.counts(printer)
         handlers = counted(self._events.count_of(printer), "event handler")
         return Finding(OK, "%d to its status, %d of its own, and %s" % (of_it, own, handlers))
 
 
 def check_objects(printer: Printer) -> Finding:
-    """What mirrors, sensors and subscriptions ask of it that it does not have."""
+    """The objects and fields of mirrors, sensors and subscriptions that it does not have."""
     missing = printer.missing
     if not missing:
         return Finding(OK, "it has all that is mirrored and subscribed to")
@@ -38,7 +38,7 @@ def check_objects(printer: Printer) -> Finding:
 
 
 def check_queue(printer: Printer, unanswered: int) -> Finding:
-    """What waits for this printer."""
+    """The scripts and requests that are waiting for it."""
     waiting = printer.queue_length
     requests = counted(unanswered, "request")
     text = "%d of %d places taken, %s under way" % (waiting, MAX_QUEUE, requests)

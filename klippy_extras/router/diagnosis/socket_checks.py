@@ -24,7 +24,7 @@ _RUN = (
 
 
 def check_file(path: str) -> Finding:
-    """The file of a socket, its owner and permissions. Follows links, opens nothing."""
+    """The file of a socket, its owner and permissions. Follows links; opens nothing."""
     try:
         found = os.stat(path)
     except FileNotFoundError:
@@ -72,7 +72,7 @@ def probe(path: str) -> Tuple[int, Optional[Finding]]:
 
 
 def check_listener(pid: int, klippy_pid: Optional[int]) -> Finding:
-    """The process that listens on a socket. klippy_pid: what Klippy says about itself, if known."""
+    """The process that listens on a socket. klippy_pid: as Klippy itself reports it, if known."""
     if pid <= 0:
         return Finding(OK, "a process of another container")
     who = "pid %d, %s" % (pid, command_line(pid))
@@ -84,7 +84,7 @@ def check_listener(pid: int, klippy_pid: Optional[int]) -> Finding:
 
 
 def command_line(pid: int) -> str:
-    """What runs as this process, cut to one line for people."""
+    """The command line of this process, printable and cut to a short line."""
     try:
         with open("/proc/%d/cmdline" % (pid,), "rb") as file:
             words = file.read(MAX_COMMAND_LINE).rstrip(b"\0").split(b"\0")
@@ -96,7 +96,7 @@ def command_line(pid: int) -> str:
 def _is_stopped(pid: int) -> bool:
     try:
         with open("/proc/%d/stat" % (pid,), "rb") as file:
-            # The name in parentheses may hold anything
+            # The name in parentheses may contain anything
             return file.read(MAX_COMMAND_LINE).rpartition(b")")[2].split()[0] in (b"T", b"t")
     except (OSError, IndexError):
         return False
@@ -111,13 +111,13 @@ def _reason(error: Exception) -> str:
 
 
 def _other_sockets(path: str) -> str:
-    """Other sockets in the folder, for those who wrote the wrong name."""
+    """Other sockets in the folder, in case the name is wrong."""
     folder = os.path.dirname(path) or "."
     names = []
     try:
         with os.scandir(folder) as entries:
             for _number, entry in zip(range(MAX_FILES), entries):
-                # Klippers' have names like klippy.sock and klippy_led_uds
+                # Klippy's have names like klippy.sock and klippy_led_uds
                 if not ("sock" in entry.name or "uds" in entry.name):
                     continue
                 if stat.S_ISSOCK(entry.stat(follow_symlinks=False).st_mode):

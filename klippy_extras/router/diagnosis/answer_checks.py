@@ -1,4 +1,4 @@
-# Checks that wait for answers of a peer: round trips, an echo, who else answers its calls
+# The checks that wait for answers of a peer: round trips, echo, other routers
 #
 # Copyright (C) 2026  Klipper Router contributors
 #
@@ -13,11 +13,11 @@ from ..sanitize import printable
 from .checks import FAIL, OK, WARN, Check, Finding
 from .echo import ECHO_MACRO, Echo, Echoes
 
-# Round trips that are measured, one after the other
+# Round trips that are measured, one after another
 SAMPLES = 10
-# Seconds of the median round trip beyond which events and waits are felt to be late
+# Median round trip, in seconds, above which events and waits are noticeably late
 SLOW = 0.1
-# Seconds that other routers have for their answer, from when the echo came back
+# Seconds that other routers have to answer, after the echo came back
 LISTEN = 1.0
 
 NO_ANSWER = Finding(FAIL, "no answer: its Klipper hangs, or is too busy. Restart its service")
@@ -25,7 +25,7 @@ BUSY = Finding(WARN, "not tested: its G-code is busy. Try again when that macro 
 
 
 class RoundTrips:
-    """Measures how long a peer takes to answer, several times, one after the other."""
+    """Measures how long a peer takes to answer, several times in a row."""
 
     def __init__(self, timers: Timers, peer: RemotePrinter, check: Check) -> None:
         self._now, self._peer, self._check = timers.now, peer, check
@@ -33,7 +33,7 @@ class RoundTrips:
         self._sent_at = 0.0
 
     def start(self) -> None:
-        """Ask; the check ends with the last answer."""
+        """Send a request; the check ends with the last answer."""
         self._sent_at = self._now()
         try:
             self._peer.call_endpoint("info", {}, self._answered)
@@ -46,7 +46,7 @@ class RoundTrips:
             return
         self._times.append(self._now() - self._sent_at)
         if self._check.finding is not None:
-            return  # it came too late
+            return  # too late
         if len(self._times) < SAMPLES:
             self.start()
             return
@@ -59,7 +59,7 @@ class RoundTrips:
 
 
 class OwnRouterCheck:
-    """Ends a check if the peer has a router of its own."""
+    """Ends the check if the peer has its own router."""
 
     def __init__(self, others: Check) -> None:
         self._others = others
@@ -72,25 +72,25 @@ class OwnRouterCheck:
 
     def _listed(self, result: Any, error: Failure) -> None:
         if error is None and "router" in result["objects"]:
-            text = "it loads [router] itself: its calls run twice. Take that section out there"
+            text = "it loads [router] itself: its calls run twice. Remove that section there"
             self._others.found(WARN, text)
 
 
 class EchoTest:
-    """Calls a macro of the peer that calls back, and waits for answers of other programs.
+    """Runs a macro of the peer that calls back, and waits for answers of other programs.
 
-    way, others: the checks.
+    check: of the echo; others: of other routers.
     """
 
-    def __init__(self, timers: Timers, echoes: Echoes, way: Check, others: Check) -> None:
+    def __init__(self, timers: Timers, echoes: Echoes, check: Check, others: Check) -> None:
         self._timers, self._echoes = timers, echoes
-        self._way, self._others = way, others
+        self._check, self._others = check, others
         self._echo: Optional[Echo] = None
         self._began = 0.0
         self._is_listening = False
 
     def start(self, peer: RemotePrinter, seconds: float) -> None:
-        """Begin, and end after so many seconds at the latest."""
+        """Begin, and end after this many seconds at the latest."""
         self._began = self._timers.now()
         try:
             self._echo = self._echoes.start(peer, self._on_news)
@@ -98,7 +98,7 @@ class EchoTest:
             self._fail(str(e))
             return
         if self._echo is None:
-            self._way.found(*BUSY)
+            self._check.found(*BUSY)
             self._others.found(*BUSY)
             return
         self._timers.after(seconds, self._stop)
@@ -111,11 +111,11 @@ class EchoTest:
         elif echo.is_back and not self._is_listening:
             self._is_listening = True
             now = self._timers.now()
-            self._way.found(OK, "there and back in %.1f ms" % ((now - self._began) * 1000.0,))
+            self._check.found(OK, "there and back in %.1f ms" % ((now - self._began) * 1000.0,))
             self._timers.after(LISTEN, self._listened)
 
     def _fail(self, text: str) -> None:
-        self._way.found(FAIL, text)
+        self._check.found(FAIL, text)
         self._others.found(WARN, "not known: the echo did not come back")
         self._stop()
 
@@ -129,7 +129,7 @@ class EchoTest:
         if answers:
             self._others.found(WARN, others_text(self._echo.peer.name, answers))
         elif has_own:
-            self._others.found(OK, "none: only this one answers its calls")
+            self._others.found(OK, "none: only this router answers its calls")
         else:
             self._others.found(*BUSY)
 
@@ -139,7 +139,7 @@ class EchoTest:
 
 
 def others_text(peer: str, answers: List[str]) -> str:
-    """Which routers these answers come from, as far as can be known, and what to do."""
+    """The routers that sent these answers, as far as they can be known, and what to do."""
     counted: Dict[str, int] = {}
     for answer in answers:
         counted[answer] = counted.get(answer, 0) + 1
