@@ -12,7 +12,7 @@ from .api.methods import Methods
 from .api.proxies import Proxies
 from .api.registration import register_commands
 from .api.remote_methods import RemoteMethods
-from .api.sync import Motion
+from .api.sync import SyncQueue
 from .api.wait_commands import WaitCommands
 from .api.waits import Waits
 from .api.webhooks import Endpoints
@@ -81,7 +81,7 @@ class Router:
         )
         self._events = Events(self._reports, klippy.timers.now)
         self._waits = Waits(klippy, self._subscriptions, self._events)
-        self._motion = Motion(klippy)
+        self._sync_queue = SyncQueue(klippy)
         self._printers: Dict[str, Printer] = {settings.name: self._local}
         self._peers: Dict[str, RemotePrinter] = {}
         self._status: Dict[str, PeerStatus] = {}
@@ -96,7 +96,7 @@ class Router:
         remote_methods = RemoteMethods(methods, self._reports, echoes)
         for peer in settings.peers:
             self._add_peer(peer, remote_methods)
-        self._listen(settings, remote_methods)
+        self._add_listeners(settings, remote_methods)
         remote_methods.register_on(klippy, self._local)
         Endpoints(klippy, methods, self._local).register()
         self._register_commands(config, settings, methods)
@@ -106,7 +106,7 @@ class Router:
         printer.register_event_handler("klippy:shutdown", self._handle_shutdown)
         printer.register_event_handler("klippy:disconnect", self._handle_disconnect)
         if not klippy.is_batch:
-            # Not before Klippy runs; but also where this printer never becomes ready
+            # Once the reactor runs, even if this printer never becomes ready
             klippy.timers.soon(self._start)
 
     def _add_peer(self, peer: PeerSettings, remote_methods: RemoteMethods) -> None:
@@ -132,14 +132,14 @@ class Router:
     def _register_commands(self, config: Any, settings: RouterSettings, methods: Methods) -> None:
         gcode = self._klippy.gcode
         waiting = WaitCommands(self._klippy, methods, self._reports, self._waits, self._local)
-        calls = CommandCalls(methods, self._reports, self._motion, self._local)
+        calls = CommandCalls(methods, self._reports, self._sync_queue, self._local)
         commands = Commands(calls, waiting, self._status_lines)
         proxies = Proxies(config, gcode, calls)
         self._host_checks.shadowed = register_commands(gcode, (commands, waiting), proxies.macros)
         proxies.register(settings.peers)
 
-    def _listen(self, settings: RouterSettings, remote_methods: RemoteMethods) -> None:
-        """Decide who is notified of what happens to printers, and in which order."""
+    def _add_listeners(self, settings: RouterSettings, remote_methods: RemoteMethods) -> None:
+        """Add the listeners of all printers, in the order in which they are notified."""
         klippy = self._klippy
         on_connect = {self._printers[peer.name]: peer.on_connect for peer in settings.peers}
         on_connect[self._local] = settings.on_connect
@@ -156,8 +156,8 @@ class Router:
         guard = PrintGuard(klippy, self._local, absences, pausing, required)
         klippy.printer.register_event_handler("klippy:connect", guard.guard_starts)
         notices = Notices(klippy, quiet)
-        # A macro of the lifecycle comes before what subscriptions and events run on the same
-        # printer, and a loss is on the console before a print is paused for it
+        # A lifecycle macro runs before what subscriptions and events run on the same printer, and
+        # a loss is shown on the console before a print is paused for it
         everyone = [self._lifecycle, absences, self._subscriptions, self._events, self._waits]
         self._local.listeners += [*everyone, self._heartbeat]
         for peer in self._peers.values():
@@ -187,7 +187,7 @@ class Router:
         }
 
     def stats(self, eventtime: float) -> Tuple[bool, str]:
-        """Klippy calls it once a second for its Stats line in the log."""
+        """Called by Klippy once a second, for the Stats line in its log."""
         guarded(self._subscriptions.prune)
         guarded(self._events.prune)
         peers = self._peers.values()
@@ -212,7 +212,7 @@ class Router:
             peer.start()
         self._heartbeat.start()
 
-    # Nothing may pause in these: they send and queue only
+    # These must not pause: they only send and queue
 
     def _handle_ready(self) -> None:
         guarded(self._local.update_state)
@@ -220,25 +220,25 @@ class Router:
     def _handle_shutdown(self) -> None:
         for peer in self._stopped_with_us:
             guarded(peer.emergency_stop)
-        guarded(self._motion.drop_all)
-        # Current Klipper has the whole message only after these handlers (its extras/error_mcu.py)
+        guarded(self._sync_queue.drop_all)
+        # Current Klipper completes the message only after these handlers (extras/error_mcu.py)
         self._klippy.timers.soon(self._local.update_state)
 
     def _handle_disconnect(self) -> None:
         for peer in self._peers.values():
-            guarded(self._say_goodbye, peer)
+            guarded(self._notify_of_end, peer)
             peer.stop()
         self._local.stop()
         self._klippy.timers.close()
 
     # -- inside
 
-    def _say_goodbye(self, peer: RemotePrinter) -> None:
+    def _notify_of_end(self, peer: RemotePrinter) -> None:
         if peer.ready:
-            farewell = self._lifecycle.farewell(peer, self._local, self._klippy.end_reason)
-            # No more heartbeats follow: the last one says that the peer knows why
+            loss = self._lifecycle.loss_script(peer, self._local, self._klippy.end_reason)
+            # The last heartbeat says that the peer was notified, so that its watchdog does nothing
             heartbeat = self._heartbeat.heartbeat(peer)
-            peer.send_last("\n".join(filter(None, [heartbeat, farewell])))
+            peer.send_last("\n".join(filter(None, [heartbeat, loss])))
 
     def _callback_failed(self, owner: Printer, target: Printer, error: RouterError) -> None:
         self._reports.begin(owner, "router/objects/subscribe").failed(target.name, error)

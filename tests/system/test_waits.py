@@ -234,8 +234,8 @@ def test_a_script_that_timed_out_behind_others_on_the_peer_runs_later_and_the_er
         with pytest.raises(ApiError) as raised:
             main.script("ROUTER_GCODE_SCRIPT TARGET=led SCRIPT='M118 late' WAIT=1 TIMEOUT=0.2")
         assert str(raised.value) == (
-            "led: the script has not begun after 0.2 seconds. It still runs there when its turn"
-            " comes: Klipper cannot take it back"
+            "led: the script has not begun after 0.2 seconds. It will still run there when its turn"
+            " comes: Klipper cannot cancel it"
         )
         others.answer(number, timeout=10.0)
     led.wait_line("late", start=mark)
@@ -243,7 +243,7 @@ def test_a_script_that_timed_out_behind_others_on_the_peer_runs_later_and_the_er
 
 def test_a_script_that_timed_out_on_the_peer_goes_on_there(main, led):
     mark, told = led.mark(), main.mark()
-    with pytest.raises(ApiError, match="has not finished after 0.2 seconds. It goes on there"):
+    with pytest.raises(ApiError, match="not finished after 0.2 seconds. It is still running there"):
         main.script("ROUTER_GCODE_SCRIPT TARGET=led SCRIPT='SLOW MS=800' WAIT=1 TIMEOUT=0.2")
     main.script("ROUTER_GCODE_SCRIPT TARGET=led SCRIPT='M118 marker' WAIT=1")
     led.wait_line("marker", start=mark)
@@ -336,7 +336,7 @@ def test_event_wait_sees_events_from_its_start_only(main):
     main.script("ROUTER_EVENT_TRIGGER EVENT=early RETAIN=1 LANE=1")
     with pytest.raises(ApiError) as raised:
         main.script("ROUTER_EVENT_WAIT EVENT=early TIMEOUT=0.3")
-    assert str(raised.value) == "event 'early' was not triggered after 0.3 seconds"
+    assert str(raised.value) == "event 'early' was not triggered within 0.3 seconds"
     assert last_error(main) == str(raised.value).strip()
     mark = main.mark()
     main.script("ROUTER_EVENT_WAIT EVENT=early TIMEOUT=0.1 ON_ERROR=warn\nM118 after")

@@ -1,4 +1,4 @@
-# The methods, their front doors, and what they need to wait and to act in step
+# The methods, their front doors (commands, endpoints, remote methods), waits and SYNC=1
 #
 # Copyright (C) 2026  Klipper Router contributors
 #

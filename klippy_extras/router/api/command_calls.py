@@ -1,4 +1,4 @@
-# How the commands of this printer call methods: at once, or in step with its moves
+# Calls of methods by this printer's commands: immediate, or with SYNC=1
 #
 # Copyright (C) 2026  Klipper Router contributors
 #
@@ -10,7 +10,7 @@ from ..events.reports import Report, Reports
 from ..printers.printer import Failure, Printer
 from .console import Show, no_text
 from .methods import Methods, Request
-from .sync import Motion
+from .sync import SyncQueue
 from .target_lists import failures
 
 
@@ -18,16 +18,16 @@ class CommandCalls:
     """Calls methods for commands that do not wait for the answer. printer: this one."""
 
     def __init__(
-        self, methods: Methods, reports: Reports, motion: Motion, printer: Printer
+        self, methods: Methods, reports: Reports, sync_queue: SyncQueue, printer: Printer
     ) -> None:
         self._methods, self._reports = methods, reports
-        self._motion, self._printer = motion, printer
+        self._sync_queue, self._printer = sync_queue, printer
 
     def call(self, gcmd: Any, method: str, params: Mapping[str, Any], show: Show = no_text) -> None:
-        """Call a method; what it answers is shown on the console.
+        """Call a method, and show its result on the console.
 
-        Raises UsageError and NotAllowed: a typo is an error of the command. A printer that is
-        offline is not, and is reported: an LED that is off must not stop a print.
+        Raises UsageError and NotAllowed: a typo is an error of the command. That a printer is
+        offline is only reported: an LED that is off must not stop a print.
         """
         request = self._request(gcmd, method, params, show)
         try:
@@ -37,13 +37,13 @@ class CommandCalls:
         except RouterError as e:
             request.done(None, e)
 
-    def call_in_step(self, gcmd: Any, method: str, params: Mapping[str, Any]) -> None:
-        """Call a method when the toolhead gets here. Raises UsageError for a wrong target."""
+    def call_with_sync(self, gcmd: Any, method: str, params: Mapping[str, Any]) -> None:
+        """Call a method when the toolhead gets here. Raises UsageError for an unknown target."""
         if "target" in params:
             self._methods.script_targets(self._printer, params["target"])
         request = self._request(gcmd, method, params, no_text)
-        step = _StepCall(self._methods, method, request)
-        self._motion.in_step(step.run, gcmd.get_commandline())
+        call = _SyncCall(self._methods, method, request)
+        self._sync_queue.add(call.run, gcmd.get_commandline())
 
     def _request(self, gcmd: Any, method: str, params: Mapping[str, Any], show: Show) -> Request:
         report = self._reports.begin(self._printer, method)
@@ -52,7 +52,7 @@ class CommandCalls:
 
 
 class _Answer:
-    """What becomes of the answer to a command: it is shown, or reported as an error."""
+    """The answer to a command, which is shown on the console or reported as an error."""
 
     def __init__(
         self, gcmd: Any, method: str, params: Mapping[str, Any], report: Report, show: Show
@@ -70,8 +70,8 @@ class _Answer:
             self._gcmd.respond_info(text)
 
 
-class _StepCall:
-    """A call whose command has ended: whatever fails is reported."""
+class _SyncCall:
+    """A call whose command has ended: every failure is reported."""
 
     def __init__(self, methods: Methods, method: str, request: Request) -> None:
         self._methods, self._method, self._request = methods, method, request

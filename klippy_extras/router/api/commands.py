@@ -16,9 +16,9 @@ _TRIGGER_PARAMS = ("EVENT", "CONTEXT", "RETAIN", "SYNC")
 
 
 class Commands:
-    """Each raises UsageError and NotAllowed.
+    """The commands. Each raises UsageError and NotAllowed.
 
-    waiting: takes over a script that is waited for; status_lines: the table of ROUTER_STATUS.
+    waiting: runs ROUTER_GCODE_SCRIPT with WAIT=1; status_lines: the lines of ROUTER_STATUS.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class Commands:
         waits_for_event = gcmd.get("WAIT_EVENT", None) is not None
         if not (gcmd.get_int("WAIT", 0, minval=0, maxval=1) or waits_for_event):
             self._call_or_sync(gcmd, "router/gcode/script", params)
-        elif _is_in_step(gcmd):
+        elif _is_sync(gcmd):
             raise UsageError("SYNC=1 and WAIT=1 cannot be combined: use one of them")
         else:
             self._waiting.wait_for_script(gcmd, params)
@@ -121,11 +121,11 @@ class Commands:
         self._calls.call(gcmd, "router/objects/unsubscribe", params)
 
     def _call_or_sync(self, gcmd: Any, method: str, params: Mapping[str, Any]) -> None:
-        if _is_in_step(gcmd):
-            self._calls.call_in_step(gcmd, method, params)
+        if _is_sync(gcmd):
+            self._calls.call_with_sync(gcmd, method, params)
         else:
             self._calls.call(gcmd, method, params)
 
 
-def _is_in_step(gcmd: Any) -> bool:
+def _is_sync(gcmd: Any) -> bool:
     return bool(gcmd.get_int("SYNC", 0, minval=0, maxval=1))

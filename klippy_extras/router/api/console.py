@@ -1,4 +1,4 @@
-# The answers of the methods as text on the console
+# The results of methods as text for the console
 #
 # Copyright (C) 2026  Klipper Router contributors
 #
@@ -8,17 +8,17 @@ from typing import Any, Callable, Mapping
 from ..diagnosis.checks import console_lines
 from ..gcode.parameters import parameter_text
 
-# (parameters of the call, its result) -> one or more lines; empty: nothing is shown
+# (parameters of the call, its result) -> one or more lines; nothing is shown if empty
 Show = Callable[[Mapping[str, Any], Any], str]
 
 
 def no_text(params: Mapping[str, Any], result: Any) -> str:
-    """Of a method that only does something."""
+    """For a method without a result to show."""
     return ""
 
 
 def printers_text(params: Mapping[str, Any], result: Any) -> str:
-    """Of router/printers/list: one line for each printer."""
+    """For router/printers/list: one line per printer."""
     return "\n".join(
         "%s: %s%s"
         % (
@@ -31,23 +31,23 @@ def printers_text(params: Mapping[str, Any], result: Any) -> str:
 
 
 def checks_text(params: Mapping[str, Any], result: Any) -> str:
-    """Of router/diagnose: one line for each check, and their count."""
+    """For router/diagnose: one line per check, and their number."""
     return "\n".join(console_lines(result["checks"]))
 
 
 def restart_text(params: Mapping[str, Any], result: Any) -> str:
-    """Of router/restart: that it restarts, and the hint, if there is one."""
+    """For router/restart: that it restarts, and the hint, if there is one."""
     lines = ["%s: restarts" % (params["target"],), result.get("hint")]
     return "\n".join(filter(None, lines))
 
 
 def objects_text(params: Mapping[str, Any], result: Any) -> str:
-    """Of router/objects/list: one line."""
+    """For router/objects/list: one line."""
     return "%s: %s" % (params["target"], ", ".join(map(str, result["objects"])))
 
 
 def status_text(params: Mapping[str, Any], result: Any) -> str:
-    """Of router/objects/query: one line for each field."""
+    """For router/objects/query: one line per field."""
     target = params["target"]
     lines = [
         "%s: %s.%s = %s" % (target, name, field, parameter_text(value))

@@ -1,4 +1,4 @@
-# The parameters of methods: read, and checked
+# Reads and checks the parameters of methods
 #
 # Copyright (C) 2026  Klipper Router contributors
 #
@@ -9,7 +9,7 @@ from ..errors import NotAllowed, UsageError
 from ..gcode.parameters import is_bare_command, parse_objects
 from ..printers.printer import Objects, Printer, is_stream
 
-# Characters: the latest events stay in printer.router.events, which others read at 4 Hz
+# Characters. The latest events stay in printer.router.events, which clients read at 4 Hz.
 MAX_EVENT_NAME = 100
 
 # Endpoints that run G-code
@@ -17,7 +17,7 @@ _GCODE_ENDPOINTS = ("gcode/script", "gcode/restart", "gcode/firmware_restart")
 
 
 def text(params: Mapping[str, Any], name: str) -> str:
-    """A parameter that must be given. Raises UsageError."""
+    """A required parameter. Raises UsageError."""
     value = params.get(name)
     if value is None or value == "":
         raise UsageError("Missing parameter %s" % (name.upper(),))
@@ -27,7 +27,7 @@ def text(params: Mapping[str, Any], name: str) -> str:
 
 
 def optional_text(params: Mapping[str, Any], name: str) -> str:
-    """A parameter that can be left out: "" then. Raises UsageError."""
+    """An optional parameter; "" if it is left out. Raises UsageError."""
     return "" if params.get(name) in (None, "") else text(params, name)
 
 
@@ -44,7 +44,7 @@ def event_name(params: Mapping[str, Any]) -> str:
 
 
 def check_event(event: str) -> None:
-    """Raises UsageError for what cannot be the name of an event, or is too long."""
+    """Raises UsageError if the name of an event is missing or too long."""
     if not event:
         raise UsageError("Missing parameter EVENT")
     if len(event) > MAX_EVENT_NAME:
@@ -52,7 +52,7 @@ def check_event(event: str) -> None:
 
 
 def objects_of(params: Mapping[str, Any]) -> Objects:
-    """The parameter objects, in Klipper's form or as text. Raises UsageError."""
+    """The parameter objects, which may be in Klipper's form or text. Raises UsageError."""
     objects = params.get("objects")
     if not objects:
         raise UsageError("Missing parameter OBJECTS")
@@ -72,7 +72,7 @@ def _is_object(name: Any, fields: Any) -> bool:
 
 
 def macro_name(params: Mapping[str, Any]) -> str:
-    """The parameter gcode_callback: a macro's name, or "". Raises UsageError."""
+    """The parameter gcode_callback: the name of a macro, or "". Raises UsageError."""
     name = optional_text(params, "gcode_callback")
     if name and not is_bare_command(name):
         raise UsageError("Invalid CALLBACK '%s': write the name of a macro" % (name,))
@@ -80,7 +80,7 @@ def macro_name(params: Mapping[str, Any]) -> str:
 
 
 def check_allowed(caller: Printer, permission: str, what: str) -> None:
-    """Raises NotAllowed for what option 'allow' of the caller does not list."""
+    """Raises NotAllowed unless option 'allow' of the caller lists this permission."""
     if caller.allow is not None and permission not in caller.allow:
         raise NotAllowed(
             "%s is not allowed to use %s: add '%s' to option 'allow' in section 'router %s' of the"
@@ -89,8 +89,8 @@ def check_allowed(caller: Printer, permission: str, what: str) -> None:
 
 
 def check_endpoint(caller: Printer, endpoint: str, params: Mapping[str, Any]) -> None:
-    """Raises UsageError for an endpoint that cannot be called for others, NotAllowed for one that
-    runs G-code where the caller is not allowed to.
+    """Raises UsageError for an endpoint that cannot be called for others, and NotAllowed for one
+    that runs G-code if the caller is not allowed to.
     """
     if endpoint.startswith("router/"):
         raise UsageError(
@@ -98,8 +98,8 @@ def check_endpoint(caller: Printer, endpoint: str, params: Mapping[str, Any]) ->
         )
     if is_stream(endpoint, params):
         raise UsageError(
-            "Endpoint '%s' is a streaming endpoint: use ROUTER_OBJECTS_SUBSCRIBE, or a connection"
-            " of your own" % (endpoint,)
+            "Endpoint '%s' is a streaming endpoint: use ROUTER_OBJECTS_SUBSCRIBE, or your own"
+            " connection" % (endpoint,)
         )
     if endpoint in _GCODE_ENDPOINTS:
         check_allowed(caller, "gcode", endpoint)

@@ -1,4 +1,4 @@
-# The router/* methods: the permission that each needs, and what it does
+# The router/* methods and the permissions that they need
 #
 # Copyright (C) 2026  Klipper Router contributors
 #
@@ -35,7 +35,7 @@ from .results import (
 from .subscribers import Macros, Subscriber
 from .target_lists import EVERYBODY, Answers, is_list, names_of
 
-# Methods that have their result when call() returns: for every printer, for this printer only
+# Methods whose result is known when call() returns: for every printer, and for this printer only
 _AT_ONCE = (
     "router/event/subscribe",
     "router/event/unsubscribe",
@@ -45,15 +45,15 @@ _AT_ONCE = (
 )
 _AT_ONCE_HERE = ("router/objects/list", "router/objects/query")
 
-# Checks these printers. Raises Busy
+# Checks these printers. Raises Busy.
 Diagnose = Callable[[Collection[Printer], Done], None]
 
 
 class Request(NamedTuple):
     """One call of a method. done is called exactly once, unless call() raises.
 
-    client: the API client whose subscriptions these are; without one they are the caller's macros.
-    follow: makes the follower of the script on a printer, for a macro that waits for it.
+    client: the API client that subscribes; without one, macros of the caller do. follow: makes the
+    follower of the script on a printer, for a macro that waits for it.
     """
 
     caller: Printer
@@ -64,12 +64,12 @@ class Request(NamedTuple):
 
 
 class Method(NamedTuple):
-    """run may raise RouterError when the request fails at once, before anything is done."""
+    """A method. run raises RouterError if the request fails before anything was done."""
 
     name: str
     permission: Optional[str]
     run: Callable[[Request], None]
-    # None: gcode_callback names a subscription there, and is not called with the result
+    # None: gcode_callback is the callback of a subscription, and does not get the result
     result_params: Optional[ResultParams]
 
 
@@ -103,10 +103,10 @@ class Methods:
         self.names = list(self._table)
 
     def call(self, name: str, request: Request) -> None:
-        """Run a method for a caller; the result, or a late error, goes to request.done.
+        """Run a method for a caller; the result, or a later error, goes to request.done.
 
-        With a parameter gcode_callback, this macro of the caller gets the result as well. Raises
-        RouterError when it fails at once.
+        The caller's macro in the parameter gcode_callback gets the result as well. Raises
+        RouterError if it fails at once.
         """
         method = self._table[name]
         caller = request.caller
@@ -157,7 +157,7 @@ class Methods:
             printers[0].submit(Job(script, request.done, follower, in_any_state=True))
             return
         answers = Answers(printers, request.done)
-        # This printer last: where its own macro waits, its script runs in place
+        # This printer last: if its own macro waits, its script runs in place
         for printer in sorted(printers, key=lambda p: p.is_local):
             follower = _follower(request, printer)
             done = answers.of(printer, follower)
@@ -246,7 +246,7 @@ def _follower(request: Request, printer: Printer) -> Optional[Follower]:
 
 
 def _with_callback(request: Request, result_params: ResultParams) -> Request:
-    """The request whose result goes to the macro in gcode_callback as well, if there is one."""
+    """The request, with its result also going to the macro in gcode_callback, if any."""
     macro = macro_name(request.params)
     if not macro:
         return request

@@ -13,7 +13,7 @@ from .registration import Command
 class ProxyCommand:
     """A command that runs the same line on another printer, without waiting.
 
-    name: of the command there. A macro that wraps it may have given it another name here.
+    name: of the command there. A macro that wraps it may have renamed it here.
     """
 
     def __init__(self, calls: CommandCalls, name: str, target: str) -> None:
@@ -26,8 +26,8 @@ class ProxyCommand:
 
 
 class Proxies:
-    """macros: the commands that macros of the user define, but for those that wrap an existing
-    command (rename_existing).
+    """All proxy commands. macros: the commands that the user's macros define, except those that
+    wrap an existing command (rename_existing).
     """
 
     def __init__(self, config: Any, gcode: Any, calls: CommandCalls) -> None:
@@ -42,14 +42,14 @@ class Proxies:
     def register(self, peers: Collection[PeerSettings]) -> None:
         """Register the commands of these peers, now and at klippy:connect.
 
-        Raises the config error for a command that exists already, then or now.
+        Raises the config error for a command that already exists, now or then.
         """
         names = [(name, peer.name) for peer in peers for name in peer.proxy_commands]
         for name, peer_name in names:
             if name in self.macros:
                 raise self._error(name, peer_name, "it is a macro of this printer")
-        # A macro that wraps a command needs it to exist. The others are registered when every
-        # section is loaded, so that it is the router that notices a command that exists already.
+        # A macro that wraps a command needs it to exist. The others are registered when all
+        # sections are loaded, so that the router finds a command that already exists.
         self._register([n for n in names if n[0] in self._wrapped])
         others = [n for n in names if n[0] not in self._wrapped]
         self._config.get_printer().register_event_handler(

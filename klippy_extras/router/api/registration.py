@@ -1,4 +1,4 @@
-# The commands of this printer, as Klippy gets them
+# Registers this printer's commands with Klippy
 #
 # Copyright (C) 2026  Klipper Router contributors
 #
@@ -12,7 +12,7 @@ _WHEN_NOT_READY = ("ROUTER_STATUS", "ROUTER_PRINTERS_LIST", "ROUTER_DIAGNOSE", "
 
 
 class Command:
-    """What Klippy calls for a command: a RouterError of its handler is an error of the command."""
+    """Wraps the handler of a command: its RouterError becomes an error of the command."""
 
     def __init__(self, handler: Callable[[Any], None]) -> None:
         self._handler = handler
@@ -27,7 +27,7 @@ class Command:
 def register_commands(gcode: Any, objects: Collection[object], taken: Collection[str]) -> List[str]:
     """Register the methods cmd_NAME of these objects, each with its help text cmd_NAME_help.
 
-    taken: names that are macros of the user. Returns those of them that were left out.
+    taken: names of the user's macros. Returns the commands that were left out because of them.
     """
     left_out = []
     for owner in objects:

@@ -16,7 +16,7 @@ from .target_lists import failures
 
 
 class _Call:
-    """One call of a method. It has no answer: errors are reported to the caller."""
+    """One call of a method. As it has no answer, errors are reported to the caller."""
 
     def __init__(self, report: Report, params: Dict[str, Any]) -> None:
         self._report, self._params = report, params
@@ -25,8 +25,8 @@ class _Call:
         """Never pauses."""
         caller, method = self._report.caller, self._report.method
         try:
-            # A macro can pass whatever Jinja knows, and go on changing it, and a peer what is
-            # nested too deep
+            # A macro can pass any object of Jinja and change it later, and a peer can pass values
+            # that are nested too deep
             self._params = plain(self._params)
             methods.call(method, Request(caller, self._params, self._done))
         except RouterError as e:
@@ -42,18 +42,18 @@ class _Call:
 
 
 class RemoteMethods(PrinterListener):
-    """The methods that macros call by action_call_remote_method.
+    """The methods that macros call with action_call_remote_method.
 
-    A remote call has no answer: results go to gcode_callback, errors to reports.
+    A remote call has no answer: results go to gcode_callback, errors are reported.
     """
 
     def __init__(self, methods: Methods, reports: Reports, echoes: Echoes) -> None:
         self._methods, self._reports, self._echoes = methods, reports, echoes
-        # Registered on peers: every method, and what answers our test of the way there and back
+        # Registered on peers: every method, and the method of the echo test
         self.names = [*methods.names, ECHO_METHOD]
 
     def register_on(self, klippy: Klippy, printer: Printer) -> None:
-        """Serve the macros of this printer like those of a peer."""
+        """Offer the methods to this printer's own macros, as to those of a peer."""
         for name in self._methods.names:
             klippy.register_remote_method(
                 name, lambda message: self.called(printer, message["method"], message["params"])

@@ -1,4 +1,4 @@
-# router/restart: restart a printer, also one that is shut down or in error
+# router/restart: restarts a printer, even one that is shut down or in error
 #
 # Copyright (C) 2026  Klipper Router contributors
 #
@@ -11,15 +11,15 @@ from ..printers.printer import Done, Failure, Printer, ignore_answer
 def restart(target: Printer, firmware: bool, done: Done) -> None:
     """RESTART or FIRMWARE_RESTART; done({}, None) when the printer has accepted it.
 
-    The result has a `hint` where Klipper's own message asks for the other kind. Klipper restarts
-    after the script that runs there now. Raises NotReady.
+    The result has a `hint` if Klipper's own message asks for the other kind. Klipper restarts
+    after the script that it is running. Raises NotReady.
     """
     target.check_connected()
     hint = _hint(target, firmware)
     accepted = _Accepted({"hint": hint} if hint else {}, done)
     endpoint = "gcode/firmware_restart" if firmware else "gcode/restart"
     if target.is_local:
-        # Before it: after the restart nobody would get the answer
+        # Answer first: after the restart it could not be delivered
         accepted.done(None, None)
         target.call_endpoint(endpoint, {}, ignore_answer)
     else:
@@ -27,7 +27,7 @@ def restart(target: Printer, firmware: bool, done: Done) -> None:
 
 
 class _Accepted:
-    """The answer of the endpoint becomes the result of the method."""
+    """Replaces the answer of the endpoint by the result of the method."""
 
     def __init__(self, result: Dict[str, Any], passed_to: Done) -> None:
         self._result, self._passed_to = result, passed_to
@@ -37,7 +37,7 @@ class _Accepted:
 
 
 def _hint(target: Printer, firmware: bool) -> str:
-    """The other kind of restart, where Klipper's message names it, in one sentence.
+    """One sentence about the other kind of restart, if Klipper's message names it, or "".
 
     Source: klippy/klippy.py. A plain restart cannot take an MCU out of its shutdown, and a
     firmware restart cannot reset an MCU that Klippy did not configure.

@@ -22,7 +22,7 @@ class ResultCallback:
         self._params, self._passed_to = params, passed_to
 
     def done(self, result: Any, error: Failure) -> None:
-        """The Done of the method. That the macro cannot be run is an error of the method."""
+        """The Done of the method. If the macro cannot be run, the method fails."""
         if error is None:
             try:
                 params = self._params(result)
@@ -33,14 +33,14 @@ class ResultCallback:
 
 
 def scalar_params(result: Any) -> Dict[str, object]:
-    """The entries of a result as G-code parameters (None is left out)."""
+    """The entries of a result as G-code parameters; None is left out."""
     if not isinstance(result, dict):
         return {"RESULT": result}
     return {parameter_name(name): v for name, v in result.items() if v is not None}
 
 
 def printers_params(result: Any) -> Dict[str, object]:
-    """PRINTERS=, and for each printer NAME_CONNECTED=, NAME_READY= and NAME_STATE=."""
+    """PRINTERS=, and NAME_CONNECTED=, NAME_READY= and NAME_STATE= for each printer."""
     params: Dict[str, object] = {"PRINTERS": ",".join(p["name"] for p in result["printers"])}
     for printer in result["printers"]:
         for field in ("connected", "ready", "state"):
@@ -54,7 +54,7 @@ def objects_params(result: Any) -> Dict[str, object]:
 
 
 def diagnosis_params(result: Any) -> Dict[str, object]:
-    """RESULT=, the worst one of all checks, and PRINTER_CHECK= for each of them."""
+    """RESULT=, the worst result of all checks, and PRINTER_CHECK= for each check."""
     checks = result["checks"]
     texts = {
         parameter_name(c["printer"], c["check"]): "%s: %s" % (c["result"], c["text"])

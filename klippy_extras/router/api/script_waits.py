@@ -1,4 +1,4 @@
-# Waiting, from a macro, for scripts on other printers
+# Waits of a macro for scripts on other printers
 #
 # Copyright (C) 2026  Klipper Router contributors
 #
@@ -13,15 +13,15 @@ from .waits import Wait, Waits, not_triggered
 
 
 class _ScriptFollower(Follower):
-    """Shows on this printer's console what the script prints, and knows how far it is."""
+    """Shows the output of the script on this printer's console, and notes its progress."""
 
-    # How far it is -> what is said when the time is over then
+    # The stages of a script: the error of a wait that times out in it
     QUEUED = "%s: the script has not begun after %s, and will not be sent"
     SENT = (
-        "%s: the script has not begun after %s. It still runs there when its turn comes: Klipper"
-        " cannot take it back"
+        "%s: the script has not begun after %s. It will still run there when its turn comes:"
+        " Klipper cannot cancel it"
     )
-    BEGUN = "%s: the script has not finished after %s. It goes on there"
+    BEGUN = "%s: the script has not finished after %s. It is still running there"
     ENDED = "%s: the script took longer than %s"
 
     def __init__(self, wait: Wait, printer: Printer, show: Callable[[str], None]) -> None:
@@ -51,11 +51,11 @@ class _ScriptFollower(Follower):
 
     @property
     def has_succeeded(self) -> bool:
-        """Whether it is over, and no failure is known."""
+        """Whether it has ended, and no failure is known."""
         return self.stage == self.ENDED and not self._failure
 
     def late(self, timeout: str) -> str:
-        """How far it is after that time."""
+        """The error after this time, from its failure or its progress."""
         return self._failure or self.stage % (self._name, timeout)
 
 
@@ -72,7 +72,7 @@ class ScriptWait(Wait):
         self._methods.call("router/gcode/script", request)
 
     def follow(self, printer: Printer) -> Follower:
-        """Who follows the script on this printer."""
+        """The follower of the script on this printer."""
         follower = _ScriptFollower(self, printer, self._show)
         self._followers.append(follower)
         return follower
@@ -120,6 +120,6 @@ class ScriptEventWait(ScriptWait):
 
 
 def _failure(result: Any, error: Failure) -> Failure:
-    """The error of the scripts, or that of those among several that have failed."""
+    """The error of the wait: its own, or that of all scripts that failed."""
     failed = result.get("failed") if error is None else None
     return RouterError("; ".join(failed.values())) if failed else error

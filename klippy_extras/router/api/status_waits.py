@@ -1,4 +1,4 @@
-# Waiting, from a macro, for a value in the status of a printer
+# Waits of a macro for the status of a printer
 #
 # Copyright (C) 2026  Klipper Router contributors
 #
@@ -18,9 +18,9 @@ CONDITIONS = ("EQUALS", "NOT_EQUALS", "MINIMUM", "MAXIMUM")
 
 
 class Condition:
-    """What EQUALS, NOT_EQUALS, MINIMUM and MAXIMUM ask of a value together.
+    """The condition that EQUALS, NOT_EQUALS, MINIMUM and MAXIMUM form together.
 
-    Raises ValueError when there is none of them, or a bound is no number.
+    Raises ValueError if there is none of them, or a bound is not a number.
     """
 
     def __init__(self, params: Mapping[str, str]) -> None:
@@ -30,7 +30,7 @@ class Condition:
             raise ValueError("no condition")
 
     def is_met_by(self, value: Any) -> bool:
-        """Whether this value fulfils all of it. None is no value, and fulfils none."""
+        """Whether this value meets the whole condition. None (no value) never does."""
         return (
             value is not None
             and (self._equals is None or _equal(value, self._equals))
@@ -65,11 +65,11 @@ def _equal(value: Any, text: str) -> bool:
 
 
 class StatusWait(Wait):
-    """Ends when a field of an object fulfils the condition: a value read after it has begun.
+    """Ends when a field of an object meets the condition, with a value read after the wait began.
 
-    What is known already may be older, so the printer is asked first. It answers when it next reads
-    its status (a peer within 250 ms, this printer at once), after the changes found then; from then
-    on changes are enough.
+    Values that are already known may be older, so the printer is queried first. It answers when it
+    next reads its status (a peer within 250 ms, this printer at once), after sending the changes
+    found then. After that, the changes are sufficient.
     """
 
     def __init__(self, target: Printer, name: str, field: str, condition: Condition) -> None:
@@ -77,7 +77,7 @@ class StatusWait(Wait):
         self._target, self._name, self._field = target, name, field
         self._condition = condition
         self._value: Any = None
-        self._missing = ""  # what the target does not have of it
+        self._missing = ""  # a sentence, if the target does not have this object or field
 
     def start(self, waits: Waits) -> None:
         self._waits = waits
@@ -99,7 +99,7 @@ class StatusWait(Wait):
             self.done(None, e)
 
     def _searched(self, missing: List[Missing]) -> None:
-        # The target may get it later, so that the wait goes on
+        # The wait continues, as the target may have it later
         if missing and not self.closed:
             self._missing = missing[0].sentence
             self._target.hints.say("ROUTER_OBJECTS_WAIT: %s" % (self._missing,))
@@ -126,15 +126,15 @@ class StatusWait(Wait):
 
 
 class FreshWait(Wait):
-    """Ends when all that is followed of a printer, its mirror for example, was read once more."""
+    """Ends when all subscribed values of a printer, such as its mirror, were read once more."""
 
     def __init__(self, target: Printer) -> None:
         self.targets = [target]
         self._target = target
 
     def start(self, waits: Waits) -> None:
-        # Klippy sends the changes found by one reading of its status before the answers
+        # Each time Klippy reads its status, it sends the changes before the answers to queries
         self._target.query_objects({"webhooks": ["state"]}, self.done)
 
     def late(self, timeout: str) -> str:
-        return "%s: its status was not answered after %s" % (self._target.name, timeout)
+        return "%s: did not answer a status query within %s" % (self._target.name, timeout)

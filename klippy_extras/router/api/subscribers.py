@@ -1,4 +1,4 @@
-# Who subscribes by a method: macros of the caller, or the API client that sent the request
+# The subscriber of a request: macros of its caller, or the API client that sent it
 #
 # Copyright (C) 2026  Klipper Router contributors
 #
@@ -14,26 +14,26 @@ from ..status.subscriptions import Subscriptions
 from .method_params import check_allowed, check_endpoint, macro_name, optional_text, text
 
 Params = Mapping[str, Any]
-# The printer of a name. Raises UsageError
+# The printer with a name. Raises UsageError.
 Find = Callable[[str], Printer]
 IsMeant = Callable[[Receiver], bool]
 
 
 class Subscriber(Protocol):
-    """Makes the receivers of a request from its parameters; methods raise UsageError."""
+    """Makes the receivers of a request from its parameters. Its methods raise UsageError."""
 
     def of_event(self, event: str, params: Params) -> Receiver:
-        """What router/event/subscribe subscribes. Raises NotAllowed."""
+        """The receiver for router/event/subscribe. Raises NotAllowed."""
 
     def of_status(self, target: Printer, params: Params) -> Receiver:
-        """What router/objects/subscribe subscribes."""
+        """The receiver for router/objects/subscribe."""
 
     def meant_by(self, params: Params, name: str) -> IsMeant:
-        """Whether an unsubscribe means a receiver. name: of the parameter with its G-code."""
+        """Selects the receivers that a request unsubscribes. name: the parameter with G-code."""
 
 
 class Macros:
-    """The macros of a printer: callbacks of a status, and G-code or endpoints as event handlers."""
+    """The macros of a printer: status callbacks, and event handlers (G-code or endpoints)."""
 
     def __init__(
         self, caller: Printer, find: Find, events: Events, subscriptions: Subscriptions

@@ -12,7 +12,7 @@ EVERYBODY = "*"
 
 
 def is_list(target: object) -> bool:
-    """Whether a target means several printers: `led,afc`, `*` or a list."""
+    """Whether a target may name several printers: `led,afc`, `*` or a list."""
     return not isinstance(target, str) or "," in target or target.strip() == EVERYBODY
 
 
@@ -28,9 +28,9 @@ def names_of(target: object) -> List[str]:
 
 
 class Answers:
-    """The answers of several printers; done is called when all of them have answered.
+    """Collects the answers of several printers; calls done when all of them have answered.
 
-    Its result is {"results": {name: answer}, "failed": {name: reason}}, in the order of printers.
+    The result is {"results": {name: answer}, "failed": {name: reason}}, in the order of printers.
     """
 
     def __init__(self, printers: Collection[Printer], done: Done) -> None:
@@ -62,7 +62,7 @@ class Answers:
 
 
 class _Answer:
-    """What one printer answers."""
+    """The answer of one printer."""
 
     def __init__(self, answers: Answers, name: str, follower: Optional[Follower]) -> None:
         self._answers, self._name, self._follower = answers, name, follower
@@ -74,7 +74,7 @@ class _Answer:
 
 
 def failures(method: str, result: Any) -> Mapping[str, str]:
-    """{printer: reason} for the printers for which a method has failed."""
+    """{printer: reason} for the printers on which a method has failed."""
     if method not in ("router/gcode/script", "router/event/trigger"):
         return {}
     failed: Mapping[str, str] = result.get("failed", {})

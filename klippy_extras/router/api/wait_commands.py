@@ -1,4 +1,4 @@
-# The commands of this printer that wait, and what a failed wait means to the macro
+# The commands of this printer that wait, with their TIMEOUT and ON_ERROR
 #
 # Copyright (C) 2026  Klipper Router contributors
 #
@@ -17,12 +17,12 @@ from .status_waits import CONDITIONS, Condition, FreshWait, StatusWait
 from .waits import EventWait, Wait, Waits
 
 _ON_ERROR = ("raise", "pause", "warn")
-# Seconds that a wait lasts at most, where the command does not say
+# Seconds after which a wait fails, unless the command has TIMEOUT
 DEFAULT_TIMEOUT = 60.0
 
 
 class WaitCommands:
-    """Each raises RouterError. printer: this one, whose macros wait."""
+    """The commands. Each raises RouterError. printer: this one, whose macros wait."""
 
     def __init__(
         self, klippy: Klippy, methods: Methods, reports: Reports, waits: Waits, printer: Printer
@@ -62,9 +62,9 @@ class WaitCommands:
         self._wait(gcmd, StatusWait(target, name, field, condition))
 
     def _wait(self, gcmd: Any, wait: Wait) -> None:
-        """Wait in place; what a failure means says ON_ERROR.
+        """Wait in place; ON_ERROR says what a failure does.
 
-        After it last_error is the error of this wait, or empty.
+        Afterwards, last_error is the error of this wait, or empty.
         """
         on_error = gcmd.get("ON_ERROR", "raise").lower()
         if on_error not in _ON_ERROR:
@@ -79,10 +79,10 @@ class WaitCommands:
             self._reports.last_error = str(e)
             if on_error == "raise" or (on_error == "pause" and not self._klippy.can_pause):
                 raise
-            self._go_on(gcmd, on_error, str(e))
+            self._continue(gcmd, on_error, str(e))
 
-    def _go_on(self, gcmd: Any, on_error: str, message: str) -> None:
-        """The wait has failed and the macro continues, after PAUSE if on_error says so."""
+    def _continue(self, gcmd: Any, on_error: str, message: str) -> None:
+        """Report the failed wait, and let the macro continue, after PAUSE if on_error says so."""
         target = gcmd.get("TARGET", "")
         self._reports.in_place(self._printer, gcmd.get_command(), target, message)
         if on_error == "pause":

@@ -1,12 +1,12 @@
-# Waits of this printer's macros: what all of them share, and the wait for an event
+# Waits of this printer's macros: the base class, running them, and the wait for an event
 #
 # Copyright (C) 2026  Klipper Router contributors
 #
 # This file may be distributed under the terms of the GNU GPLv3 license.
 #
-# A wait pauses the greenlet of the macro that waits, and nothing else. It is a completion with a
-# deadline, never a poll; it also ends when this printer shuts down, or the printer waited for is
-# lost.
+# A wait pauses the greenlet of the waiting macro, and nothing else. It is a completion with a
+# deadline, never a poll. It also ends when this printer shuts down, or when the other printer
+# disconnects or is no longer ready.
 from abc import ABC, abstractmethod
 from typing import Any, List, Sequence
 
@@ -20,7 +20,7 @@ from ..status.subscriptions import Subscriptions
 
 
 class Wait(Receiver, ABC):
-    """One wait, for Waits.run(). Subclasses say what it begins with and what ends it."""
+    """One wait, for Waits.run(). Subclasses define how it begins and what ends it."""
 
     targets: Sequence[Printer] = ()  # the wait ends with an error when one of them is lost
     closed = False  # whether it is over
@@ -29,11 +29,11 @@ class Wait(Receiver, ABC):
 
     @abstractmethod
     def start(self, waits: "Waits") -> None:
-        """Begin. Raises RouterError for what cannot be waited for."""
+        """Begin. Raises RouterError if the wait is impossible."""
 
     @abstractmethod
     def late(self, timeout: str) -> str:
-        """What has not happened after that time, in one sentence."""
+        """One sentence about what has not happened within this time."""
 
     def done(self, result: Any, error: Failure) -> None:
         """What was waited for has happened, or cannot happen; only the first call counts."""
@@ -43,21 +43,21 @@ class Wait(Receiver, ABC):
 
 
 class Waits(PrinterListener):
-    """All waits of this printer's macros. The attributes are what a wait begins with."""
+    """All waits of this printer's macros. Its attributes are what a wait needs to begin."""
 
     def __init__(self, klippy: Klippy, subscriptions: Subscriptions, events: Events) -> None:
         self.klippy, self.subscriptions, self.events = klippy, subscriptions, events
         self._waits: List[Wait] = []
 
     def run(self, wait: Wait, timeout: float) -> Any:
-        """Wait for so many seconds at most; the result. Raises RouterError, TimedOut."""
+        """Wait for at most timeout seconds; returns the result. Raises RouterError."""
         now = self.klippy.timers.now
         deadline = now() + timeout
         wait.completion = self.klippy.reactor.completion()
         self._waits.append(wait)
         try:
             wait.start(self)
-            # A script of this printer runs in place: nothing can end it before its time
+            # A script of this printer runs in place: nothing can stop it at the deadline
             is_late = now() >= deadline
             answer = wait.completion.wait(deadline)
         finally:
@@ -101,5 +101,5 @@ class EventWait(Wait):
 
 
 def not_triggered(event: str, timeout: str) -> str:
-    """That an event was not triggered within that time."""
-    return "event '%s' was not triggered after %s" % (event, timeout)
+    """The error of a wait for an event."""
+    return "event '%s' was not triggered within %s" % (event, timeout)

@@ -15,18 +15,18 @@ from ..sanitize import plain, plain_text
 from .methods import Methods, Request
 from .subscribers import IsMeant, Params
 
-# Each waiting request is a paused greenlet, and about 97 of them end a Kalico or a 2023 Klippy
+# Each waiting request is a paused greenlet, and about 97 of them crash Kalico and 2023-era Klipper
 MAX_WAITING = 32
-# Levels of nesting in an answer, such as the status of all objects: far from what Klippy's JSON
-# encoder can do (about 900)
+# Levels of nesting in an answer, such as the status of all objects: far below the limit of Klippy's
+# JSON encoder (about 900)
 ANSWER_DEPTH = 64
 
 
 class ApiClient(Receiver):
     """Sends to the connection of an API client, in the form of its response_template.
 
-    Two are equal if they have the same connection and template. Of its requests it is both the
-    subscriber and the receiver.
+    Two are equal if they have the same connection and template. It is both the subscriber and the
+    receiver of its requests.
     """
 
     def __init__(self, connection: Any, template: Dict[str, Any]) -> None:
@@ -66,7 +66,7 @@ class ApiClient(Receiver):
         return lambda receiver: receiver == self
 
     def _push(self, params: Dict[str, Any]) -> None:
-        # What JSON cannot encode would shut the printer down, hence plain()
+        # plain(), because a value that JSON cannot encode would shut the printer down
         if not self.closed:
             self._connection.send(dict(self._template, params=plain(params, ANSWER_DEPTH)))
 
@@ -102,7 +102,7 @@ class _Answer:
 
 
 class Endpoints:
-    """The methods as endpoints. The caller of a request is this printer."""
+    """The methods as endpoints. This printer is the caller of every request."""
 
     def __init__(self, klippy: Klippy, methods: Methods, printer: Printer) -> None:
         self._klippy, self._methods, self._printer = klippy, methods, printer
@@ -123,7 +123,7 @@ class Endpoints:
         except self._klippy.command_error:
             raise
         except Exception as e:
-            # Klippy would shut the printer down for it
+            # Klippy would shut the printer down
             logging.exception("router: internal error (please report it)")
             raise web_request.error("internal error of the router: %s" % (e,)) from None
 
@@ -143,9 +143,9 @@ class Endpoints:
             self._waiting.remove(answer)
 
     def _check_places(self) -> None:
-        """Raises Busy when too many requests wait already."""
+        """Raises Busy if too many requests are already waiting."""
         if len(self._waiting) >= MAX_WAITING:
-            # Their places are free as soon as their greenlets have run
+            # A place becomes free as soon as its greenlet has run
             for answer in self._waiting:
                 answer.end_if_closed()
             if sum(not answer.is_known for answer in self._waiting) >= MAX_WAITING:

@@ -1,4 +1,4 @@
-# Event handlers of printers: run G-code on a printer, or call an endpoint of it
+# Event handlers of printers, which run G-code on a printer or call one of its endpoints
 #
 # Copyright (C) 2026  Klipper Router contributors
 #
@@ -15,19 +15,19 @@ from .reports import Report, Reports
 
 
 class Runs:
-    """The runs of all callbacks. reports: of those that fail, to the caller of their event."""
+    """The runs of all callbacks. reports: notifies the caller of the event if one fails."""
 
     def __init__(self, reports: Reports) -> None:
         self._reports = reports
         self.in_progress: Dict[EventCallback, Run] = {}  # those that run G-code
 
     def begin(self, caller: Printer) -> Report:
-        """The report if what begins now fails."""
+        """Begin a run; the report is for its failure."""
         return self._reports.begin(caller, "router/event/trigger")
 
 
 class EventCallback(Receiver):
-    """Runs something on the target. pattern: a name of an event, or a prefix that ends in *.
+    """Runs something on the target. pattern: the name of an event, or a prefix followed by *.
 
     Two are equal if they do the same for the same owner.
     """
@@ -40,7 +40,7 @@ class EventCallback(Receiver):
         self.pattern, self.gcode = pattern, gcode
         self.removed = False
         self.all_runs = runs
-        self._has: Set[str] = set()  # the retained events of which it has the latest
+        self._up_to_date: Set[str] = set()  # the retained events whose latest one it has received
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, EventCallback) and self._key == other._key
@@ -60,7 +60,7 @@ class EventCallback(Receiver):
 
     def event(self, event: Event) -> None:
         if event.retain:
-            self._has.add(event.name)
+            self._up_to_date.add(event.name)
         context = event.context
         if self.pattern.endswith("*"):
             context = dict(context, event=event.name)
@@ -68,29 +68,29 @@ class EventCallback(Receiver):
             self._run(event, context)
         except RouterError:
             if event.retain:
-                self._has.discard(event.name)
+                self._up_to_date.discard(event.name)
             raise
 
     def retained(self, event: Event) -> None:
-        if event.name in self._has:
+        if event.name in self._up_to_date:
             return
         try:
-            # What fails is an error of the owner, whose handler is new
+            # A failure is reported to the owner, because its handler is new
             self.event(event._replace(caller=self.owner))
         except RouterError as e:
             self.all_runs.begin(self.owner).failed(self.target.name, e)
 
     def target_restarted(self) -> None:
-        self._has.clear()
+        self._up_to_date.clear()
 
     def failed(self, event: Event, error: RouterError) -> None:
-        """A run that had begun has failed."""
+        """A run has failed after it had begun."""
         if event.retain and isinstance(error, (NotReady, LinkLost)):
-            self._has.discard(event.name)
+            self._up_to_date.discard(event.name)
 
     @abstractmethod
     def _run(self, event: Event, context: Dict[str, Any]) -> None:
-        """Raises RouterError when it cannot be sent."""
+        """Run it for this event. Raises RouterError if it cannot be sent."""
 
 
 class GcodeCallback(EventCallback):
@@ -108,7 +108,7 @@ class GcodeCallback(EventCallback):
     def _run(self, event: Event, context: Dict[str, Any]) -> None:
         self.template.check(context)
         run = GcodeRun(self, event, context)
-        # Rendered when its turn comes: a hundred handlers of one event must not take their time now
+        # Rendered when its turn comes: a hundred handlers of one event must not block the reactor
         self.target.submit(Job(run.render, run.done))
 
 
@@ -140,13 +140,13 @@ class Run:
 
 
 class GcodeRun(Run):
-    """Does not run where the callback has triggered itself, and failed: that would go on."""
+    """A run of G-code. Skipped if the callback triggered itself and failed: it would never end."""
 
     def __init__(self, callback: GcodeCallback, event: Event, context: Dict[str, Any]) -> None:
         super().__init__(callback, event)
         self._template, self._context = callback.template, context
         self._in_progress = callback.all_runs.in_progress
-        # The run that has triggered this one, if any
+        # The run that triggered this one, if any
         triggered_itself = event.caller is callback.target
         self._cause = self._in_progress.get(callback) if triggered_itself else None
 

@@ -11,14 +11,14 @@ from ..printers.receiver import Event, Receiver
 from .callbacks import EndpointCallback, GcodeCallback, Runs
 from .reports import Reports
 
-# Names of which the latest event is kept for printer.router.events; the oldest is removed first
+# Events kept for printer.router.events, the latest one of each name; the oldest is removed first
 MAX_RECENT = 64
-# Handlers that one printer may have, and all API clients together
+# Handlers of one printer, and of all API clients together
 MAX_HANDLERS = 256
 
 
 class Handler(NamedTuple):
-    """A receiver of an event, or of all whose names begin as pattern does (it ends in * then)."""
+    """A receiver of events. pattern: the name of an event, or a prefix followed by *."""
 
     pattern: str
     receiver: Receiver
@@ -45,7 +45,7 @@ class Events(PrinterListener):
         return len(self._handlers)
 
     def count_of(self, printer: Printer) -> int:
-        """The number of handlers that this printer has made."""
+        """The number of handlers that belong to this printer."""
         return sum(handler.receiver.owner is printer for handler in self._handlers)
 
     def gcode(self, owner: Printer, target: Printer, pattern: str, gcode: str) -> Receiver:
@@ -60,10 +60,10 @@ class Events(PrinterListener):
         return EndpointCallback(owner, target, pattern, endpoint, self._runs)
 
     def subscribe(self, pattern: str, receiver: Receiver) -> None:
-        """Notify the receiver whenever such an event is triggered; of the retained ones now.
+        """Notify the receiver whenever a matching event is triggered, and of retained ones now.
 
-        Where an equal receiver is subscribed already, that one is notified instead. Raises
-        UsageError when there are too many handlers.
+        If an equal receiver is already subscribed, that one is notified instead. Raises UsageError
+        if there are too many handlers.
         """
         handler = Handler(pattern, receiver)
         if handler in self._handlers:
@@ -76,14 +76,14 @@ class Events(PrinterListener):
                 handler.receiver.retained(event)
 
     def unsubscribe(self, pattern: str, is_meant: Callable[[Receiver], bool]) -> int:
-        """Remove the handlers of a pattern with these receivers. Returns how many there were."""
+        """Remove the handlers with this pattern and these receivers. Returns their number."""
         return self._remove(lambda h: h.pattern == pattern and is_meant(h.receiver))
 
     def trigger(self, event: Event) -> Dict[str, Any]:
         """Notify the receiver of every handler of the event, in the order they were made.
 
         Returns {"delivered": [printer names], "failed": {name: reason}}. Raises UsageError, and
-        does nothing, when too many events are retained.
+        does nothing, if too many events are retained.
         """
         if event.retain:
             self._retain(event)
@@ -101,7 +101,7 @@ class Events(PrinterListener):
         return {"delivered": list(filter(None, delivered)), "failed": failed}
 
     def prune(self) -> None:
-        """Remove the handlers of API clients that have disconnected, and of waits that are over."""
+        """Remove the handlers of disconnected API clients and of waits that have ended."""
         self._remove(lambda h: h.receiver.closed)
 
     def klippy_restarted(self, printer: Printer) -> None:
@@ -130,7 +130,7 @@ class Events(PrinterListener):
             "source": event.caller.name,
             "eventtime": self._monotonic(),
         }
-        # A new dict: Klipper finds a change by comparing with what it got before
+        # A new dict, because Klipper finds a change by comparing with what it got last
         self.recent = recent
 
     def _retain(self, event: Event) -> None:

@@ -1,4 +1,4 @@
-# The heartbeat by which peers notice that this printer is lost (router_watchdog.cfg)
+# The heartbeat that lets peers notice when this printer is lost (router_watchdog.cfg)
 #
 # Copyright (C) 2026  Klipper Router contributors
 #
@@ -10,14 +10,14 @@ from ..klippy.timers import Timers
 from ..printers.printer import Failure, Job, Order, Printer, PrinterListener
 from .lifecycle import Lifecycle
 
-# The macro that a peer has when it includes router_watchdog.cfg
+# The macro of a peer that includes router_watchdog.cfg
 HEARTBEAT_MACRO = "ROUTER_HEARTBEAT"
-# Seconds between two heartbeats; the peer waits for several of them
+# Seconds between two heartbeats; the watchdog's timeout covers several of them
 INTERVAL = 3.0
 
 
 class _Beat:
-    """One heartbeat for a peer, which says how things are when its turn comes."""
+    """One heartbeat for a peer, rendered when its turn comes."""
 
     def __init__(self, heartbeat: "Heartbeat", peer: Printer) -> None:
         self._heartbeat, self.peer = heartbeat, peer
@@ -35,9 +35,9 @@ class _Beat:
 
 
 class Heartbeat(PrinterListener):
-    """Sends every peer a heartbeat as long as this Klippy runs.
+    """Sends heartbeats to every peer as long as this Klippy runs.
 
-    host: this printer. A listener of it and of the peers.
+    A listener of this printer (host) and of the peers.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class Heartbeat(PrinterListener):
         self._under_way: Set[Printer] = set()  # peers that have not answered their heartbeat
 
     def start(self) -> None:
-        """Begin, and go on until the timers are closed."""
+        """Send heartbeats until the timers are closed."""
         self._timers.after(INTERVAL, self.start)
         self._send_all()
 
@@ -68,11 +68,11 @@ class Heartbeat(PrinterListener):
             self._send_all()
 
     def heartbeat(self, peer: Printer) -> str:
-        """The heartbeat for a peer as of now; empty where it has no macro for it."""
+        """The script of a heartbeat for this peer now; empty if it does not have the macro."""
         if HEARTBEAT_MACRO not in peer.commands:
             return ""
         # A host that is not ready counts as lost after a while, unless the peer was notified
-        notified = self._lifecycle.misses(peer, self._host)
+        notified = self._lifecycle.was_notified_of_loss(peer, self._host)
         params = {
             "PRINTER": self._host.name,
             "READY": int(self._host.ready and not notified),

@@ -1,4 +1,4 @@
-# Which macros run where when a printer becomes ready, shuts down or disconnects
+# The lifecycle macros, which run when a printer becomes ready, shuts down or disconnects
 #
 # Copyright (C) 2026  Klipper Router contributors
 #
@@ -11,7 +11,7 @@ from ..printers.printer import Failure, Job, Printer, PrinterListener
 
 
 class _Script:
-    """G-code for one printer: a macro of the lifecycle, or its on_connect."""
+    """G-code for one printer: a lifecycle macro, or its on_connect."""
 
     def __init__(self, printer: Printer, script: str) -> None:
         self._printer, self._script = printer, script
@@ -23,7 +23,7 @@ class _Script:
             self._printer.log("was not notified: %s" % (e,))
 
     def _done(self, _result: Any, error: Failure) -> None:
-        # The printer itself has shown the error on its console
+        # Only logged: the printer has shown the error on its own console
         if error is not None:
             self._printer.log("did not run a macro: %s" % (error,))
 
@@ -31,26 +31,26 @@ class _Script:
 class Lifecycle(PrinterListener):
     """Runs the ROUTER_ON_... macros on the printers that have them.
 
-    on_connect: printer -> G-code that is run there whenever it becomes ready.
+    on_connect: printer -> G-code that runs there whenever it becomes ready.
     """
 
     def __init__(self, printers: Collection[Printer], on_connect: Mapping[Printer, str]) -> None:
         self._printers, self._on_connect = printers, on_connect
-        # Which ready printers each of them knows: it was notified, or need not be
-        self._knows: Dict[Printer, Set[Printer]] = {printer: set() for printer in printers}
-        # ... and which ones it knows to be lost: it was notified that they cannot be used any more
-        self._misses: Dict[Printer, Set[Printer]] = {printer: set() for printer in printers}
+        # printer -> those that it considers ready (it may lack the macro and was not notified)
+        self._ready: Dict[Printer, Set[Printer]] = {printer: set() for printer in printers}
+        # printer -> those that it considers lost
+        self._lost: Dict[Printer, Set[Printer]] = {printer: set() for printer in printers}
 
     def became_ready(self, printer: Printer) -> None:
         script = self._on_connect.get(printer)
         if script:
             _Script(printer, script).submit()
         self._notify(printer, "ROUTER_ON_READY", {})
-        self._knows[printer], self._misses[printer] = set(), set()
+        self._ready[printer], self._lost[printer] = set(), set()
         for other in self._others(printer):
-            self._introduce(printer, other)
+            self._connected(printer, other)
         for other in self._others(printer):
-            self._introduce(other, printer)
+            self._connected(other, printer)
 
     def state_changed(self, printer: Printer, was_ready: bool) -> None:
         if printer.state == "shutdown":
@@ -63,29 +63,33 @@ class Lifecycle(PrinterListener):
     def lost(self, printer: Printer, reason: str) -> None:
         """It was ready, and has not been for its disconnect_grace."""
         for other in self._printers:
-            script = self.farewell(other, printer, reason)
+            script = self.loss_script(other, printer, reason)
             if script:
                 _Script(other, script).submit()
 
-    def farewell(self, printer: Printer, lost: Printer, reason: str) -> str:
-        """The G-code that notifies a printer of a loss; empty where it needs none, or had it."""
-        if lost not in self._knows[printer]:
+    def loss_script(self, printer: Printer, lost: Printer, reason: str) -> str:
+        """The G-code that notifies a printer of a loss; empty if that is not needed, or was done.
+
+        From now on it counts as notified.
+        """
+        if lost not in self._ready[printer]:
             return ""
-        self._knows[printer].discard(lost)
-        self._misses[printer].add(lost)
+        self._ready[printer].discard(lost)
+        self._lost[printer].add(lost)
         if not printer.ready or "ROUTER_ON_DISCONNECTED" not in printer.commands:
             return ""
         params = {"PRINTER": lost.name, "REASON": reason}
         return command("ROUTER_ON_DISCONNECTED", params, printer.old_parser)
 
-    def misses(self, printer: Printer, lost: Printer) -> bool:
-        """Whether this printer was notified that the other one cannot be used."""
-        return lost in self._misses[printer]
+    def was_notified_of_loss(self, printer: Printer, lost: Printer) -> bool:
+        """Whether this printer was notified that the other one is lost."""
+        return lost in self._lost[printer]
 
-    def _introduce(self, printer: Printer, other: Printer) -> None:
-        if other not in self._knows[printer]:
-            self._knows[printer].add(other)
-            self._misses[printer].discard(other)
+    def _connected(self, printer: Printer, other: Printer) -> None:
+        """The other printer is ready: notify this one, unless it was notified before."""
+        if other not in self._ready[printer]:
+            self._ready[printer].add(other)
+            self._lost[printer].discard(other)
             self._notify(printer, "ROUTER_ON_CONNECTED", {"PRINTER": other.name})
 
     def _others(self, printer: Printer) -> List[Printer]:

@@ -1,4 +1,4 @@
-# Lines on this printer's console when peers are lost and ready again
+# Lines on this printer's console when a peer is lost or ready again
 #
 # Copyright (C) 2026  Klipper Router contributors
 #
@@ -10,23 +10,24 @@ from ..printers.printer import Printer, PrinterListener
 from ..rates import Bucket
 from ..version import VERSION
 
-# Lines at once about a peer that connects and disconnects, and after them one in so many seconds
+# Lines at once about a peer that keeps connecting and disconnecting; after them, one per INTERVAL
+# seconds
 BURST = 6
 INTERVAL = 10.0
 
 
 class _Presence:
-    """What the console says about one peer: that it is lost, or ready again."""
+    """What the console shows about one peer: that it is lost, or ready again."""
 
     def __init__(self, now: Callable[[], float]) -> None:
         self.lost = False
-        self.said_lost = False
-        self.is_waiting = False  # for the next line to be allowed
+        self.shown_lost = False
+        self.is_waiting = False  # until the next line may be shown
         self.rate = Bucket(BURST, INTERVAL, now)
 
 
 class Notices(PrinterListener):
-    """A listener of peers. quiet: peers whose losses are not shown.
+    """Shows when peers are lost or ready again. quiet: peers whose losses are not shown.
 
     The log has a line for each change of each peer anyway.
     """
@@ -53,13 +54,13 @@ class Notices(PrinterListener):
             self._say(printer, presence)
 
     def _say(self, printer: Printer, presence: _Presence) -> None:
-        if presence.lost == presence.said_lost or presence.is_waiting:
+        if presence.lost == presence.shown_lost or presence.is_waiting:
             return
         if not presence.rate.take():
             presence.is_waiting = True
             self._klippy.timers.after(INTERVAL, lambda: self._say_late(printer, presence))
             return
-        presence.said_lost = presence.lost
+        presence.shown_lost = presence.lost
         text = absence(printer) if presence.lost else printer.name + " is ready again"
         self._klippy.show("Router: %s" % (text,))
 
@@ -80,7 +81,7 @@ class Notices(PrinterListener):
 
 
 def absence(printer: Printer) -> str:
-    """Why it cannot be used, in one sentence, with the reason of a disconnect."""
+    """Why it cannot be used, in one sentence, with the reason if it is disconnected."""
     if not printer.connected and printer.last_error:
         return "%s is disconnected (%s)" % (printer.name, printer.last_error)
     return str(printer.not_ready())

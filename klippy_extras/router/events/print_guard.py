@@ -1,4 +1,4 @@
-# What a lost peer means for a print: the options on_disconnect and required
+# Pauses a print when a peer is lost, or does not start it (options on_disconnect and required)
 #
 # Copyright (C) 2026  Klipper Router contributors
 #
@@ -11,13 +11,13 @@ from ..printers.printer import Failure, Job, Order, Printer, PrinterListener
 from .absences import Absences
 from .notices import absence
 
-# Every print from virtual_sdcard begins with one of these, and RESUME runs none of them. The second
-# also continues a paused print, where the first begins another one.
-_START, _START_OR_GO_ON = "SDCARD_PRINT_FILE", "M24"
+# Every print from virtual_sdcard begins with one of these, and RESUME runs neither of them. The
+# second also resumes a paused print, while the first begins another one.
+_START, _START_OR_RESUME = "SDCARD_PRINT_FILE", "M24"
 
 
 class _Pause:
-    """Pauses a print in the turn of a script of this printer. why: one sentence."""
+    """Pauses a print, as a script in this printer's queue. why: one sentence."""
 
     def __init__(self, klippy: Klippy, why: str) -> None:
         self._klippy, self._why = klippy, why
@@ -29,7 +29,7 @@ class _Pause:
             self._done(None, e)
 
     def _run(self) -> str:
-        # The print may have ended, or paused, before this turn
+        # The print may have ended or paused in the meantime
         if self._klippy.prints_file:
             self._klippy.report("pausing the print: %s" % (self._why,))
             self._klippy.pause_print()
@@ -41,7 +41,7 @@ class _Pause:
 
 
 class _StartCommand:
-    """A command that starts a print, behind the check of a guard. name: its first name."""
+    """Wraps a command that starts a print, to check it first. name: its original name."""
 
     def __init__(self, guard: "PrintGuard", name: str, command: Callable[[Any], None]) -> None:
         self._guard, self._name, self._command = guard, name, command
@@ -52,7 +52,10 @@ class _StartCommand:
 
 
 class PrintGuard(PrinterListener):
-    """pausing: peers whose loss pauses a print; required: peers without which none starts."""
+    """Protects prints from lost peers.
+
+    pausing: peers whose loss pauses a print; required: peers without which no print starts.
+    """
 
     def __init__(
         self,
@@ -75,17 +78,17 @@ class PrintGuard(PrinterListener):
     # -- required: True
 
     def guard_starts(self) -> None:
-        """Put a check before the commands that start a print. All commands must exist by now."""
+        """Wrap the commands that start a print. All commands must be registered by now."""
         if not self._required:
             return
         gcode = self._klippy.gcode
-        for name in (_START, _START_OR_GO_ON):
+        for name in (_START, _START_OR_RESUME):
             command = gcode.register_command(name, None)
             if command is not None:
                 gcode.register_command(name, _StartCommand(self, name, command).run)
 
     def check(self, gcmd: Any, name: str) -> None:
-        """Raises the command error where this command would start a print without a peer."""
+        """Raises the command error if this command would start a print without a required peer."""
         if name != _START and self._klippy.is_printing_or_paused:
             return
         for printer in self._required:

@@ -1,4 +1,4 @@
-# Errors go to the printer whose request has failed: Klipper's remote calls have no answer
+# Reports errors to the printer whose request failed, as Klipper's remote methods have no answer
 #
 # Copyright (C) 2026  Klipper Router contributors
 #
@@ -13,12 +13,12 @@ from ..rates import Repeats
 from ..sanitize import counted, printable
 
 ERROR_MACRO = "ROUTER_ON_ERROR"
-# Seconds until it is said how many reports were left out
+# Seconds until the number of reports that were left out is printed
 SUMMARY_DELAY = 5.0
 
 
 class Report:
-    """What a caller began, and how it is reported if it fails later."""
+    """Reports errors of something that a caller has begun."""
 
     def __init__(self, reports: "Reports", caller: Printer, method: str, in_macro: bool) -> None:
         self.caller, self.method = caller, method
@@ -26,17 +26,17 @@ class Report:
         self._reports = reports
 
     def failed(self, target: str, error: RouterError) -> None:
-        """It has failed. target: the name of the printer that it was for, or empty."""
+        """It has failed. target: the name of the printer that it was meant for, or empty."""
         self._reports.failed(self, target, error)
 
     def undelivered(self, failed: Mapping[str, str]) -> None:
-        """Some printers did not get an event, or failed at a script: {name: reason}."""
+        """Some printers did not get an event, or a script failed there: {name: reason}."""
         for target, reason in failed.items():
             self.failed(target, RouterError(reason))
 
 
 class _Notification:
-    """A script by which a caller is notified of an error."""
+    """A script that notifies a caller of an error."""
 
     def __init__(self, caller: Printer, script: str) -> None:
         self._caller, self._script = caller, script
@@ -55,12 +55,12 @@ class _Notification:
             self._not_notified(error)
 
     def _not_notified(self, error: RouterError) -> None:
-        # Only logged: a report about a failed report would never end
+        # Only logged: reporting a failed report would never end
         self._caller.log("was not notified: %s (%s)" % (self._script, error))
 
 
 class _ErrorMacro(_Notification):
-    """ROUTER_ON_ERROR of a caller. running: those that run theirs now."""
+    """ROUTER_ON_ERROR of a caller. running: the printers that are running theirs."""
 
     def __init__(
         self, caller: Printer, params: Mapping[str, object], running: Set[Printer]
@@ -78,9 +78,9 @@ class _ErrorMacro(_Notification):
 
 
 class Reports:
-    """Errors go to the caller: by its macro ROUTER_ON_ERROR, else by one line on its console.
+    """Reports errors to their callers: runs ROUTER_ON_ERROR, or prints a line on the console.
 
-    At a bounded rate. What fails within ROUTER_ON_ERROR is printed, and never runs it again: it
+    At a limited rate. An error within ROUTER_ON_ERROR is printed and does not run it again: it
     would fail again.
     """
 
@@ -89,16 +89,16 @@ class Reports:
         self.last_error = ""
         self._repeats: Dict[Printer, Repeats] = {}
         self._summary_due = False
-        self._in_macro: Set[Printer] = set()  # those that run ROUTER_ON_ERROR now
+        self._in_macro: Set[Printer] = set()  # those that are running ROUTER_ON_ERROR
 
     def begin(self, caller: Printer, method: str) -> Report:
-        """This caller begins something that may fail later."""
+        """The report for something that this caller begins, and that may fail later."""
         return Report(self, caller, method, caller in self._in_macro)
 
     def in_place(self, printer: Printer, command_name: str, target: str, message: str) -> None:
-        """A command of this printer's own G-code has failed, and the G-code continues.
+        """A command in this printer's own G-code has failed, and the G-code continues.
 
-        ROUTER_ON_ERROR runs before its next command, not behind all of it. May pause.
+        ROUTER_ON_ERROR runs before its next command, not after all of it. May pause.
         """
         if ERROR_MACRO not in printer.commands or printer in self._in_macro:
             self._klippy.report(message)
@@ -113,11 +113,11 @@ class Reports:
             self._in_macro.discard(printer)
 
     def warn(self, caller: Printer, message: str) -> None:
-        """One line on its console: nothing has failed."""
+        """Print a line on its console, although nothing has failed."""
         self._print(caller, printable(message))
 
     def failed(self, report: Report, target: str, error: RouterError) -> None:
-        """Report this error to the caller, unless it had too many."""
+        """Report this error to the caller, unless it got too many."""
         caller, method = report.caller, report.method
         message = self.last_error = printable(error)
         repeats = self._repeats.get(caller)
@@ -139,7 +139,7 @@ class Reports:
             params = {"TYPE": "command", "MSG": "Router: %s" % (message,)}
             script = command("RESPOND", params, caller.old_parser)
         else:
-            # Of the commands that every Klippy has, the one that prints
+            # The only command of every Klippy that prints text
             script = command("ECHO", {"ROUTER_ERROR": message}, caller.old_parser)
         _Notification(caller, script).submit()
 

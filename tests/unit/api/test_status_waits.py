@@ -146,5 +146,5 @@ def test_without_an_object_it_waits_for_a_fresh_status(network):
     network.run("ROUTER_OBJECTS_WAIT TARGET=led")
     assert queries == [{"webhooks": ["state"]}]
     network.led.query_objects = lambda objects, done: None
-    with pytest.raises(CommandError, match="^led: its status was not answered after 2 seconds$"):
+    with pytest.raises(CommandError, match="^led: did not answer a status query within 2 seconds$"):
         network.run("ROUTER_OBJECTS_WAIT TARGET=led TIMEOUT=2")

@@ -73,7 +73,7 @@ def test_time_is_over_while_it_waits_in_the_queue(network):
 def test_time_is_over_while_it_runs(network):
     begin = network.reactor.now
     assert fails(network, WAIT.format("led")) == (
-        "led: the script has not finished after 60 seconds. It goes on there"
+        "led: the script has not finished after 60 seconds. It is still running there"
     )
     assert network.reactor.now == begin + DEFAULT_TIMEOUT
 
@@ -84,14 +84,14 @@ def test_time_is_over_before_the_peer_has_begun_it(network):
 
     network.led._begin = only_sent
     assert fails(network, WAIT.format("led") + "TIMEOUT=1").startswith(
-        "led: the script has not begun after 1 second. It still runs there when its turn comes"
+        "led: the script has not begun after 1 second. It will still run there when its turn comes"
     )
 
 
 def test_a_late_end_does_no_harm(network):
     fails(network, WAIT.format("led") + "TIMEOUT=1")
     network.led.finish(RouterError("led: too late"))
-    assert network.last_error.endswith("It goes on there")
+    assert network.last_error.endswith("It is still running there")
     network.reactor.at(1.0, network.led.finish)
     network.run(WAIT.format("led"))
 
@@ -112,7 +112,8 @@ def test_all_failures_of_several_are_said(network):
     assert sorted(message.split("; ")) == ["afc: jam", "led: jam"]
     network.afc.disconnects()
     assert fails(network, WAIT.format("led,afc") + "TIMEOUT=1") == (
-        "led: the script has not finished after 1 second. It goes on there; afc is not connected"
+        "led: the script has not finished after 1 second. It is still running there;"
+        " afc is not connected"
     )
 
 
@@ -225,7 +226,7 @@ def test_an_event_ends_the_wait(network):
 def test_an_event_of_before_does_not_count(network):
     network.call("router/event/trigger", event="fed", retain=True)
     assert fails(network, "ROUTER_EVENT_WAIT EVENT=fed TIMEOUT=3") == (
-        "event 'fed' was not triggered after 3 seconds"
+        "event 'fed' was not triggered within 3 seconds"
     )
     assert "handlers=0" in network.router.stats(0.0)[1]
 
@@ -248,10 +249,10 @@ def test_an_event_that_the_script_triggers_at_once_counts(network):
 def test_the_end_of_the_script_is_not_the_event(network):
     network.reactor.at(1.0, network.led.finish)
     script = "ROUTER_GCODE_SCRIPT TARGET=led SCRIPT=FEED WAIT_EVENT=fed TIMEOUT=5"
-    assert fails(network, script) == "event 'fed' was not triggered after 5 seconds"
+    assert fails(network, script) == "event 'fed' was not triggered within 5 seconds"
     assert fails(network, script) == (
-        "event 'fed' was not triggered after 5 seconds; led: the script has not finished after 5"
-        " seconds. It goes on there"
+        "event 'fed' was not triggered within 5 seconds; led: the script has not finished after 5"
+        " seconds. It is still running there"
     )
 
 

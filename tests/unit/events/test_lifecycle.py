@@ -105,10 +105,10 @@ def test_after_a_loss_it_connects_again(trio):
     trio.led.disconnects()
     trio.lifecycle.lost(trio.led, "timeout")
     trio.take()
-    assert trio.lifecycle.misses(trio.main, trio.led)
+    assert trio.lifecycle.was_notified_of_loss(trio.main, trio.led)
     trio.led.connects(*MACROS)
     assert trio.take()["main"] == [connected("led")]
-    assert not trio.lifecycle.misses(trio.main, trio.led)
+    assert not trio.lifecycle.was_notified_of_loss(trio.main, trio.led)
 
 
 def test_who_was_not_ready_when_another_was_lost_knows_nothing_of_it(trio):
@@ -135,15 +135,15 @@ def test_a_shutdown_is_said_with_its_first_line(trio):
         assert script.endswith("shutdown: Timer too close'")
 
 
-def test_a_farewell_is_written_once_and_only_for_those_with_the_macro(trio):
+def test_a_loss_script_is_written_once_and_only_for_those_with_the_macro(trio):
     trio.main.connects(*MACROS)
     trio.led.connects(*MACROS)
     trio.afc.connects("ROUTER_ON_READY")
-    farewell = trio.lifecycle.farewell
-    assert farewell(trio.led, trio.main, "restart") == disconnected("main", "restart")
-    assert farewell(trio.led, trio.main, "restart") == ""
-    assert farewell(trio.afc, trio.main, "restart") == ""
-    assert trio.lifecycle.misses(trio.afc, trio.main)
+    loss_script = trio.lifecycle.loss_script
+    assert loss_script(trio.led, trio.main, "restart") == disconnected("main", "restart")
+    assert loss_script(trio.led, trio.main, "restart") == ""
+    assert loss_script(trio.afc, trio.main, "restart") == ""
+    assert trio.lifecycle.was_notified_of_loss(trio.afc, trio.main)
 
 
 def test_a_macro_that_was_not_run_is_in_the_log(trio):
