@@ -1,11 +1,11 @@
-# Which subscription makes a snapshot longer than max_message: found by leaving out halves
+# Finds the subscription that makes a snapshot longer than max_message, by leaving out halves
 #
 # Copyright (C) 2026  Klipper Router contributors
 #
 # This file may be distributed under the terms of the GNU GPLv3 license.
 #
-# A snapshot that is too long is not decoded, so that nobody knows which part of it is large.
-# What was in a snapshot that was short enough is tested last.
+# A snapshot that is too long is not decoded, so it is not known which part of it is large. The
+# subscriptions of a snapshot that was short enough are tested last.
 from typing import Optional, Sequence
 
 from .subscription import Place, Subscription
@@ -24,7 +24,7 @@ def was_too_long(subscriptions: Sequence[Subscription]) -> Optional[Subscription
         _set(untested, Place.UNTESTED)
         _leave_out(untested[len(untested) // 2 :], subscriptions)
     elif untested and fitting and not untested[0].was_left_out:
-        # Perhaps one of the others has grown: first without this one
+        # Perhaps one of the others has grown: first try without this one
         untested[0].was_left_out = True
         _leave_out(untested, subscriptions)
         _set(fitting, Place.UNTESTED)
@@ -35,9 +35,10 @@ def was_too_long(subscriptions: Sequence[Subscription]) -> Optional[Subscription
 
 
 def was_short_enough(subscriptions: Sequence[Subscription]) -> bool:
-    """Their snapshot was short enough. Returns whether others are part of the next one.
+    """Their snapshot was short enough. Returns whether another snapshot is needed.
 
-    Those are the ones that were left out last: the other half of what was too long together.
+    That one includes the subscriptions that were left out last: the other half of those whose
+    snapshot was too long.
     """
     for subscription in subscriptions:
         if subscription.place is Place.UNTESTED:
@@ -49,7 +50,7 @@ def was_short_enough(subscriptions: Sequence[Subscription]) -> bool:
 
 
 def reset(subscriptions: Sequence[Subscription]) -> None:
-    """The target has disconnected: all of them are part of the next snapshot."""
+    """The target has disconnected: the next snapshot includes all of them."""
     _set(subscriptions, Place.UNTESTED)
 
 

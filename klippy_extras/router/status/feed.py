@@ -1,4 +1,4 @@
-# The status of one target: the union that is asked for, the last known values, who gets which
+# The status of one target: the union of its subscriptions, the last known values, their delivery
 #
 # Copyright (C) 2026  Klipper Router contributors
 #
@@ -11,14 +11,14 @@ from ..printers.printer import Failure, Objects, Printer, Status
 from .bisection import reset, was_short_enough, was_too_long
 from .subscription import Place, Subscription, without_none
 
-# What a subscription wants is too long for one message of its target
+# The status of a subscription is too long for one message of its target
 TooLarge = Callable[[Subscription, RouterError], None]
 
 
 class Feed:
     """One target: its subscriptions, their union, and the last known values.
 
-    on_too_large: called for one that gets no values any more, until the target connects again.
+    on_too_large: called for a subscription that gets no more values until the target reconnects.
     """
 
     def __init__(self, target: Printer, on_too_large: TooLarge) -> None:
@@ -28,23 +28,23 @@ class Feed:
         self.union: Objects = {}
         self.eventtime = 0.0
         self._values: Status = {}
-        self._complete = False  # the values are those of the whole union, and changes follow
-        self._lost = False  # the target has disconnected since the last snapshot
-        # object -> the subscriptions that want it, with their fields (None: all), so that an
-        # update costs nothing for those who do not want it
-        self._wanted_by: Dict[str, List[Tuple[Subscription, Optional[FrozenSet[str]]]]] = {}
+        self._complete = False  # whether the values are known for the whole union
+        self._lost = False  # whether the target has disconnected since the last snapshot
+        # object -> its subscriptions and their fields (None: all), so that an update costs nothing
+        # for the other subscriptions
+        self._by_object: Dict[str, List[Tuple[Subscription, Optional[FrozenSet[str]]]]] = {}
 
     # -- subscriptions
 
     def add(self, subscription: Subscription) -> None:
         """Begin to notify it. Its first snapshot follows as soon as all its values are known.
 
-        It replaces the one with an equal receiver.
+        It replaces the subscription with an equal receiver.
         """
         self.subscriptions.append(subscription)
-        more = self._note(subscription, self.union)
-        # This printer's own objects are read again in any case: that is cheap, and what is known of
-        # them is up to status_interval old. A peer has sent every change that it has seen.
+        more = self._index(subscription, self.union)
+        # This printer's own objects are read again in any case: that is cheap, and the known values
+        # are up to status_interval old. A peer has sent every change that it has found.
         if more or self.target.is_local:
             self._complete = False
             self.union = {**self.union, **more}
@@ -55,18 +55,18 @@ class Feed:
             if s is not subscription and s.receiver == subscription.receiver
         ]
         for older in replaced:
-            # Who waits for the older one's first snapshot gets the one of this
+            # Requests that wait for the older one's first snapshot get this one's
             subscription.waiting, older.waiting = older.waiting + subscription.waiting, []
-        # Only now: what both of them want stays known
+        # Only now, so that the values of both of them stay known
         self.remove(replaced)
         if self._complete:
             subscription.place = Place.FITS
             subscription.begin(self.eventtime, self._part(subscription.objects))
 
     def remove(self, removed: List[Subscription], why: Failure = None) -> None:
-        """End these subscriptions; the target is asked for the union of the others.
+        """End these subscriptions, and subscribe to the union of the others.
 
-        why: the error of those that still wait for their first snapshot, where there is one.
+        why: the error for those that still wait for their first snapshot, if that is an error.
         """
         if not removed:
             return
@@ -81,17 +81,17 @@ class Feed:
         self.note_missing()
         self._rebuild()
 
-    def _rebuild(self, ask_again: bool = False) -> None:
-        self._wanted_by = {}
+    def _rebuild(self, subscribe_again: bool = False) -> None:
+        self._by_object = {}
         union: Objects = {}
         for subscription in self.subscriptions:
             if subscription.takes_part:
-                union.update(self._note(subscription, union))
-        if union == self.union and not ask_again:
+                union.update(self._index(subscription, union))
+        if union == self.union and not subscribe_again:
             return
         self.union = union
         if not any(s.place is Place.LEFT_OUT for s in self.subscriptions):
-            # Those that are left out still know what they were notified of
+            # Not needed for those that are left out: their last values stay known
             self._values = {
                 name: _known(values, union[name])
                 for name, values in self._values.items()
@@ -99,12 +99,12 @@ class Feed:
             }
         self.target.subscribe_objects(union)
 
-    def _note(self, subscription: Subscription, union: Objects) -> Objects:
-        """Who wants what; returns the objects of which it wants more than this union has."""
+    def _index(self, subscription: Subscription, union: Objects) -> Objects:
+        """Add it to _by_object; returns its objects that this union lacks, wholly or partly."""
         more: Objects = {}
         for name, listed in subscription.objects.items():
             fields = None if listed is None else frozenset(listed)
-            self._wanted_by.setdefault(name, []).append((subscription, fields))
+            self._by_object.setdefault(name, []).append((subscription, fields))
             known = union.get(name, ())
             if name not in union or (known is not None and fields is None):
                 more[name] = None if fields is None else sorted(fields)
@@ -113,8 +113,9 @@ class Feed:
         return more
 
     def take_doubtful(self) -> Objects:
-        """Objects (None: no field is known) and fields without a value: perhaps the target does not
-        have them. Only of subscriptions that were not checked yet.
+        """Objects without any known field (None) and fields without a value.
+
+        The target may lack them. Only of subscriptions that were not checked yet.
         """
         doubtful: Objects = {}
         for subscription in self.subscriptions:
@@ -132,7 +133,7 @@ class Feed:
         return doubtful
 
     def note_missing(self) -> None:
-        """Update Printer.missing: what the target does not have, and has not got since."""
+        """Update Printer.missing: the objects and fields that the target still does not have."""
         self.target.missing = [
             "%s: %s" % (subscription.receiver.title, one.sentence)
             for subscription in self.subscriptions
@@ -143,7 +144,7 @@ class Feed:
     # -- what the target reports
 
     def lose(self) -> None:
-        """The target has disconnected: an error for those that wait for a first snapshot."""
+        """The target has disconnected: fail those that wait for their first snapshot."""
         self._complete, self._lost = False, True
         self.remove([s for s in self.subscriptions if s.waiting], self.target.not_ready())
         reset(self.subscriptions)
@@ -167,22 +168,22 @@ class Feed:
                     too_large.add(name, dict.fromkeys(known))
             too_large.deliver(self.eventtime)
             self._on_too_large(too_large, error)
-        self._rebuild(ask_again=True)
+        self._rebuild(subscribe_again=True)
 
     def update(self, eventtime: float, status: Status, is_snapshot: bool) -> None:
-        """Values of the target: notify each subscription of what it wants of them."""
+        """Values of the target: notify each subscription of its part of them."""
         self.eventtime = eventtime
         updated: Dict[Subscription, None] = {}
         for name, values in status.items():
-            wanted_by = self._wanted_by.get(name)
-            if wanted_by is None:
+            subscriptions = self._by_object.get(name)
+            if subscriptions is None:
                 continue
             known = self._values.setdefault(name, {})
             if is_snapshot:
                 values = self._take_snapshot(known, values)
             else:
                 known.update(values)
-            for subscription, fields in wanted_by:
+            for subscription, fields in subscriptions:
                 part = values if fields is None else {f: values[f] for f in fields & values.keys()}
                 if part and not subscription.waiting:
                     subscription.add(name, part)
@@ -196,13 +197,13 @@ class Feed:
             subscription.deliver(eventtime)
 
     def _take_snapshot(self, known: Dict[str, Any], values: Dict[str, Any]) -> Dict[str, Any]:
-        """Bring the known values of an object up to date; returns what has changed."""
+        """Update the known values of an object; returns the changes."""
         if self.target.state == "startup":
-            # Klippy has not loaded its config yet: None says nothing about an object
+            # Klippy has not loaded its config yet: None does not mean that there is no value
             changes = self._changes(known, without_none(values))
             known.update(changes)
             return changes
-        # Asked for all fields, an object gives those that it has
+        # An object that was subscribed to with all fields sends those that it has
         removed = known.keys() - values.keys()
         changes = self._changes(known, {**dict.fromkeys(removed), **values})
         known.update(changes)
@@ -211,18 +212,18 @@ class Feed:
         return changes
 
     def _end_snapshot(self) -> None:
-        """All objects of a snapshot were seen: those that waited for it get their part."""
+        """All objects of a snapshot were handled: those that waited for it get their part."""
         self._lost = self._lost and self.target.state == "startup"
         for subscription in [s for s in self.subscriptions if s.waiting and s.takes_part]:
             subscription.begin(self.eventtime, self._part(subscription.objects))
         self._complete = not was_short_enough(self.subscriptions)
         if not self._complete:
-            self._rebuild(ask_again=True)
+            self._rebuild(subscribe_again=True)
 
     def _changes(self, known: Dict[str, Any], values: Dict[str, Any]) -> Dict[str, Any]:
-        """Which of these values the receivers do not know yet."""
+        """Those of these values that the receivers do not know yet."""
         if self._lost and self.target.state != "startup":
-            # They get a fresh snapshot: all values, and those that there are no more
+            # They get a fresh snapshot: all values, and None for those that no longer exist
             return {f: v for f, v in values.items() if v is not None or known.get(f) is not None}
         return {f: v for f, v in values.items() if f not in known or known[f] != v}
 

@@ -11,12 +11,12 @@ from ..printers.printer import Failure, Job, Order, Printer, Status
 from ..printers.receiver import Receiver
 from .subscription import merge, without_none
 
-# A callback could not even be written: (owner, target, error)
+# The command of a callback cannot be written: (owner, target, error)
 Report = Callable[[Printer, Printer, RouterError], None]
 
 
 class MacroCallback(Receiver):
-    """Runs a macro of its owner with what has changed; one run at a time is on its way.
+    """Runs a macro of its owner with the values that have changed, once at a time.
 
     Two are equal if they run the same macro of the same printer.
     """
@@ -33,9 +33,9 @@ class MacroCallback(Receiver):
         self.title = "subscription of %s with callback %s" % (owner.name, macro)
         self._status_of, self._macro = target, macro
         self._report, self._parameters = report, parameters
-        self._pending: Status = {}  # what it was not run with yet
-        self._sent: Status = {}  # what it runs with now
-        self._on_its_way = self._ended = False
+        self._pending: Status = {}  # values with which it has not run yet
+        self._sent: Status = {}  # the values of the current run
+        self._is_submitted = self._ended = False
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, MacroCallback) and self._key == other._key
@@ -58,8 +58,8 @@ class MacroCallback(Receiver):
         self.resume()
 
     def resume(self) -> None:
-        if self._pending and not self._on_its_way and not self._ended and self.owner.ready:
-            self._on_its_way = True
+        if self._pending and not self._is_submitted and not self._ended and self.owner.ready:
+            self._is_submitted = True
             self.owner.submit(Job(self._render, self._finished, order=Order.STATUS))
 
     def ended(self) -> None:
@@ -73,15 +73,15 @@ class MacroCallback(Receiver):
         return command_of(self._macro, self._parameters.write(self._sent, self.owner.old_parser))
 
     def _finished(self, _result: Any, error: Failure) -> None:
-        self._on_its_way = False
+        self._is_submitted = False
         sent, self._sent = self._sent, {}
         if self._ended:
             return
         if isinstance(error, UsageError):
             self._report(self.owner, self._status_of, error)
         elif error is not None and not self.owner.ready:
-            # It may not have run with these values: it runs with them when its owner is ready
+            # It may not have run with these values: run it again when its owner is ready
             newer, self._pending = self._pending, sent
             merge(self._pending, newer)
-        # A macro that raised an error has said so on its own console, where its author looks
+        # An error in the macro is already shown on its own printer's console
         self.resume()

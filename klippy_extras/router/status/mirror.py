@@ -1,4 +1,4 @@
-# Status of a peer as status of this printer: printer["router NAME"].mirror
+# The status of a peer as status of this printer: printer["router NAME"].mirror
 #
 # Copyright (C) 2026  Klipper Router contributors
 #
@@ -12,9 +12,9 @@ from .subscriptions import Subscriptions
 
 
 class Mirror(PrinterListener, Receiver):
-    """Keeps the values of a peer's objects; None for what is not known, or not any more.
+    """Keeps the values of a peer's objects; None while unknown.
 
-    Every change makes new dicts: Klipper finds a change by comparing with what it last got.
+    Every change makes new dicts, because Klipper finds a change by comparing with what it got last.
     """
 
     def __init__(self, objects: Objects, monotonic: Callable[[], float]) -> None:
@@ -22,7 +22,7 @@ class Mirror(PrinterListener, Receiver):
         self.values: Status = {
             name: dict.fromkeys(fields or ()) for name, fields in objects.items()
         }
-        self.time: Optional[float] = None  # reactor seconds at the latest update
+        self.time: Optional[float] = None  # of the latest update, in reactor seconds
 
     def start(self, host: Printer, peer: Printer, subscriptions: Subscriptions) -> None:
         """Begin to keep the values of this peer."""
@@ -48,6 +48,6 @@ def _encodable(values: Dict[str, Any]) -> Dict[str, Any]:
     for field, value in values.items():
         try:
             encodable[field] = plain(value)
-        except ValueError:  # nested too deep for Klipper to copy
+        except ValueError:  # nested too deeply for Klipper to copy
             encodable[field] = None
     return encodable

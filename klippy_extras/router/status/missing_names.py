@@ -1,4 +1,4 @@
-# Which objects and fields a printer does not have, and which of its names may be meant instead
+# Finds objects and fields that a printer does not have, and similar names that it has
 #
 # Copyright (C) 2026  Klipper Router contributors
 #
@@ -8,54 +8,54 @@ from typing import Any, Callable, FrozenSet, List, NamedTuple, Optional, Tuple
 from ..errors import RouterError, TooLong
 from ..printers.printer import Failure, Objects, Printer
 
-# Names of one printer that a wrong one is compared with, and how many of them in one turn
+# Names of one printer that a wrong one is compared with, and how many of them per turn
 MAX_COMPARED = 512
 COMPARED_AT_ONCE = 64
-# Characters of a name that are looked at
-MAX_LOOKED_AT = 60
-# What two names have in common, from 0 to 1, for one to be suggested instead of the other
+# Characters of a name that are compared
+MAX_COMPARED_LENGTH = 60
+# Similarity of two names, from 0 to 1, above which one is suggested instead of the other
 _ALIKE = 0.5
 
 Soon = Callable[[Callable[[], None]], Any]
 
 
 class Missing(NamedTuple):
-    """An object, or a field of one that exists, and a sentence that says so."""
+    """A missing object, or a missing field of an existing object, and a sentence about it."""
 
     name: str
     field: Optional[str]
     sentence: str
 
-    def is_wanted(self, objects: Objects) -> bool:
+    def is_in(self, objects: Objects) -> bool:
         """Whether these objects and fields include it."""
         fields = objects.get(self.name) or ()
         return self.name in objects and (self.field is None or self.field in fields)
 
 
 class _Guess:
-    """The name that has most pairs of letters in common with a wrong one.
+    """The name that has the most pairs of letters in common with a wrong one.
 
-    Where both begin with the same word (gcode_macro, for example) the rest of them is compared.
-    Not by difflib: it takes 15 ms for the macros of one printer, and seconds for bad names.
+    If both begin with the same word, such as gcode_macro, only the rest is compared. Without
+    difflib, which takes 15 ms for the macros of one printer, and seconds for bad names.
     """
 
     def __init__(self, wrong: str, known: List[str]) -> None:
-        self._wrong = wrong[:MAX_LOOKED_AT].lower()
+        self._wrong = wrong[:MAX_COMPARED_LENGTH].lower()
         self._module, _space, self._rest = self._wrong.partition(" ")
         self._left = known[:MAX_COMPARED]
         self._best = _ALIKE
         self.name = ""  # "" if none is similar
 
     def compare_more(self) -> bool:
-        """Compare it with some more names. Returns whether there are others left."""
+        """Compare it with some more names. Returns whether there are any left."""
         for name in self._left[:COMPARED_AT_ONCE]:
-            likeness = self._likeness(name[:MAX_LOOKED_AT].lower())
-            if likeness > self._best:
-                self._best, self.name = likeness, name
+            similarity = self._similarity(name[:MAX_COMPARED_LENGTH].lower())
+            if similarity > self._best:
+                self._best, self.name = similarity, name
         del self._left[:COMPARED_AT_ONCE]
         return bool(self._left)
 
-    def _likeness(self, name: str) -> float:
+    def _similarity(self, name: str) -> float:
         module, _space, rest = name.partition(" ")
         if self._rest and rest and module == self._module:
             return _in_common(self._rest, rest)
@@ -64,10 +64,10 @@ class _Guess:
 
 
 class Search:
-    """Asks a printer for its names, and calls found() once, with what is missing of these objects.
+    """Finds which of these objects and fields a printer does not have, and calls found() once.
 
-    A field exists if the object has it, whatever its value. A printer that does not answer has
-    nothing missing. soon: calls back in the next turn of the reactor.
+    A field exists if the object has it, whatever its value. If the printer does not answer, nothing
+    is missing. soon: calls back in the next turn of the reactor.
     """
 
     def __init__(
@@ -79,8 +79,8 @@ class Search:
     ) -> None:
         self._target, self._objects, self._soon, self._found = target, objects, soon, found
         self._wrong: List[Tuple[str, Optional[str], _Guess]] = []
-        self._batches: List[List[str]] = []  # of objects whose fields are to be asked for
-        self._batch: List[str] = []  # what is asked for now
+        self._batches: List[List[str]] = []  # objects to query, for their fields
+        self._batch: List[str] = []  # objects of the current query
         self._missing: List[Missing] = []
 
     def start(self) -> None:
@@ -99,10 +99,10 @@ class Search:
             if name not in existing:
                 self._wrong.append((name, None, _Guess(name, known)))
         self._batches.append([n for n, fields in self._objects.items() if n in existing and fields])
-        self._ask()
+        self._query()
 
-    def _ask(self) -> None:
-        """Ask for the fields of the next objects; when all are known, look for other names."""
+    def _query(self) -> None:
+        """Query the fields of the next objects; when all are known, find similar names."""
         self._batch = self._batches.pop() if self._batches else []
         if not self._batch:
             self._soon(self._guess)
@@ -118,7 +118,7 @@ class Search:
             self._batches += [self._batch[half:], self._batch[:half]]
         elif error is None:
             self._check_fields(self._batch, result["status"])
-        self._ask()
+        self._query()
 
     def _check_fields(self, names: List[str], status: Any) -> None:
         for name in names:

@@ -1,4 +1,4 @@
-# Warns once of objects and fields that a mirror, a sensor or a subscription wants in vain
+# Warns once of subscribed objects and fields that a printer does not have
 #
 # Copyright (C) 2026  Klipper Router contributors
 #
@@ -15,16 +15,19 @@ Warn = Callable[[Printer, str], None]
 
 
 class NameCheck:
-    """Not an error: the target may have it later. What is found is kept in Printer.missing."""
+    """Checks the objects and fields of subscriptions, mirrors and sensors.
+
+    A missing one is not an error, as the target may have it later. Printer.missing lists them.
+    """
 
     def __init__(self, soon: Soon, warn: Warn) -> None:
         self._soon, self._warn = soon, warn
         self._searching: Set[Printer] = set()
 
     def check(self, feed: Feed) -> None:
-        """Find out what the target does not have, of all that was not checked yet.
+        """Find what the target does not have, for the subscriptions that were not checked yet.
 
-        The target is not asked where every value is known.
+        The target is not queried if all values are known.
         """
         if not feed.target.ready or feed.target in self._searching:
             return
@@ -39,9 +42,9 @@ class NameCheck:
         self._searching.discard(feed.target)
         for subscription in feed.subscriptions:
             if not subscription.checked:
-                continue  # it is newer than the search, or the target has disconnected since
+                continue  # newer than the search, or the target has disconnected since
             for one in missing:
-                if one.is_wanted(subscription.objects) and one not in subscription.missing:
+                if one.is_in(subscription.objects) and one not in subscription.missing:
                     subscription.missing.append(one)
                     self._warn_of(subscription, one.sentence)
         feed.note_missing()

@@ -1,4 +1,4 @@
-# One subscription: what a receiver wants of one printer, and what it was not notified of yet
+# One subscription: the objects of one printer for one receiver, and values not delivered yet
 #
 # Copyright (C) 2026  Klipper Router contributors
 #
@@ -13,24 +13,24 @@ from .missing_names import Missing
 
 
 class Place(Enum):
-    """Whether a subscription is part of its target's snapshot, which can be too long.
+    """Whether a subscription is part of its target's snapshot, which may be too long.
 
     See bisection.py.
     """
 
-    UNTESTED = "part of it, and of none before that was short enough"
-    FITS = "part of it, and of the one before"
+    UNTESTED = "part of it, but of no earlier one that was short enough"
+    FITS = "part of it, and of an earlier one that was short enough"
     LEFT_OUT = "left out until it is known whether the others fit"
     TOO_LARGE = "left out until the target connects again"
 
 
 class Subscription:
-    """One receiver of the status of one target. caller: who subscribed; it counts for its bound."""
+    """One receiver of the status of one target. caller: its limit of subscriptions counts."""
 
     place = Place.UNTESTED
-    checked = False  # whether its target has what it wants, or that is being found out
-    group = 0  # of the groups that are left out; they become part of it again last to first
-    was_left_out = False  # once, to see whether the others fit
+    checked = False  # whether NameCheck has checked, or is checking, its objects and fields
+    group = 0  # number of its group that is left out; the last group is included again first
+    was_left_out = False  # once, to find out whether the others fit
     closed = False
 
     def __init__(
@@ -45,20 +45,20 @@ class Subscription:
 
     @property
     def takes_part(self) -> bool:
-        """Whether it is part of what its target is asked for."""
+        """Whether its objects are part of what the target is asked for."""
         return self.place in (Place.UNTESTED, Place.FITS)
 
     def begin(self, eventtime: float, status: Status) -> None:
-        """The first snapshot, for those that have subscribed."""
+        """The first snapshot, for the receiver and the requests that wait for it."""
         self.receiver.begin(eventtime, status)
         self._answer({"eventtime": eventtime, "status": status}, None)
 
     def add(self, name: str, values: Dict[str, Any]) -> None:
-        """Values of an object, for the next deliver()."""
+        """Keep values of an object for the next deliver()."""
         self._pending.setdefault(name, {}).update(values)
 
     def deliver(self, eventtime: float) -> None:
-        """Notify the receiver of what was added."""
+        """Notify the receiver of the values that were added."""
         status, self._pending = self._pending, {}
         if status:
             self.receiver.update(eventtime, status)
@@ -70,11 +70,11 @@ class Subscription:
         self.receiver.ended()
 
     def refuse(self, why: RouterError) -> None:
-        """There will be no first snapshot for those that wait for it."""
+        """Fail the requests that wait for the first snapshot."""
         self._answer(None, why)
 
     def end(self, eventtime: float) -> None:
-        """It was unsubscribed: no error, even where the first snapshot never arrived."""
+        """It was unsubscribed: no error, even if the first snapshot never arrived."""
         self._answer({"eventtime": eventtime, "status": {}}, None)
 
     def _answer(self, result: Any, error: Failure) -> None:
@@ -84,16 +84,16 @@ class Subscription:
 
 
 def merge(status: Status, newer: Status) -> None:
-    """Newer values take the place of older ones."""
+    """Add newer values to a status, in place of older ones."""
     for name, values in newer.items():
         status.setdefault(name, {}).update(values)
 
 
 def without_none(values: Dict[str, Any]) -> Dict[str, Any]:
-    """Those that have a value."""
+    """The values that are not None."""
     return {field: value for field, value in values.items() if value is not None}
 
 
 def number_of_fields(objects: Objects) -> int:
-    """How many fields these name."""
+    """The number of fields named in these objects."""
     return sum(len(fields or ()) for fields in objects.values())

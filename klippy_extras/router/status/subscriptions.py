@@ -1,4 +1,4 @@
-# Status subscriptions: one union of objects per target, and for each receiver its part of it
+# All status subscriptions, with one feed per target
 #
 # Copyright (C) 2026  Klipper Router contributors
 #
@@ -13,20 +13,20 @@ from .macro_callback import MacroCallback, Report
 from .name_check import NameCheck
 from .subscription import Subscription, number_of_fields
 
-# Objects of one target that all subscriptions want together, and fields of one object: reading 256
-# small ones takes this printer well under a millisecond
+# Objects of one target in all subscriptions together, and fields of one object: reading 256 small
+# ones takes this printer well under a millisecond
 MAX_OBJECTS = 256
-# Fields that all subscriptions of one target name together: their union is worked out again
-# whenever one of them ends
+# Fields of one target in all subscriptions together: their union is computed again whenever one of
+# them ends
 MAX_FIELDS = 2048
 # Characters of the name of an object or field
 MAX_NAME = 100
-# Subscriptions that one printer may have
+# Subscriptions of one printer
 MAX_SUBSCRIPTIONS = 256
 
 
 class Subscriptions(PrinterListener):
-    """All status subscriptions, of all printers. report: called for macros that cannot be run."""
+    """The status subscriptions of all printers. report: called for macros that cannot be run."""
 
     def __init__(self, report: Report, names: NameCheck) -> None:
         self._report, self._name_check = report, names
@@ -38,7 +38,7 @@ class Subscriptions(PrinterListener):
         return sum(len(feed.subscriptions) for feed in self._feeds.values())
 
     def counts(self, printer: Printer) -> Tuple[int, int]:
-        """The number of subscriptions to the status of this printer, and of its own to others."""
+        """The number of subscriptions to this printer's status, and of its own subscriptions."""
         feed = self._feeds.get(printer)
         own = sum(s.caller is printer for f in self._feeds.values() for s in f.subscriptions)
         return len(feed.subscriptions) if feed else 0, own
@@ -53,8 +53,8 @@ class Subscriptions(PrinterListener):
         """Notify the receiver of the first snapshot, and of every change after it.
 
         Replaces the subscription of the same target with an equal receiver. done gets the first
-        snapshot as {"eventtime": ..., "status": ...}. Raises NotReady when the target is not
-        connected, and UsageError where a bound is reached.
+        snapshot as {"eventtime": ..., "status": ...}. Raises NotReady if the target is not
+        connected, and UsageError if a limit is reached.
         """
         target.check_connected()
         feed = self._feed(target)
@@ -67,22 +67,20 @@ class Subscriptions(PrinterListener):
     def subscribe_always(
         self, caller: Printer, target: Printer, objects: Objects, receiver: Receiver
     ) -> None:
-        """As subscribe(), but whether the target is connected or not, and without a bound.
+        """Like subscribe(), but whether the target is connected or not, and without limits.
 
         The receiver gets all values whenever the target connects.
         """
         self._feed(target).add(Subscription(caller, target, objects, receiver))
 
     def unsubscribe(self, target: Printer, is_meant: Callable[[Receiver], bool]) -> int:
-        """Notify these receivers of the target no more. Returns how many subscriptions ended."""
+        """End the subscriptions of the target with these receivers. Returns their number."""
         removed = [s for s in self._feed(target).subscriptions if is_meant(s.receiver)]
         self._feed(target).remove(removed)
         return len(removed)
 
     def prune(self) -> None:
-        """Remove the subscriptions of API clients that have disconnected, and of waits that are
-        over.
-        """
+        """Remove the subscriptions of disconnected API clients and of waits that have ended."""
         for target in self._feeds:
             self.unsubscribe(target, lambda receiver: receiver.closed)
 
