@@ -23,11 +23,11 @@ LINES = re.MULTILINE
 # {how a code block begins: the test that holds it}; those of printers are in test_documents.py
 UNMARKED = {
     "main printer's Klippy": "a drawing",
-    "./examples/run.sh print_stats": "test_scripts_that_are_shown_exist",
-    "./tests/run.sh": "test_scripts_that_are_shown_exist",
-    "./tests/run.sh --fast": "test_scripts_that_are_shown_exist",
-    "./tests/run.sh tests/system/test_waits.py -k timeout": "test_scripts_that_are_shown_exist",
-    "./tests/bench.sh": "test_scripts_that_are_shown_exist",
+    "./examples/run.sh print_stats": "test_scripts_in_code_blocks_exist",
+    "./tests/run.sh": "test_scripts_in_code_blocks_exist",
+    "./tests/run.sh --fast": "test_scripts_in_code_blocks_exist",
+    "./tests/run.sh tests/system/test_waits.py -k timeout": "test_scripts_in_code_blocks_exist",
+    "./tests/bench.sh": "test_scripts_in_code_blocks_exist",
     "git clone <address of this repository> ~/klipper-router": "shell",
     "[update_manager klipper-router]": "test_the_section_for_moonraker",
     "[router]": "test_every_option_is_in_the_reference",
@@ -60,7 +60,7 @@ def unmarked_blocks() -> List[str]:
     ]
 
 
-def test_every_other_code_block_is_held_by_a_test():
+def test_every_other_code_block_is_covered_by_a_test():
     firsts = {re.split(r" {5,}", text.strip())[0].split("\n")[0] for text in unmarked_blocks()}
     assert firsts == set(UNMARKED)
     languages = {block.language for document in ALL for block in blocks_of(document.text)}
@@ -68,7 +68,7 @@ def test_every_other_code_block_is_held_by_a_test():
 
 
 @pytest.mark.parametrize("document", ALL, ids=str)
-def test_scripts_that_are_shown_exist(document):
+def test_scripts_in_code_blocks_exist(document):
     shown = "".join(block.text for block in blocks_of(document.text) if not block.language)
     for name in re.findall(r"(?:^|\s)\.?/?((?:tests|examples)/[\w./]+)", shown, LINES):
         assert (ROOT / name).exists(), name
@@ -91,7 +91,7 @@ def quoted_messages(prose: str) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=str)
-def test_messages_that_are_quoted_are_in_the_code(document):
+def test_quoted_messages_are_in_the_code(document):
     texts = texts_in_code()
     for message in quoted_messages(document.prose):
         # Between names, numbers and punctuation

@@ -26,7 +26,7 @@ def clock():
     return Clock()
 
 
-def test_a_bucket_lets_a_burst_through_and_then_one_per_interval(clock):
+def test_a_bucket_allows_a_burst_and_then_one_per_interval(clock):
     bucket = Bucket(3, 2.0, clock)
     assert [bucket.take() for _ in range(5)] == [True] * 3 + [False] * 2
     assert (bucket.take_left_out(), bucket.take_left_out()) == (2, 0)
@@ -36,7 +36,7 @@ def test_a_bucket_lets_a_burst_through_and_then_one_per_interval(clock):
     assert [bucket.take() for _ in range(4)] == [True] * 3 + [False]
 
 
-def test_reports_of_one_kind_are_counted_and_the_others_get_through(clock):
+def test_reports_of_one_kind_are_counted_and_others_are_not_held_back(clock):
     repeats = Repeats(clock)
     assert sum(repeats.take(("absent",)) for _ in range(1000)) == ALIKE_BURST
     assert repeats.take(("other",))
@@ -57,7 +57,7 @@ def test_not_even_reports_of_different_kinds_are_unlimited(clock, times):
     assert sum(count for _kind, count in counts) == len(kinds) - through
 
 
-def test_what_has_not_been_seen_for_long_is_forgotten(clock):
+def test_kinds_not_seen_for_long_are_forgotten(clock):
     repeats = Repeats(clock)
     for i in range(MAX_KINDS):
         repeats.take((str(i),))

@@ -301,7 +301,7 @@ def test_every_method_is_in_the_reference(methods):
 
 
 @pytest.mark.parametrize("name", methods_in_reference())
-def test_a_method_is_as_the_reference_says(methods, printer, name):
+def test_methods_match_the_reference(methods, printer, name):
     entry = methods_in_reference()[name]
     assert entry.request["method"] == name
     params = Params(entry.request.get("params", {}))

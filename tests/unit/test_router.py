@@ -11,7 +11,7 @@ from tests.unit.fake_router import Network
 CONFIG = "[router]\nname: big\n[router led]\nemergency_stop: True\n[router afc]\n"
 
 
-def test_its_status_is_fresh_and_small():
+def test_the_status_is_fresh_and_small():
     network = Network(CONFIG)
     network.afc.shuts_down()
     status = network.router.get_status(0.0)
@@ -63,7 +63,7 @@ def test_peers_are_connected_while_klippy_runs():
     assert network.led.is_stopped and network.afc.is_stopped
 
 
-def test_a_shutdown_stops_the_peers_that_are_to_be_stopped_and_tells_the_others():
+def test_a_shutdown_stops_peers_with_emergency_stop_and_notifies_the_others():
     network = Network(CONFIG)
     network.afc.commands |= {"ROUTER_ON_SHUTDOWN", "ROUTER_ON_DISCONNECTED"}
     network.shuts_down("MCU 'mcu' shutdown\nmore")
@@ -75,7 +75,7 @@ def test_a_shutdown_stops_the_peers_that_are_to_be_stopped_and_tells_the_others(
 
 
 @pytest.mark.parametrize(("result", "reason"), [("restart", "restart"), ("exit", "exit")])
-def test_the_last_words_say_why_this_printer_ends(result, reason):
+def test_the_final_notification_says_why_this_printer_exits(result, reason):
     network = Network(CONFIG)
     network.led.connects("ROUTER_ON_DISCONNECTED", "ROUTER_HEARTBEAT")
     network.afc.disconnects()
@@ -92,7 +92,7 @@ def test_the_last_words_say_why_this_printer_ends(result, reason):
     assert network.led.is_stopped
 
 
-def test_a_batch_run_disturbs_nobody():
+def test_a_batch_run_connects_to_no_peer():
     network = Network(CONFIG, is_ready=False, is_batch=True)
     network.reactor.advance(60.0)
     assert not network.led.is_started

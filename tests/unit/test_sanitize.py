@@ -44,7 +44,7 @@ def test_plain_refuses_deep_nesting():
         plain(value)
 
 
-def test_plain_says_large_integers_as_floats():
+def test_plain_converts_large_integers_to_floats():
     assert plain(2**64) == float(2**64)
     assert plain(2**64 - 1) == 2**64 - 1
     assert plain(10**400) is None
@@ -62,7 +62,7 @@ def test_plain_text_has_no_surrogates_and_keeps_the_rest(text: str):
         assert clean == text
 
 
-def test_numbers_have_their_nouns():
+def test_counts_have_the_right_noun():
     said = [counted(number, "peer") for number in (0, 1, 2, 1.0, 0.5, 1234567)]
     assert said == ["0 peers", "1 peer", "2 peers", "1 peer", "0.5 peers", "1234567 peers"]
 

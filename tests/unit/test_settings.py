@@ -79,7 +79,7 @@ def test_a_sensor_that_is_malformed(line):
         peer(f"sensors:\n  {line}")
 
 
-def test_a_sensor_that_exists_here():
+def test_a_sensor_that_exists_on_this_printer():
     with pytest.raises(ConfigError, match="Sensor 'a' in option 'sensors' .* exists already"):
         peer("sensors:\n  a: fan\n[temperature_sensor a]")
 
@@ -129,12 +129,12 @@ def test_what_is_refused(options, message):
         ),
     ],
 )
-def test_names_and_sockets_are_one_of_a_kind(text, message):
+def test_names_and_sockets_must_be_unique(text, message):
     with pytest.raises(ConfigError, match=message):
         read(text, own_sock="/own")
 
 
-def test_a_section_without_a_name_is_said():
+def test_a_section_without_a_name_is_an_error():
     config = FakeConfig(Machine().printer, "[router]\n[router ]\n")
     with pytest.raises(ConfigError, match=r"write \[router\] for this printer"):
         read_settings(config.section("router "), None)

@@ -26,13 +26,13 @@ def test_it_has_three_numbers():
 
 
 @pytest.mark.parametrize("path", INCLUDES, ids=lambda path: path.name)
-def test_each_include_file_has_it(path):
+def test_each_include_file_has_the_version(path):
     parser = configparser.ConfigParser(interpolation=None)
     parser.read(path)
     assert parser["gcode_macro _ROUTER"]["variable_version"] == f'"{VERSION}"'
 
 
-def test_no_other_file_has_it():
+def test_no_other_file_has_the_version():
     files = [path for path in CODE if re.search(rf"\b{re.escape(VERSION)}\b", path.read_text())]
     assert sorted(files) == sorted([*INCLUDES, ROOT / "klippy_extras" / "router" / "version.py"]), (
         "take it from version.py instead"
@@ -43,6 +43,6 @@ def test_pyproject_has_no_version():
     assert not re.search(r"^\s*(dynamic|version)\s*=", (ROOT / "pyproject.toml").read_text(), re.M)
 
 
-def test_the_newest_release_of_the_readme_is_this_one():
+def test_the_newest_release_in_the_readme_is_this_version():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     assert re.findall(r"^### v(\d\S*)$", text, re.M)[0] == VERSION

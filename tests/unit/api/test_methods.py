@@ -63,7 +63,7 @@ def test_on_several_of_which_each_answers(network, target, names):
     )
 
 
-def test_everybody_is_who_is_ready_but_the_caller(network):
+def test_everybody_means_all_ready_printers_but_the_caller(network):
     network.led.call_router(SCRIPT, target="*", script="SHOW A=1")
     assert network.take_ran() == ["SHOW A=1"]
     assert network.afc.sent == ["SHOW A=1"] and network.led.sent == []
@@ -120,7 +120,7 @@ def test_only_a_macro_gets_a_result(network):
     assert network.last_error == "Invalid CALLBACK 'M118 x': write the name of a macro"
 
 
-def test_a_macro_of_this_printer_calls_as_one_of_a_peer(network):
+def test_a_macro_of_this_printer_calls_methods_like_one_of_a_peer(network):
     call = network.webhooks.call_remote_method
     call(SCRIPT, target="led", script="SHOW", gcode_callback="SHOW_A")
     network.reactor.run()
@@ -193,7 +193,7 @@ def test_a_handler_may_do_no_more_than_its_owner(allow, params, what):
     assert network.afc.sent == network.led.sent == [] or "ECHO" in network.led.sent[0]
 
 
-def test_printers_may_be_listed_by_everybody():
+def test_everybody_may_list_the_printers():
     network = Network("[router]\n[router led]\nallow:\n")
     network.led.call_router("router/printers/list", gcode_callback="ON_LIST")
     assert network.led.take_sent()[0].startswith("ON_LIST PRINTERS='main,led'")
@@ -212,7 +212,7 @@ def test_objects_of_any_printer(network):
             assert answer["status"] == {"fan": {"speed": speed}}
 
 
-def test_commands_show_what_they_are_answered(network):
+def test_commands_print_their_results(network):
     network.run("ROUTER_OBJECTS_LIST TARGET=led\nROUTER_OBJECTS_QUERY TARGET=led OBJECTS=fan")
     network.run("ROUTER_OBJECTS_QUERY TARGET=led OBJECTS=none\nROUTER_PRINTERS_LIST")
     assert network.take_console() == [

@@ -19,7 +19,7 @@ def test_the_line_runs_on_the_peer_without_waiting():
     assert network.led.take_sent() == ['SET_LANE N=1 NAME="two words"', "SET_LANE", "M150 R255"]
 
 
-def test_one_that_is_offline_does_not_end_the_gcode():
+def test_an_offline_peer_does_not_end_the_gcode():
     network = Network(CONFIG)
     network.led.disconnects()
     network.take_console()

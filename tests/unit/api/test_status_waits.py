@@ -31,7 +31,7 @@ def test_conditions(params, true, false):
 
 
 @pytest.mark.parametrize("params", [{}, {"EQUAL": "1"}, {"MINIMUM": "x"}, {"MAXIMUM": "nan"}])
-def test_what_is_no_condition(params):
+def test_malformed_conditions(params):
     with pytest.raises(ValueError):
         Condition(params)
 
@@ -62,7 +62,7 @@ def set_speed(network, target, speed):
 
 
 @pytest.mark.parametrize("target", ["main", "led"])
-def test_the_macro_goes_on_when_the_value_is_there(network, target):
+def test_the_macro_goes_on_when_the_condition_is_true(network, target):
     begin = network.reactor.now
     for delay, speed in ((1.0, 0.4), (2.0, 0.5), (3.0, 0.6)):
         network.reactor.at(delay, lambda speed=speed: set_speed(network, target, speed))
@@ -73,21 +73,21 @@ def test_the_macro_goes_on_when_the_value_is_there(network, target):
 
 
 @pytest.mark.parametrize("target", ["main", "led"])
-def test_a_value_that_is_there_already_is_enough(network, target):
+def test_a_condition_that_is_true_already_is_enough(network, target):
     begin = network.reactor.now
     set_speed(network, target, 0.75)
     network.run(WAIT.format(target) + "EQUALS=0.75")
     assert network.reactor.now <= begin + 0.3
 
 
-def test_a_value_of_before_is_not(network):
+def test_a_value_from_before_the_wait_is_not_enough(network):
     """What is known of a peer may be a quarter of a second old: it is asked first."""
     network.run(WAIT.format("led") + "EQUALS=0")
     assert len(network.led.queries) == 1
 
 
 @pytest.mark.parametrize("target", ["main", "led"])
-def test_when_time_is_over_the_value_is_said(network, target):
+def test_the_error_of_a_timeout_names_the_value(network, target):
     set_speed(network, target, 0.25)
     with pytest.raises(
         CommandError, match=f"^{target}: fan.speed is still '0.25' after 3 seconds$"
@@ -96,7 +96,7 @@ def test_when_time_is_over_the_value_is_said(network, target):
     assert "subscriptions=0" in network.router.stats(0.0)[1]
 
 
-def test_a_field_that_does_not_exist_is_said_at_once_and_may_come_later(network):
+def test_a_missing_field_is_reported_at_once_and_may_appear_later(network):
     wait = "ROUTER_OBJECTS_WAIT TARGET=led OBJECT=fan FIELD=sped EQUALS=1 TIMEOUT=3"
     missing = "led has no field 'fan.sped': did you mean 'fan.speed'?"
     with pytest.raises(
@@ -133,7 +133,7 @@ def test_a_target_that_is_lost_ends_the_wait(network, loss, message):
         (f"OBJECT={'x' * 101} FIELD=speed EQUALS=1", "name of more than 100 characters"),
     ],
 )
-def test_what_cannot_be_waited_for(network, wait, message):
+def test_impossible_waits(network, wait, message):
     with pytest.raises(CommandError, match=message):
         network.run("ROUTER_OBJECTS_WAIT TARGET=led " + wait)
     network.led.disconnects()

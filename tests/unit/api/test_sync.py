@@ -58,7 +58,7 @@ def network():
     return network
 
 
-def test_it_is_sent_when_the_toolhead_gets_there(network):
+def test_a_script_is_sent_when_the_toolhead_reaches_its_move(network):
     network.toolhead.move(2.0)
     network.run(SYNC.format(1))
     network.toolhead.move(3.0)
@@ -74,13 +74,13 @@ def test_it_is_sent_when_the_toolhead_gets_there(network):
     assert network.led.take_sent() == ["SHOW N=2"]
 
 
-def test_a_toolhead_that_stands_still_is_not_woken(network):
+def test_an_idle_toolhead_is_not_woken(network):
     network.run(SYNC.format(1))
     network.reactor.run()
     assert network.toolhead.waiting == [] and network.led.take_sent() == ["SHOW N=1"]
 
 
-def test_what_is_planned_is_waited_for(network):
+def test_planned_moves_are_waited_for(network):
     network.toolhead.end = network.reactor.now + 5.0
     network.run(SYNC.format(1))
     network.reactor.advance(4.9)
@@ -95,7 +95,7 @@ def test_what_is_planned_is_waited_for(network):
         max_size=20,
     )
 )
-def test_they_are_sent_in_order_each_once_and_never_early(steps):
+def test_scripts_are_sent_in_order_each_once_and_never_early(steps):
     network = Network("[router]\n[router led]\n")
     toolhead = network.toolhead = Toolhead(network)
     due, sent, number = {}, [], 0
@@ -126,7 +126,7 @@ def test_they_are_sent_in_order_each_once_and_never_early(steps):
 
 
 @pytest.mark.parametrize(("takes", "errors"), [([0.001], []), ([], [0.0, 0.5]), ([], [0.0, -0.5])])
-def test_they_stay_in_order_when_their_times_are_not_exact(network, takes, errors):
+def test_scripts_stay_in_order_when_their_times_are_not_exact(network, takes, errors):
     network.toolhead.takes, network.toolhead.errors = takes, errors
     network.toolhead.move(2.0)
     for number in range(3):
@@ -138,7 +138,7 @@ def test_they_stay_in_order_when_their_times_are_not_exact(network, takes, error
     assert network.led.take_sent() == [f"SHOW N={number}" for number in range(3)]
 
 
-def test_a_shutdown_drops_what_is_not_due_and_says_so(network):
+def test_a_shutdown_drops_what_is_not_due_and_reports_it(network):
     network.toolhead.move(2.0)
     network.run(SYNC.format(1))
     network.run("ROUTER_EVENT_TRIGGER EVENT=fed SYNC=1")
@@ -153,7 +153,7 @@ def test_a_shutdown_drops_what_is_not_due_and_says_so(network):
     ]
 
 
-def test_an_event_too(network):
+def test_events_can_be_synced_too(network):
     network.led.call_router("router/event/subscribe", event="fed", gcode="ON_FED")
     network.toolhead.move(2.0)
     network.run("ROUTER_EVENT_TRIGGER EVENT=fed LANE=2 SYNC=1")
@@ -164,7 +164,7 @@ def test_an_event_too(network):
     assert network.led.sent == ["ON_FED LANE='2'"]
 
 
-def test_a_typo_is_an_error_now_and_what_fails_then_is_reported(network):
+def test_a_typo_is_an_error_at_once_and_a_later_failure_is_reported(network):
     with pytest.raises(CommandError, match="Unknown printer 'no'"):
         network.run("ROUTER_GCODE_SCRIPT TARGET=no SCRIPT=SHOW SYNC=1")
     network.toolhead.move(2.0)

@@ -24,7 +24,7 @@ def test_names(names, spaced):
 
 
 @given(words)
-def test_one_name_is_no_list(name):
+def test_a_single_name_is_not_a_list(name):
     assert names_of(name) == names_of(f" {name} ") == [name]
     assert not is_list(name) and is_list([name]) and is_list(name + ",") and is_list(" * ")
 
@@ -47,7 +47,7 @@ class Named:
 
 
 @given(st.permutations([Named(name) for name in "abcd"]), st.sets(st.sampled_from("abcd")))
-def test_answers_come_together_and_in_the_order_of_the_printers(order, bad):
+def test_results_are_collected_in_the_order_of_the_printers(order, bad):
     ends = []
     printers = [Named(name) for name in "abcd"]
     answers = Answers(printers, lambda *end: ends.append(end))
@@ -63,7 +63,7 @@ def test_answers_come_together_and_in_the_order_of_the_printers(order, bad):
     assert json.dumps(ends[0][0]) == json.dumps(result)
 
 
-def test_nobody_is_an_answer_too():
+def test_a_list_without_printers_has_a_result_too():
     ends = []
     Answers([], lambda *end: ends.append(end))
     assert ends == [({"results": {}, "failed": {}}, None)]

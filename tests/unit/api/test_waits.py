@@ -62,7 +62,7 @@ def test_a_wait_that_succeeds_clears_the_last_error(network):
     assert network.last_error == ""
 
 
-def test_time_is_over_while_it_waits_in_the_queue(network):
+def test_a_timeout_while_the_script_is_queued(network):
     network.led.call_router("router/gcode/script", target="led", script="LONG")
     assert fails(network, WAIT.format("led") + "TIMEOUT=2.5") == (
         "led: the script has not begun after 2.5 seconds, and will not be sent"
@@ -70,7 +70,7 @@ def test_time_is_over_while_it_waits_in_the_queue(network):
     assert network.led.take_sent() == ["LONG"]
 
 
-def test_time_is_over_while_it_runs(network):
+def test_a_timeout_while_the_script_runs(network):
     begin = network.reactor.now
     assert fails(network, WAIT.format("led")) == (
         "led: the script has not finished after 60 seconds. It is still running there"
@@ -78,7 +78,7 @@ def test_time_is_over_while_it_runs(network):
     assert network.reactor.now == begin + DEFAULT_TIMEOUT
 
 
-def test_time_is_over_before_the_peer_has_begun_it(network):
+def test_a_timeout_before_the_peer_has_begun_the_script(network):
     def only_sent(job):
         job.follower.stage = job.follower.SENT
 
@@ -88,7 +88,7 @@ def test_time_is_over_before_the_peer_has_begun_it(network):
     )
 
 
-def test_a_late_end_does_no_harm(network):
+def test_a_script_may_end_after_its_timeout(network):
     fails(network, WAIT.format("led") + "TIMEOUT=1")
     network.led.finish(RouterError("led: too late"))
     assert network.last_error.endswith("It is still running there")
@@ -105,7 +105,7 @@ def test_several_scripts_are_waited_for_together(network):
     assert network.take_ran()[1:] == ["SHOW"]
 
 
-def test_all_failures_of_several_are_said(network):
+def test_every_failure_of_several_scripts_is_named(network):
     network.reactor.at(1.0, lambda: network.afc.finish(RouterError("afc: jam")))
     network.reactor.at(2.0, lambda: network.led.finish(RouterError("led: jam")))
     message = fails(network, WAIT.format("led,afc"))
@@ -117,7 +117,7 @@ def test_all_failures_of_several_are_said(network):
     )
 
 
-def test_here_it_runs_in_place(network):
+def test_a_script_for_this_printer_runs_in_place(network):
     network.run(WAIT.format("main") + "\nSHOW_A")
     assert network.take_ran()[1:] == ["SHOW", "SHOW_A"]
     assert fails(network, "ROUTER_GCODE_SCRIPT TARGET=main SCRIPT=FAIL WAIT=1") == (
@@ -131,7 +131,7 @@ def test_here_it_runs_in_place(network):
 # -- what a failure means
 
 
-def test_warn_goes_on_and_says_it(network):
+def test_warn_prints_the_failure_and_goes_on(network):
     network.led.disconnects()
     network.take_console()
     network.run(WAIT.format("led") + "ON_ERROR=warn\nSHOW_A")
@@ -152,7 +152,7 @@ def test_warn_runs_the_error_macro_before_it_goes_on(network):
     ]
 
 
-def test_the_last_error_is_that_of_the_wait_whatever_the_error_macro_waits_for(network):
+def test_the_last_error_is_that_of_the_wait_even_if_the_error_macro_waits(network):
     def waits(gcmd):
         network.gcode.run_script_from_command(WAIT.format("main"))
 
@@ -177,7 +177,7 @@ def test_pause_pauses_a_print_and_is_an_error_outside_of_one(network, is_printin
         assert fails(network, script) == "led is not connected"
 
 
-def test_a_pause_that_fails_is_said_too(network):
+def test_a_failed_pause_is_reported_too(network):
     network.command("PAUSE", network.fail)
     network.printer.objects["print_stats"] = FakeObject(state="printing")
     network.led.disconnects()
@@ -201,7 +201,7 @@ def test_a_pause_that_fails_is_said_too(network):
         ("ROUTER_EVENT_WAIT", "missing EVENT"),
     ],
 )
-def test_what_cannot_be_waited_for_is_an_error_at_once(network, command, message):
+def test_an_impossible_wait_is_an_error_at_once(network, command, message):
     begin = network.reactor.now
     assert message in fails(network, command)
     assert network.led.sent == [] and network.reactor.now == begin
@@ -223,7 +223,7 @@ def test_an_event_ends_the_wait(network):
     assert "handlers=0" in network.router.stats(0.0)[1]
 
 
-def test_an_event_of_before_does_not_count(network):
+def test_an_event_from_before_the_wait_does_not_count(network):
     network.call("router/event/trigger", event="fed", retain=True)
     assert fails(network, "ROUTER_EVENT_WAIT EVENT=fed TIMEOUT=3") == (
         "event 'fed' was not triggered within 3 seconds"

@@ -23,7 +23,7 @@ def waits_for_nobody(network, answers, client=None):
     return call
 
 
-def test_too_many_that_wait_are_refused_but_not_what_is_answered_at_once():
+def test_too_many_waiting_requests_are_refused_but_not_those_answered_at_once():
     network, answers, refused = Network(), [], []
     network.led.duration = None
     for _ in range(MAX_WAITING):
@@ -41,7 +41,7 @@ def test_too_many_that_wait_are_refused_but_not_what_is_answered_at_once():
     assert network.call(SCRIPT, target="led", script="SHOW") == {}
 
 
-def test_the_place_of_a_client_that_has_disconnected_is_free():
+def test_a_disconnected_client_does_not_count_towards_the_limit():
     network, answers = Network(), []
     network.led.duration = None
     gone = network.client()
@@ -64,7 +64,7 @@ def test_an_error_of_the_router_itself_shuts_nothing_down(caplog):
     assert "ZeroDivisionError" in caplog.text
 
 
-def test_what_no_json_can_hold_is_answered_in_a_form_that_it_can():
+def test_results_that_json_cannot_encode_are_converted():
     network = Network()
     network.led.objects = {"fan": {"speed": float("nan"), "name": "\ud800"}}
     answer = network.call("router/objects/query", target="led", objects="fan")

@@ -60,7 +60,7 @@ def test_it_has_the_temperature_of_the_peer_and_its_extremes():
     assert main.sensor.stats(1.0) == (False, "chamber: temp=25.0")
 
 
-def test_zero_is_a_temperature_but_no_extreme():
+def test_zero_is_a_temperature_but_not_an_extreme():
     main = Sensed()
     main.reads(0.0)
     assert main.status() == (0.0, None, None)
@@ -69,7 +69,7 @@ def test_zero_is_a_temperature_but_no_extreme():
 
 
 @pytest.mark.parametrize("value", [None, "21.0", True, math.nan, math.inf, [21.0], {}])
-def test_what_is_no_number_is_unknown(value):
+def test_a_value_that_is_not_a_number_is_unknown(value):
     main = Sensed()
     main.reads(20.0, value)
     assert main.status() == (None, 20.0, 20.0)
@@ -79,14 +79,14 @@ def test_what_is_no_number_is_unknown(value):
         main.sensor.get_temp(1.0)
 
 
-def test_other_objects_and_fields_are_not_its_own():
+def test_other_objects_and_fields_are_ignored():
     main = Sensed()
     main.reads(20.0)
     main.sensor.update(1.0, {"extruder": {"temperature": 200.0}})
     assert main.status()[0] is None
 
 
-def test_a_peer_that_is_offline_measures_nothing():
+def test_an_offline_peer_has_no_temperature():
     main = Sensed()
     main.reads(20.0)
     main.led.shuts_down("M112")
@@ -107,10 +107,10 @@ def test_a_peer_that_is_offline_measures_nothing():
         "[heater_bed]\ninner_sensor_name: chamber",
     ],
 )
-def test_nothing_is_steered_by_it(section):
+def test_it_cannot_control_a_heater_or_fan(section):
     with pytest.raises(ConfigError, match="cannot use 'temperature_sensor chamber'"):
         Sensed(CONFIG + section)
 
 
-def test_a_section_that_uses_others_is_fine():
+def test_a_section_that_uses_other_sensors_is_accepted():
     Sensed(CONFIG + "[temperature_sensor all]\nsensor_list: temperature_sensor chamber_2, extruder")

@@ -13,7 +13,7 @@ from klippy_extras.router.diagnosis.checks import (
 )
 
 
-def test_a_list_is_complete_once_when_all_have_ended():
+def test_a_list_is_completed_once_when_all_checks_have_ended():
     complete = []
     checks = CheckList(5.0, complete.append)
     first = checks.add("led", "ping", Finding(FAIL, "no answer"))
@@ -34,7 +34,7 @@ def test_a_list_is_complete_once_when_all_have_ended():
     ]
 
 
-def test_when_time_is_up_the_late_finding_counts():
+def test_a_check_that_times_out_has_its_timeout_finding():
     complete = []
     checks = CheckList(5.0, complete.append)
     checks.add("led", "ping", Finding(FAIL, "no answer")).found(OK, "1 ms")
@@ -46,7 +46,7 @@ def test_when_time_is_up_the_late_finding_counts():
     assert [row["text"] for row in checks.rows()] == ["1 ms", "did not call back"]
 
 
-def test_nothing_to_check_is_complete():
+def test_an_empty_list_is_complete():
     complete = []
     CheckList(5.0, complete.append).close()
     assert len(complete) == 1 and worst(complete[0].rows()) == OK

@@ -49,7 +49,7 @@ def test_the_macro_gets_the_token(echoes, led, news):
     assert re.fullmatch(r"_ROUTER_ECHO TOKEN=['\"]?%s['\"]?" % (echo.token,), led.sent[0])
 
 
-def test_it_comes_back_and_others_answer(echoes, led, news):
+def test_the_echo_returns_and_other_programs_answer(echoes, led, news):
     echo = begin(echoes, led, news)
     echoes.received(led, {"token": echo.token})
     assert (echo.is_back, echo.answers, news.count) == (True, [], 1)
@@ -72,7 +72,7 @@ def test_another_printer_is_ignored(echoes, led, news):
     assert not echo.is_back
 
 
-def test_the_next_one_begins_when_this_one_is_over_and_its_macro_has_run(echoes, led, news):
+def test_the_next_echo_begins_when_this_one_and_its_macro_have_ended(echoes, led, news):
     echo = begin(echoes, led, news)
     assert echoes.start(led, news) is None
     echo.is_over = True
@@ -81,7 +81,7 @@ def test_the_next_one_begins_when_this_one_is_over_and_its_macro_has_run(echoes,
     begin(echoes, led, news)
 
 
-def test_also_when_its_macro_has_run_before_it_is_over(echoes, led, news):
+def test_the_next_echo_begins_when_the_macro_has_ended_first(echoes, led, news):
     echo = begin(echoes, led, news)
     led.finish()
     assert echoes.start(led, news) is None
@@ -89,7 +89,7 @@ def test_also_when_its_macro_has_run_before_it_is_over(echoes, led, news):
     begin(echoes, led, news)
 
 
-def test_nothing_of_it_counts_when_it_is_over(echoes, led, news):
+def test_an_answer_after_the_end_is_ignored(echoes, led, news):
     echo = begin(echoes, led, news)
     echo.is_over = True
     echoes.received(led, {"token": echo.token})
@@ -103,7 +103,7 @@ def test_a_macro_that_fails_is_news(echoes, led, news):
     assert (str(echo.error), news.count) == ("Unknown command", 1)
 
 
-def test_its_macro_does_not_run_when_it_is_over_before_its_turn(echoes, led, news):
+def test_the_macro_does_not_run_when_the_echo_ends_before_its_turn(echoes, led, news):
     led.submit(Job("G4 P1000"))
     echo = begin(echoes, led, news)
     echo.is_over = True

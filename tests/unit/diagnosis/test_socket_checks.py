@@ -37,7 +37,7 @@ def listener(folder: Path) -> Iterator[socket.socket]:
         yield sock
 
 
-def test_a_socket_that_somebody_listens_on(folder, listener):
+def test_a_socket_with_a_listener(folder, listener):
     path = str(folder / "klippy.sock")
     os.chmod(path, 0o750)
     found = check_file(path)
@@ -57,27 +57,27 @@ def test_no_file(folder, listener):
     assert probe(str(folder / "klipper.sock"))[1].result == "fail"
 
 
-def test_a_link_counts_for_what_it_leads_to(folder, listener):
+def test_a_symlink_is_followed(folder, listener):
     (folder / "link").symlink_to(folder / "klippy.sock")
     assert check_file(str(folder / "link")).result == "ok"
     (folder / "broken").symlink_to(folder / "nothing")
     assert "no such file" in check_file(str(folder / "broken")).text
 
 
-def test_no_socket(folder):
+def test_a_file_that_is_not_a_socket(folder):
     (folder / "file").write_text("x")
     assert "is a file, not a socket" in check_file(str(folder / "file")).text
     assert "is a folder, not a socket" in check_file(str(folder)).text
     assert check_file(str(folder / "file" / "x")).result == "fail"
 
 
-def test_a_path_that_no_file_can_have():
+def test_an_impossible_path():
     for path in ("a\0b", "x" * 5000, "/" + "y" * 300):
         assert check_file(path).result == "fail"
         assert len(check_file(path).text) < 1000
 
 
-def test_nobody_listens(folder, listener):
+def test_a_socket_without_a_listener(folder, listener):
     listener.close()
     path = str(folder / "klippy.sock")
     assert check_file(path).result == "ok"
@@ -94,7 +94,7 @@ def test_a_socket_of_another_kind(folder):
     assert found and "must be the API socket of a Klipper" in found.text
 
 
-def test_a_backlog_that_is_full(folder, listener):
+def test_a_full_backlog(folder, listener):
     path = str(folder / "klippy.sock")
     waiting = []
     try:

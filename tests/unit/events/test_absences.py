@@ -60,7 +60,7 @@ def test_it_is_lost_at_the_end_of_its_grace_and_once():
     assert len(watched.losses.seen) == 1
 
 
-def test_back_within_its_grace_it_was_never_lost():
+def test_a_printer_back_within_its_grace_was_never_lost():
     watched = Watched(5.0)
     for _ in range(3):
         watched.led.connects()
@@ -74,7 +74,7 @@ def test_back_within_its_grace_it_was_never_lost():
     assert watched.losses.seen == [("led", "disconnected")]
 
 
-def test_what_was_never_ready_cannot_be_lost():
+def test_a_printer_that_was_never_ready_cannot_be_lost():
     watched = Watched(0.0)
     watched.led.is_in("startup")
     watched.led.is_in("error")

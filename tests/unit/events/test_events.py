@@ -27,7 +27,7 @@ def trigger(network, event, retain=False, **context):
 # -- handlers
 
 
-def test_a_handler_runs_on_whom_it_names_with_the_context(network):
+def test_a_handler_runs_on_its_target_with_the_context(network):
     network.led.call_router(SUBSCRIBE, event="fed", gcode="ON_FED")
     network.led.call_router(SUBSCRIBE, event="fed", gcode="SHOW N={lane}", callback_target="afc")
     network.run("ROUTER_EVENT_SUBSCRIBE EVENT=fed GCODE=SHOW_A")
@@ -38,7 +38,7 @@ def test_a_handler_runs_on_whom_it_names_with_the_context(network):
     assert network.take_ran()[-1] == "SHOW_A LANE='3'"
 
 
-def test_handlers_run_in_the_order_they_were_made_and_an_equal_one_keeps_its_place(network):
+def test_handlers_run_in_the_order_subscribed_and_an_equal_one_keeps_its_place(network):
     for gcode in ("ON_A", "ON_B", "ON_C", "on_a"):
         network.led.call_router(SUBSCRIBE, event="fed", gcode=gcode)
     trigger(network, "fed")
@@ -50,7 +50,7 @@ def test_handlers_run_in_the_order_they_were_made_and_an_equal_one_keeps_its_pla
     st.lists(st.text(st.sampled_from("ab"), max_size=3).map(lambda p: p + "*"), max_size=4),
     st.text(st.sampled_from("ab"), min_size=1, max_size=4),
 )
-def test_a_pattern_is_for_every_event_that_begins_so(patterns, event):
+def test_a_pattern_matches_every_event_with_that_prefix(patterns, event):
     network = Network("[router]\n[router led]\n")
     for number, pattern in enumerate(patterns):
         network.led.call_router(SUBSCRIBE, event=pattern, gcode=f"ON_{'ABCD'[number]}")
@@ -94,7 +94,7 @@ def test_unsubscribing_removes_all_of_an_event_or_one(network):
     assert trigger(network, "cut")["delivered"] == ["led"]
 
 
-def test_a_handler_that_was_removed_does_not_run_though_it_waits(network):
+def test_a_removed_handler_does_not_run_even_if_queued(network):
     network.led.duration = None
     network.led.call_router(SUBSCRIBE, event="fed", gcode="ON_A")
     for number in range(3):
@@ -103,7 +103,7 @@ def test_a_handler_that_was_removed_does_not_run_though_it_waits(network):
     assert network.led.take_sent() == ["ON_A N='0'"]
 
 
-def test_handlers_go_with_the_session_of_their_owner(network):
+def test_handlers_end_with_the_session_of_their_owner(network):
     network.led.call_router(SUBSCRIBE, event="fed", gcode="ON_A", callback_target="afc")
     network.afc.call_router(SUBSCRIBE, event="fed", gcode="ON_B")
     network.led.restarts()
@@ -111,7 +111,7 @@ def test_handlers_go_with_the_session_of_their_owner(network):
     assert network.afc.take_sent() == ["ON_B"]
 
 
-def test_a_printer_may_not_have_too_many(network):
+def test_the_number_per_printer_is_limited(network):
     for number in range(MAX_HANDLERS + 1):
         network.led.call_router(SUBSCRIBE, event=f"e{number}", gcode="ON_A")
     assert network.last_error.startswith(f"led has {MAX_HANDLERS} event handlers already")
@@ -136,7 +136,7 @@ def test_a_printer_may_not_have_too_many(network):
         ),
     ],
 )
-def test_what_cannot_be_subscribed(network, params, message):
+def test_invalid_subscriptions(network, params, message):
     with pytest.raises(CommandError, match=message):
         network.call(SUBSCRIBE, **params)
 
@@ -144,7 +144,7 @@ def test_what_cannot_be_subscribed(network, params, message):
 # -- failures
 
 
-def test_a_printer_that_is_not_ready_is_named_and_the_others_get_it(network):
+def test_a_printer_that_is_not_ready_is_named_and_the_others_get_the_event(network):
     network.led.call_router(SUBSCRIBE, event="fed", gcode="ON_A")
     network.afc.call_router(SUBSCRIBE, event="fed", gcode="ON_A")
     network.led.shuts_down("M112")
@@ -154,7 +154,7 @@ def test_a_printer_that_is_not_ready_is_named_and_the_others_get_it(network):
     }
 
 
-def test_a_failure_is_reported_to_who_triggered(network):
+def test_a_failure_is_reported_to_the_triggering_printer(network):
     network.afc.commands |= {"ROUTER_ON_ERROR"}
     network.led.duration = None
     network.led.call_router(SUBSCRIBE, event="fed", gcode="ON_A")
@@ -166,13 +166,13 @@ def test_a_failure_is_reported_to_who_triggered(network):
     ]
 
 
-def test_a_key_that_an_event_lacks_is_a_failure_of_that_handler(network):
+def test_a_missing_key_is_a_failure_of_that_handler(network):
     network.led.call_router(SUBSCRIBE, event="fed", gcode="SHOW N={lane}")
     result = trigger(network, "fed", speed=1)
     assert "needs a value for {lane}" in result["failed"]["led"] and result["delivered"] == []
 
 
-def test_a_handler_that_triggers_itself_and_fails_ends(network):
+def test_a_handler_that_triggers_itself_and_fails_stops(network):
     """Otherwise it would go on for ever, and shut the printer down in the end."""
     network.command("LOOP", lambda gcmd: network.run_again())
     network.run_again = lambda: (
@@ -225,7 +225,7 @@ def test_later_subscribers_get_the_latest_of_a_retained_event_once(network):
         (None, False),
     ],
 )
-def test_one_that_was_lost_on_its_way_is_sent_again_with_the_next_subscription(error, again):
+def test_an_undelivered_event_is_sent_again_with_the_next_subscription(error, again):
     network = Network()
     network.led.duration = None
     network.led.call_router(SUBSCRIBE, event="color", gcode="ON_COLOR")
@@ -236,7 +236,7 @@ def test_one_that_was_lost_on_its_way_is_sent_again_with_the_next_subscription(e
     assert network.led.take_sent() == (["ON_COLOR RGB='red'"] if again else [])
 
 
-def test_a_target_that_restarts_has_nothing_any_more(network):
+def test_a_restarted_target_gets_retained_events_again(network):
     network.led.call_router(SUBSCRIBE, event="color", gcode="ON_A", callback_target="afc")
     trigger(network, "color", retain=True, rgb="red")
     assert network.afc.take_sent() == ["ON_A RGB='red'"]
@@ -253,7 +253,7 @@ def test_what_is_missing_for_a_retained_event_is_reported_to_the_subscriber(netw
     assert script.startswith("ROUTER_ON_ERROR") and "needs a value for {lane}" in script
 
 
-def test_too_many_are_not_retained(network):
+def test_the_number_of_retained_events_is_limited(network):
     for number in range(MAX_RECENT):
         trigger(network, f"e{number}", retain=True)
     network.led.call_router(SUBSCRIBE, event="one_more", gcode="ON_A")
@@ -305,7 +305,7 @@ def test_an_api_client_gets_events_in_its_own_form(network):
     assert [m["params"]["event"] for m in other.take()] == ["color", "fed", "fed"]
 
 
-def test_clients_that_are_gone_are_not_counted(network):
+def test_disconnected_clients_are_not_counted(network):
     client = network.client()
     client.call(SUBSCRIBE, event="*", response_template={})
     assert "handlers=1" in network.router.stats(0.0)[1]

@@ -42,7 +42,7 @@ def host():
     return host
 
 
-def test_who_listens_for_it_gets_one_at_once_and_then_one_per_interval(host):
+def test_a_peer_with_the_macro_gets_one_at_once_and_then_one_per_interval(host):
     host.heartbeat.start()
     host.led.connects(HEARTBEAT_MACRO)
     host.afc.connects("SOMETHING_ELSE")
@@ -53,7 +53,7 @@ def test_who_listens_for_it_gets_one_at_once_and_then_one_per_interval(host):
     assert host.afc.sent == []
 
 
-def test_one_that_is_not_answered_is_not_followed_by_others(host):
+def test_no_heartbeat_is_sent_while_one_is_unanswered(host):
     host.heartbeat.start()
     host.led.connects(HEARTBEAT_MACRO)
     host.reactor.advance(20 * INTERVAL)
@@ -63,7 +63,7 @@ def test_one_that_is_not_answered_is_not_followed_by_others(host):
     assert len(host.led.sent) == 2
 
 
-def test_it_goes_before_the_scripts_that_wait(host):
+def test_a_heartbeat_goes_before_queued_scripts(host):
     host.heartbeat.start()
     host.led.connects(HEARTBEAT_MACRO)
     host.beats(host.led)
@@ -73,7 +73,7 @@ def test_it_goes_before_the_scripts_that_wait(host):
     assert host.led.take_sent() == ["RUNS", beat(1, 0), "WAITS"]
 
 
-def test_it_says_at_once_that_the_host_is_not_ready(host):
+def test_a_heartbeat_reports_at_once_that_the_host_is_not_ready(host):
     host.heartbeat.start()
     host.led.connects(HEARTBEAT_MACRO)
     host.beats(host.led)
@@ -83,7 +83,7 @@ def test_it_says_at_once_that_the_host_is_not_ready(host):
     assert host.beats(host.led) == [beat(1, 0)]
 
 
-def test_it_says_what_has_changed_while_it_was_on_its_way(host):
+def test_a_change_while_a_heartbeat_is_in_flight_is_reported(host):
     host.led.connects(HEARTBEAT_MACRO)
     host.main.shuts_down()
     assert host.led.sent == [beat(1, 0)]
@@ -95,7 +95,7 @@ def test_it_says_what_has_changed_while_it_was_on_its_way(host):
     assert not host.led.is_busy
 
 
-def test_where_the_peer_was_notified_it_says_so_until_it_knows_the_host_again(host):
+def test_a_heartbeat_says_that_the_peer_was_notified_until_the_host_is_ready_again(host):
     host.led.connects(HEARTBEAT_MACRO, LOST)
     host.beats(host.led)
     host.main.shuts_down()

@@ -44,7 +44,7 @@ def disconnected(name, reason):
     return f"ROUTER_ON_DISCONNECTED PRINTER='{name}' REASON='{reason}'"
 
 
-def test_each_is_told_of_each_other_once(trio):
+def test_each_printer_is_notified_of_each_other_once(trio):
     trio.main.connects(*MACROS)
     assert trio.take() == {"main": ["ROUTER_ON_READY"]}
     trio.led.connects(*MACROS)
@@ -60,7 +60,7 @@ def test_each_is_told_of_each_other_once(trio):
     }
 
 
-def test_on_connect_runs_first_and_whenever_it_is_ready():
+def test_on_connect_runs_first_whenever_the_printer_becomes_ready():
     trio = Trio(led="SET_LED\nM118 hi")
     for _ in range(2):
         trio.led.connects(*MACROS)
@@ -79,7 +79,7 @@ def test_only_macros_that_exist_are_run(trio):
 
 
 @pytest.mark.parametrize("reason", ["disconnected", "timeout", "shutdown"])
-def test_a_loss_is_said_to_those_that_knew_it(trio, reason):
+def test_a_loss_is_reported_to_those_notified_of_the_connection(trio, reason):
     for printer in trio.all:
         printer.connects(*MACROS)
     trio.take()
@@ -89,7 +89,7 @@ def test_a_loss_is_said_to_those_that_knew_it(trio, reason):
     assert trio.take() == {}
 
 
-def test_a_short_loss_that_nobody_was_told_of_is_no_new_connection(trio):
+def test_a_short_loss_that_was_not_reported_is_not_a_new_connection(trio):
     for printer in (trio.main, trio.led):
         printer.connects(*MACROS)
     trio.take()
@@ -111,7 +111,7 @@ def test_after_a_loss_it_connects_again(trio):
     assert not trio.lifecycle.was_notified_of_loss(trio.main, trio.led)
 
 
-def test_who_was_not_ready_when_another_was_lost_knows_nothing_of_it(trio):
+def test_a_printer_that_was_not_ready_during_a_loss_is_not_notified_of_it(trio):
     for printer in trio.all:
         printer.connects(*MACROS)
     trio.main.is_in("shutdown", "M112")
@@ -123,7 +123,7 @@ def test_who_was_not_ready_when_another_was_lost_knows_nothing_of_it(trio):
     assert trio.take()["main"] == ["ROUTER_ON_READY", connected("afc")]
 
 
-def test_a_shutdown_is_said_with_its_first_line(trio):
+def test_a_shutdown_is_reported_with_its_first_line(trio):
     for printer in trio.all:
         printer.connects(*MACROS)
     trio.take()
@@ -146,13 +146,13 @@ def test_a_loss_script_is_written_once_and_only_for_those_with_the_macro(trio):
     assert trio.lifecycle.was_notified_of_loss(trio.afc, trio.main)
 
 
-def test_a_macro_that_was_not_run_is_in_the_log(trio):
+def test_a_macro_that_was_not_run_is_logged(trio):
     trio.main.connects(*MACROS)
     trio.main.disconnects()
     assert trio.main.logged == ["did not run a macro: main is not connected"]
 
 
-def test_a_full_queue_is_in_the_log_too(trio):
+def test_a_full_queue_is_logged_too(trio):
     trio.main.connects(*MACROS)
     for _ in range(300):
         trio.led.connects(*MACROS)

@@ -26,7 +26,7 @@ class Noticed(Machine):
 LOST, BACK = "// Router: led is not connected", "// Router: led is ready again"
 
 
-def test_a_loss_and_a_return_are_a_line_each():
+def test_a_loss_and_a_reconnection_are_one_line_each():
     main = Noticed()
     assert main.console == []
     main.lose()
@@ -34,14 +34,14 @@ def test_a_loss_and_a_return_are_a_line_each():
     assert main.console == [LOST, BACK]
 
 
-def test_a_return_from_a_loss_that_was_not_said_is_not_said():
+def test_a_reconnection_after_an_unreported_loss_is_not_reported():
     main = Noticed()
     main.led.disconnects()  # within its disconnect_grace
     main.led.connects()
     assert main.console == []
 
 
-def test_quiet_peers_and_this_printer_are_not_spoken_of():
+def test_ignored_peers_and_this_printer_are_not_reported():
     main = Noticed(is_quiet=True)
     main.lose()
     main.led.connects()
@@ -51,7 +51,7 @@ def test_quiet_peers_and_this_printer_are_not_spoken_of():
     assert main.console == []
 
 
-def test_one_that_comes_and_goes_says_less_and_its_last_state_in_the_end():
+def test_frequent_changes_are_limited_and_end_with_the_last_state():
     main = Noticed()
     for _ in range(50):
         main.lose()
@@ -65,7 +65,7 @@ def test_one_that_comes_and_goes_says_less_and_its_last_state_in_the_end():
     assert main.console[-1] == BACK and len(main.console) == BURST + 2
 
 
-def test_back_before_its_turn_to_be_said_it_was_not_lost():
+def test_a_peer_back_before_its_loss_is_reported_was_not_lost():
     main = Noticed()
     for _ in range(BURST // 2):
         main.lose()
@@ -76,7 +76,7 @@ def test_back_before_its_turn_to_be_said_it_was_not_lost():
     assert len(main.console) == BURST
 
 
-def test_another_version_of_the_include_file_is_said_once():
+def test_another_version_of_the_include_file_is_reported_once():
     main = Noticed()
     for version in (None, VERSION, "0.0.1", "0.0.1", VERSION, "0.0.1"):
         main.led.disconnects()
@@ -96,7 +96,7 @@ def test_another_version_of_the_include_file_is_said_once():
         ("shutdown", "M112\nmore", "old", "led is not ready (shutdown: M112)"),
     ],
 )
-def test_why_it_cannot_be_used(state, message, last_error, said):
+def test_the_reason_why_a_peer_cannot_be_used(state, message, last_error, said):
     led = FakePrinter("led")
     led.is_in(state, message)
     led.last_error = last_error

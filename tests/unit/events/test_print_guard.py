@@ -56,7 +56,7 @@ class Printing(Machine):
 # -- on_disconnect: pause
 
 
-def test_a_loss_pauses_the_print_and_says_why():
+def test_a_loss_pauses_the_print_and_prints_why():
     main = Printing()
     main.afc.disconnects()
     assert main.gcode.ran == []
@@ -89,7 +89,7 @@ def test_a_print_that_ends_before_its_turn_is_not_paused():
 
 
 @pytest.mark.parametrize("does_nothing", [True, False])
-def test_a_print_that_cannot_be_paused_is_said(does_nothing):
+def test_a_print_that_cannot_be_paused_is_reported(does_nothing):
     main = Printing()
     main.gcode.register_command("PAUSE", None)
     main.command("PAUSE", (lambda gcmd: None) if does_nothing else main.fail)
@@ -135,7 +135,7 @@ def test_a_print_does_not_start_without_what_is_required(command):
 
 
 @pytest.mark.parametrize("state", ["printing", "paused"])
-def test_m24_goes_on_with_a_print_but_another_print_is_a_start(state):
+def test_m24_resumes_a_print_but_another_print_is_a_start(state):
     main = Printing()
     main.is_idle(state)
     main.led.disconnects()

@@ -57,7 +57,7 @@ def test_this_printer_prints_it_itself():
     assert main.console == ["// Router: no filament", "// Router: a hint"]
 
 
-def test_what_fails_within_the_macro_is_printed_and_never_runs_it_again():
+def test_an_error_inside_the_macro_is_printed_and_does_not_run_it_again():
     main = Reported()
     main.led.connects(ERROR_MACRO)
     before = main.reports.begin(main.led, "router/x")
@@ -72,7 +72,7 @@ def test_what_fails_within_the_macro_is_printed_and_never_runs_it_again():
     assert main.led.take_sent() == [macro("new")]
 
 
-def test_a_macro_that_fails_is_only_in_the_log():
+def test_a_macro_that_fails_is_only_logged():
     main = Reported()
     main.led.connects(ERROR_MACRO)
     main.fail(main.led)
@@ -83,7 +83,7 @@ def test_a_macro_that_fails_is_only_in_the_log():
     assert main.led.take_sent() == [macro("new")]
 
 
-def test_a_printer_that_is_offline_is_only_in_the_log():
+def test_an_error_for_an_offline_printer_is_only_logged():
     main = Reported()
     main.led.disconnects()
     main.fail(main.led)
@@ -101,7 +101,7 @@ def test_each_failure_of_several_is_one_report():
     ]
 
 
-def test_many_of_one_kind_are_a_few_lines_and_a_count():
+def test_many_errors_of_one_kind_are_a_few_lines_and_a_count():
     main = Reported()
     for _ in range(100):
         main.fail(main.local)
@@ -116,7 +116,7 @@ def test_many_of_one_kind_are_a_few_lines_and_a_count():
     assert len(main.console) == ALIKE_BURST + 1
 
 
-def test_many_of_all_kinds_are_bounded_too_for_each_printer():
+def test_errors_of_different_kinds_are_limited_too_per_printer():
     main = Reported()
     for number in range(1000):
         main.fail(main.local, f"error {number}")

@@ -107,7 +107,7 @@ def test_json_keeps_everything(values: Dict[str, Any]) -> None:
 
 
 @given(st.dictionaries(words, st.integers(-(2**63), 2**64 - 1) | st.booleans() | words, max_size=5))
-def test_what_lost_its_quotation_marks_reads_the_same(values: Dict[str, Any]) -> None:
+def test_a_context_without_its_quotation_marks_reads_the_same(values: Dict[str, Any]) -> None:
     # As Klipper's parser leaves CONTEXT={"lane":1}
     reserved = {"true", "false", "null"}
     values = {k: v for k, v in values.items() if not (isinstance(v, str) and v in reserved)}

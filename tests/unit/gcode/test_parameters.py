@@ -33,7 +33,7 @@ def test_a_command_that_would_halt_the_printer_is_refused() -> None:
 
 
 @pytest.mark.parametrize("name", ["", "M112\nON_X", "ON_X A=1", "ON X", "M117", "G28", "ß", "A2_B"])
-def test_only_a_command_is_a_command(name: str) -> None:
+def test_only_a_whole_command_is_a_command(name: str) -> None:
     with pytest.raises(UsageError, match="is not the name of a command"):
         command(name, {})
 
@@ -93,7 +93,7 @@ def test_lists_and_objects_are_json(value: Any) -> None:
         assert json.dumps(json.loads(text)) == json.dumps(value)
 
 
-def test_no_value_is_too_odd_for_a_text() -> None:
+def test_any_value_can_be_written_as_text() -> None:
     class Silent:
         def __str__(self) -> str:
             raise RuntimeError
@@ -138,7 +138,7 @@ def test_none_is_left_out_of_a_result_and_empty_in_a_change() -> None:
     ),
     old=st.lists(st.booleans(), min_size=1, max_size=3),
 )
-def test_what_is_shared_is_written_as_if_it_were_not(updates: Any, old: List[bool]) -> None:
+def test_shared_values_are_written_like_any_other(updates: Any, old: List[bool]) -> None:
     shared = StatusParameters()
     for share, status in updates:
         shared.share(share)

@@ -22,7 +22,7 @@ def test_numbers_of_traditional_g_code_have_no_exponent(value: Any, text: str) -
 @pytest.mark.parametrize(
     "value", ["", "10 Y20", "10;", "10\nM112", "10*5", "1e999", "nan", True, None, "\u0663", "0x5"]
 )
-def test_what_is_no_number_stays_out_of_traditional_g_code(value: Any) -> None:
+def test_only_numbers_can_stand_in_traditional_g_code(value: Any) -> None:
     with pytest.raises(UsageError, match=r"{x} that is a number, not"):
         Template("G1 X{x}").render({"x": value}, False)
 
@@ -57,13 +57,13 @@ def test_what_is_no_number_stays_out_of_traditional_g_code(value: Any) -> None:
         'ON_X A=1\nM118 ok\nON_X A="{x}',
     ],
 )
-def test_a_handler_that_cannot_be_safe_is_refused(handler: str) -> None:
+def test_an_unsafe_handler_is_refused(handler: str) -> None:
     with pytest.raises(UsageError, match=r"^Event handler ['\"].*['\"] has ") as caught:
         Template(handler)
     assert str(caught.value).isprintable()
 
 
-def test_a_key_that_the_event_lacks_is_named() -> None:
+def test_a_missing_key_is_named() -> None:
     template = Template("ON_X A={x}\nM118 {lane}\n; {comment}")
     with pytest.raises(UsageError, match=r"ON_X A=\{x\}.*needs a value for \{lane\}"):
         template.render({"x": 1, "LANE": 2}, False)
@@ -73,7 +73,7 @@ def test_a_key_that_the_event_lacks_is_named() -> None:
     "handler",
     ["", "ON_X A='{ x }' B={} C={1} D={a.b} E={a b} {", "M118 {{}}", "G28\n\n  ON_X", "G28", "A B"],
 )
-def test_a_handler_without_placeholders_is_run_as_it_is(handler: str) -> None:
+def test_a_handler_without_placeholders_is_unchanged(handler: str) -> None:
     assert Template(handler).render({"x": 1, "lane": 2}, False) == handler
 
 
@@ -89,7 +89,7 @@ def test_bare_commands() -> None:
         assert not is_bare_command(gcode)
 
 
-def test_gcode_within_a_parameter_takes_numbers_only() -> None:
+def test_gcode_within_a_parameter_accepts_only_numbers() -> None:
     for handler in (
         "router_gcode_script TARGET=b SCRIPT='G1 X{x}'",
         ('ROUTER_EVENT_SUBSCRIBE EVENT={e} "GCODE=ON_X A={x}"'),

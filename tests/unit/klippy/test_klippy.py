@@ -21,7 +21,7 @@ def run_here(main, script, printed=None):
 # -- running G-code
 
 
-def test_a_script_shows_what_it_prints_to_who_runs_it(main):
+def test_the_runner_of_a_script_gets_its_output(main):
     main.command("SAY", lambda gcmd: gcmd.respond_info(gcmd.get("TEXT")))
     printed = []
     run_here(main, "SAY TEXT=one\nSAY TEXT=two", printed.append)
@@ -30,7 +30,7 @@ def test_a_script_shows_what_it_prints_to_who_runs_it(main):
     assert main.console == ["// one", "// two", "// three"]
 
 
-def test_of_nested_scripts_the_innermost_is_shown(main):
+def test_output_of_nested_scripts_goes_to_the_innermost(main):
     main.command("SAY", lambda gcmd: gcmd.respond_info(gcmd.get("TEXT")))
     inner, outer = [], []
     main.command("NEST", lambda gcmd: main.klippy.run_script_here("SAY TEXT=in", inner.append))
@@ -38,7 +38,7 @@ def test_of_nested_scripts_the_innermost_is_shown(main):
     assert (inner, outer) == (["// in"], ["// before", "// after"])
 
 
-def test_any_failure_of_a_script_is_a_router_error_and_nobody_listens_after_it(main):
+def test_any_failure_of_a_script_is_a_router_error_and_ends_its_output(main):
     printed = []
     main.command("FAIL", main.fail)
     main.command("BREAK", lambda gcmd: {}["x"])
@@ -51,7 +51,7 @@ def test_any_failure_of_a_script_is_a_router_error_and_nobody_listens_after_it(m
     assert printed == []
 
 
-def test_who_listens_may_fail(main, caplog):
+def test_a_listener_may_fail(main, caplog):
     main.command("SAY", lambda gcmd: gcmd.respond_info("text"))
     run_here(main, "SAY", lambda text: 1 / 0)
     assert "ZeroDivisionError" in caplog.text and main.gcode.ran == ["SAY"]
@@ -70,7 +70,7 @@ def test_who_listens_may_fail(main, caplog):
         ("standby", False, True, False, True),
     ],
 )
-def test_whether_it_prints(main, state, is_active, serial_is_busy, prints_file, is_printing):
+def test_is_printing(main, state, is_active, serial_is_busy, prints_file, is_printing):
     serial = FakeObject()
     serial.is_processing_data = serial_is_busy
     main.printer.objects.update(
@@ -85,7 +85,7 @@ def test_whether_it_prints(main, state, is_active, serial_is_busy, prints_file, 
     assert main.klippy.can_pause is is_printing
 
 
-def test_without_any_such_objects_it_does_not_print(main):
+def test_without_print_objects_it_is_not_printing(main):
     main.command("PAUSE")
     assert not main.klippy.prints_file and not main.klippy.can_pause
 
@@ -100,7 +100,7 @@ def test_a_pause_without_virtual_sdcard_is_the_command(main):
 # -- endpoints
 
 
-def test_an_endpoint_gets_its_parameters_and_gives_its_answer(main):
+def test_an_endpoint_gets_its_parameters_and_returns_its_result(main):
     main.webhooks.register_endpoint(
         "echo", lambda request: request.send({"n": request.get_int("n")})
     )
@@ -113,14 +113,14 @@ def test_an_endpoint_gets_its_parameters_and_gives_its_answer(main):
     ("params", "message"),
     [({}, r"Missing Argument \[n\]"), ({"n": "3"}, r"Invalid Argument Type \[n\]")],
 )
-def test_what_an_endpoint_refuses_is_a_router_error(main, params, message, caplog):
+def test_an_error_of_an_endpoint_is_a_router_error(main, params, message, caplog):
     main.webhooks.register_endpoint("echo", lambda request: request.get_int("n"))
     with pytest.raises(RouterError, match=message):
         main.klippy.call_endpoint("echo", params)
     assert caplog.text == ""
 
 
-def test_an_endpoint_that_breaks_is_logged_and_does_no_more(main, caplog):
+def test_an_unexpected_exception_of_an_endpoint_is_logged(main, caplog):
     main.webhooks.register_endpoint("broken", lambda request: {}["x"])
     with pytest.raises(RouterError, match="^endpoint 'broken' failed: 'x'$"):
         main.klippy.call_endpoint("broken", {})
@@ -144,7 +144,7 @@ def test_a_remote_method_of_its_own_macros_reaches_the_router(main, caplog):
     assert "ZeroDivisionError" in caplog.text
 
 
-def test_other_clients_are_those_on_a_socket_that_is_open(main):
+def test_other_clients_are_those_with_an_open_socket(main):
     class Connection:
         def __init__(self, sock, is_open):
             self.sock, self.is_open = sock, is_open
@@ -178,7 +178,7 @@ def test_other_clients_are_those_on_a_socket_that_is_open(main):
         ({"debuginput": "a.gcode"}, None, True),
     ],
 )
-def test_how_it_was_started(main, args, sock, is_batch):
+def test_start_arguments(main, args, sock, is_batch):
     main.printer.start_args = args
     assert (main.klippy.own_sock, main.klippy.is_batch) == (sock, is_batch)
 
@@ -193,13 +193,13 @@ def test_how_it_was_started(main, args, sock, is_batch):
         ("firmware_restart", "restart"),
     ],
 )
-def test_why_it_ends(main, result, reason):
+def test_why_klippy_exits(main, result, reason):
     if result is not None:
         main.printer.run_result = result
     assert main.klippy.end_reason == reason
 
 
-def test_a_report_is_no_error_that_stops_a_print(main, caplog):
+def test_a_report_does_not_stop_a_print(main, caplog):
     main.klippy.report("led is off")
     main.klippy.show("only shown")
     assert main.console == ["// Router: led is off", "// only shown"]

@@ -7,7 +7,7 @@ import logging
 from klippy_extras.router.klippy.peer_log import BURST, PeerLog
 
 
-def test_a_burst_gets_through_and_the_rest_is_counted(caplog):
+def test_a_burst_is_logged_and_the_rest_is_counted(caplog):
     caplog.set_level(logging.INFO)
     now = [100.0]
     log = PeerLog("led", lambda: now[0])
@@ -22,7 +22,7 @@ def test_a_burst_gets_through_and_the_rest_is_counted(caplog):
     assert lines[BURST:] == ["router: led later (3 lines left out)", "router: led last"]
 
 
-def test_a_line_stays_one(caplog):
+def test_a_message_stays_on_one_line(caplog):
     caplog.set_level(logging.INFO)
     PeerLog("led", lambda: 0.0).write("says\nM112")
     assert [record.getMessage() for record in caplog.records] == ["router: led says M112"]

@@ -8,7 +8,7 @@ from klippy_extras.router.klippy.runners import MAX_RUN_TIME, RUN_PAUSE, Runners
 from tests.unit.fake_reactor import FakeReactor
 
 
-def test_jobs_run_in_order_and_not_within_add():
+def test_jobs_run_in_order_and_not_inside_add():
     reactor, ran = FakeReactor(), []
     runners = Runners(reactor, 1)
     for number in range(5):
@@ -22,7 +22,7 @@ def test_jobs_run_in_order_and_not_within_add():
 
 
 @pytest.mark.parametrize("most", [1, 2, 3])
-def test_while_one_pauses_others_run_up_to_a_bound(most):
+def test_while_one_job_pauses_others_run_up_to_a_limit(most):
     reactor, running, seen = FakeReactor(), [], []
     runners = Runners(reactor, most)
 
@@ -53,7 +53,7 @@ def test_a_job_that_fails_does_not_stop_the_others(caplog):
     assert ran[-1] == 2
 
 
-def test_many_short_jobs_let_everything_else_have_its_turn():
+def test_many_short_jobs_do_not_starve_the_reactor():
     reactor, ran, pauses = FakeReactor(), [], []
     runners = Runners(reactor, 1)
 

@@ -10,7 +10,7 @@ from tests.unit.fake_reactor import FakeReactor
 
 
 @given(st.lists(st.floats(0.0, 10.0), max_size=20), st.lists(st.floats(0.01, 3.0), max_size=8))
-def test_callbacks_come_in_order_and_never_early(delays, steps):
+def test_callbacks_run_in_order_and_never_early(delays, steps):
     reactor = FakeReactor()
     timers = Timers(reactor)
     start = reactor.now
@@ -24,7 +24,7 @@ def test_callbacks_come_in_order_and_never_early(delays, steps):
     assert all(due <= now for due, now in called)
 
 
-def test_a_cancelled_callback_does_not_come():
+def test_a_cancelled_callback_does_not_run():
     reactor = FakeReactor()
     timers = Timers(reactor)
     called = []
@@ -36,7 +36,7 @@ def test_a_cancelled_callback_does_not_come():
     timer.cancel()
 
 
-def test_a_callback_may_ask_for_the_next_one_without_starving_the_loop():
+def test_a_callback_may_schedule_the_next_one_without_starving_the_reactor():
     reactor = FakeReactor()
     timers = Timers(reactor)
     count = []
@@ -50,7 +50,7 @@ def test_a_callback_may_ask_for_the_next_one_without_starving_the_loop():
     assert len(count) == 5
 
 
-def test_many_that_are_due_at_once_let_everything_else_have_its_turn():
+def test_many_callbacks_due_at_once_do_not_starve_the_reactor():
     reactor = FakeReactor()
     timers = Timers(reactor)
     called, turns = [], []
@@ -71,7 +71,7 @@ def test_many_that_are_due_at_once_let_everything_else_have_its_turn():
     assert max(after - before for before, after in zip([0, *turns], turns)) <= 5
 
 
-def test_an_exception_is_logged_and_the_others_still_come(caplog):
+def test_an_exception_is_logged_and_the_other_callbacks_still_run(caplog):
     reactor = FakeReactor()
     timers = Timers(reactor)
     called = []
@@ -82,7 +82,7 @@ def test_an_exception_is_logged_and_the_others_still_come(caplog):
     assert "ZeroDivisionError" in caplog.text
 
 
-def test_nothing_comes_after_close():
+def test_nothing_runs_after_close():
     reactor = FakeReactor()
     timers = Timers(reactor)
     called = []

@@ -96,7 +96,7 @@ def peer() -> Iterator[Peer]:
         connected.close()
 
 
-def test_it_introduces_itself_and_knows_the_other_end(peer):
+def test_it_identifies_itself_and_knows_the_peers_process(peer):
     (info,) = peer.read()
     assert info["method"] == "info"
     assert peer.connection.socket_file.pid == os.getpid()
@@ -106,7 +106,7 @@ def test_it_introduces_itself_and_knows_the_other_end(peer):
     assert peer.connection.socket_file is None
 
 
-def test_what_takes_long_is_handled_with_pauses_and_nothing_is_read_in_them(peer):
+def test_long_work_is_done_with_pauses_and_nothing_is_read_in_them(peer):
     peer.owner.cost = 0.1
     peer.print_lines("a", "b", "c")
     peer.print_lines("d")
@@ -126,7 +126,7 @@ def test_one_message_needs_no_pause_however_long_it_took(peer):
     assert peer.owner.lines == ["a", "b"]
 
 
-def test_what_is_skipped_is_read_with_pauses(peer):
+def test_skipped_messages_are_read_with_pauses(peer):
     receive = peer.connection._session.receive
 
     def slow_receive(data: bytes, now: float) -> None:
@@ -142,7 +142,7 @@ def test_what_is_skipped_is_read_with_pauses(peer):
     assert peer.reactor.now - began > 0.1 * CATCH_UP_PAUSE
 
 
-def test_what_is_sent_while_events_are_handled_goes_out_together(peer, monkeypatch):
+def test_messages_sent_while_events_are_handled_are_written_together(peer, monkeypatch):
     sent = []
     send = peer.connection._link.send
     monkeypatch.setattr(peer.connection._link, "send", lambda data: (sent.append(data), send(data)))
@@ -163,7 +163,7 @@ def test_a_silent_peer_times_out_and_its_requests_are_named(peer):
     assert peer.owner.losses == [Loss("did not answer within 4 seconds", True, ["a", "b"])]
 
 
-def test_what_arrived_while_this_process_stood_still_counts(peer):
+def test_data_that_arrived_while_this_process_was_stopped_counts(peer):
     peer._sock.sendall(json.dumps({"method": OUTPUT_METHOD, "params": {}}).encode() + ETX)
     handles = dict(peer.reactor.fds)
     peer.reactor.fds.clear()  # no poll, only timers
@@ -173,7 +173,7 @@ def test_what_arrived_while_this_process_stood_still_counts(peer):
     assert peer.owner.lines == [""]
 
 
-def test_a_bad_message_ends_the_connection_and_no_timeout_is_meant(peer):
+def test_a_bad_message_ends_the_connection_and_is_not_a_timeout(peer):
     peer.owner.cost = 0.1
     peer.say({"method": "router/unknown", "params": {}})
     peer.reactor.run()

@@ -28,7 +28,7 @@ frames_of_bytes = st.binary(max_size=LIMIT).map(lambda data: data.replace(ETX, b
 
 
 @given(st.lists(frames_of_bytes, max_size=8), st.data())
-def test_frames_come_out_as_they_went_in_however_the_stream_is_cut(frames: List[bytes], data):
+def test_frames_are_read_unchanged_however_the_stream_is_split(frames: List[bytes], data):
     stream = b"".join(frame + ETX for frame in frames)
     reader = FrameReader(LIMIT)
     seen: List[bytes] = []
@@ -44,7 +44,7 @@ LONG = 256
 
 
 @given(st.lists(st.binary(max_size=3 * LONG), max_size=6), st.data())
-def test_of_frames_that_are_too_long_the_ends_are_kept_however_the_stream_is_cut(frames, data):
+def test_both_ends_of_frames_that_are_too_long_are_kept_however_the_stream_is_split(frames, data):
     frames = [frame.replace(ETX, b"") for frame in frames]
     stream = b"".join(frame + ETX for frame in frames)
     reader = FrameReader(LONG)
@@ -57,7 +57,7 @@ def test_of_frames_that_are_too_long_the_ends_are_kept_however_the_stream_is_cut
     assert seen == [f if len(f) <= LONG else Oversized(f[:200], f[-200:]) for f in frames]
 
 
-def test_a_message_that_is_too_long_fills_no_memory_and_one_without_end_is_refused():
+def test_a_message_that_is_too_long_takes_no_memory_and_an_endless_one_is_refused():
     reader = FrameReader(LONG)
     assert reader.feed(b'{"id":7,' + b"x" * LONG) == []
     for _ in range(MAX_SKIPPED // 65536 - 1):
@@ -82,7 +82,7 @@ def test_a_message_that_is_too_long_fills_no_memory_and_one_without_end_is_refus
         (b"xxxx", b"xxxx", None, ""),
     ],
 )
-def test_what_was_too_long_says_whose_it_is(head, tail, answer_to, method):
+def test_a_message_that_is_too_long_names_its_request(head, tail, answer_to, method):
     message = Oversized(head, tail)
     assert (message.answer_to, message.method) == (answer_to, method)
 
@@ -110,7 +110,7 @@ def test_any_json_object_decodes_to_what_strict_utf8_can_encode(message):
     "frame",
     [b"", b"nonsense", b"[]", b'"text"', b"3", b"null", b"\xff{}", b"[" * 5000, b'{"a":' * 5000],
 )
-def test_what_is_no_json_object_is_refused(frame):
+def test_anything_but_a_json_object_is_refused(frame):
     with pytest.raises(BadMessage):
         decode(frame)
 

@@ -5,7 +5,7 @@
 from klippy_extras.router.printers.hints import MAX_HINTS, Hints
 
 
-def test_a_sentence_is_shown_once_a_session():
+def test_a_sentence_is_shown_once_per_session():
     shown = []
     hints = Hints(shown.append)
     for sentence in ("one", "two", "one"):
@@ -16,7 +16,7 @@ def test_a_sentence_is_shown_once_a_session():
     assert shown == ["Router: one", "Router: two", "Router: one"]
 
 
-def test_is_new_says_so_once_without_showing_it():
+def test_is_new_is_true_once_and_shows_nothing():
     shown = []
     hints = Hints(shown.append)
     assert hints.is_new("one") and not hints.is_new("one")
@@ -24,7 +24,7 @@ def test_is_new_says_so_once_without_showing_it():
     assert shown == []
 
 
-def test_there_are_not_too_many():
+def test_the_number_of_hints_is_limited():
     shown = []
     hints = Hints(shown.append)
     for number in range(3 * MAX_HINTS):

@@ -72,7 +72,7 @@ def bench() -> Iterator[Bench]:
             made.server.close()
 
 
-def test_the_first_try_is_immediate_and_the_others_come_once_a_second(bench):
+def test_the_first_attempt_is_immediate_and_the_others_follow_once_a_second(bench):
     tries = []
     connect = bench.link._connect
     bench.link._connect = lambda: (tries.append(bench.reactor.now), connect())
@@ -85,7 +85,7 @@ def test_the_first_try_is_immediate_and_the_others_come_once_a_second(bench):
     assert bench.link.last_failure == "No such file or directory"
 
 
-def test_a_peer_that_comes_later_is_found_within_a_second(bench):
+def test_a_peer_that_starts_later_is_found_within_a_second(bench):
     bench.link.start()
     bench.reactor.run()
     bench.listen()
@@ -121,7 +121,7 @@ def test_a_stopped_peer_with_a_full_backlog_does_not_block(bench):
     assert len(bench.owner.opened) == 1
 
 
-def test_a_path_that_no_file_can_have_is_a_failure_like_any_other(bench):
+def test_an_impossible_path_is_a_failure_like_any_other(bench):
     link = Link(bench.host, "/no\0where", bench.owner)
     link.start()
     bench.reactor.run()
@@ -129,7 +129,7 @@ def test_a_path_that_no_file_can_have_is_a_failure_like_any_other(bench):
     link.stop()
 
 
-def test_data_goes_both_ways(bench):
+def test_data_is_sent_in_both_directions(bench):
     peer = bench.connect()
     peer.sendall(b"hello")
     bench.reactor.run()
@@ -138,7 +138,7 @@ def test_data_goes_both_ways(bench):
     assert peer.recv(100) == b"answer"
 
 
-def test_one_callback_reads_a_bounded_amount(bench):
+def test_one_callback_reads_a_limited_amount(bench):
     peer = bench.connect()
     peer.sendall(b"x" * (3 * READ_SIZE))
     bench.reactor.run(turns=1)
@@ -147,7 +147,7 @@ def test_one_callback_reads_a_bounded_amount(bench):
     assert len(bench.owner.data) == 3 * READ_SIZE
 
 
-def test_nothing_is_read_while_the_owner_does_not_want_it(bench):
+def test_nothing_is_read_while_reading_is_paused(bench):
     peer = bench.connect()
     bench.link.set_reading(False)
     peer.sendall(b"later")
@@ -158,7 +158,7 @@ def test_nothing_is_read_while_the_owner_does_not_want_it(bench):
     assert bench.owner.data == b"later"
 
 
-def test_what_the_socket_does_not_take_now_is_sent_later_in_order(bench):
+def test_data_that_the_socket_does_not_accept_is_sent_later_in_order(bench):
     peer = bench.connect()
     sent = b"".join(bytes([i % 256]) * 1000 for i in range(900))
     for i in range(0, len(sent), 1000):
@@ -174,7 +174,7 @@ def test_what_the_socket_does_not_take_now_is_sent_later_in_order(bench):
     assert bench.owner.closed == []
 
 
-def test_a_peer_that_does_not_read_loses_its_connection_at_the_bound(bench):
+def test_a_peer_that_does_not_read_is_disconnected_at_the_limit(bench):
     peer = bench.connect()
     for _ in range(2 * MAX_SEND_BUFFER // 10000):
         bench.link.send(b"x" * 10000)
@@ -183,7 +183,7 @@ def test_a_peer_that_does_not_read_loses_its_connection_at_the_bound(bench):
     assert peer.recv(10) != b""
 
 
-def test_a_peer_that_closes_is_told_once_and_tried_again(bench):
+def test_a_closed_connection_is_reported_once_and_tried_again(bench):
     peer = bench.connect()
     peer.close()
     bench.reactor.run(5.0)

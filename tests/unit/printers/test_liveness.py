@@ -20,7 +20,7 @@ def answering(now: float) -> Liveness:
     return liveness
 
 
-def test_what_is_received_postpones_the_ping():
+def test_received_data_postpones_the_ping():
     liveness = answering(10.0)
     assert liveness.check(10.0) == Check(False, 12.0)
     liveness.received_at = 11.5
@@ -28,7 +28,7 @@ def test_what_is_received_postpones_the_ping():
     assert liveness.check(13.5) == Check(True, 15.5)
 
 
-def test_a_peer_that_sends_something_else_than_the_answer_is_not_lost():
+def test_a_peer_that_sends_anything_is_not_lost():
     liveness = answering(10.0)
     liveness.asked(12.0)
     liveness.received_at = 13.0
@@ -37,7 +37,7 @@ def test_a_peer_that_sends_something_else_than_the_answer_is_not_lost():
         liveness.check(17.0)
 
 
-def test_an_answer_gives_the_latency_only_where_it_is_timed():
+def test_only_the_answer_to_a_ping_gives_the_latency():
     liveness = answering(10.0)
     assert liveness.latency is None
     liveness.asked(12.0)

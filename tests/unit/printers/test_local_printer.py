@@ -60,7 +60,7 @@ class States(PrinterListener):
         self.seen.append(printer.state)
 
 
-def test_its_state_is_that_of_klippy():
+def test_the_state_is_that_of_klippy():
     machine, states = Machine(), States()
     machine.state("startup", "Printer is not ready")
     local = LocalPrinter(machine.klippy, "main", INTERVAL)
@@ -110,7 +110,7 @@ def test_each_script_ends_exactly_once_in_its_order(steps):
     assert all(error == ("main: broken here" if "FAIL" in n else None) for n, error in main.ends)
 
 
-def test_a_script_runs_in_a_turn_of_its_own_and_not_within_submit(main):
+def test_a_script_runs_in_its_own_callback_and_not_inside_submit(main):
     main.submit("SHOW")
     assert main.gcode.ran == []
     main.reactor.run()
@@ -127,7 +127,7 @@ def test_a_script_waits_for_whoever_runs_gcode(main):
     assert main.gcode.ran == ["SHOW", "OTHER"]
 
 
-def test_the_script_that_goes_first_goes_before_those_that_wait(main):
+def test_a_priority_script_runs_before_queued_ones(main):
     for name in ("SHOW A=1", "SHOW A=2"):
         main.submit(name)
     main.submit("OTHER", order=Order.FIRST)
@@ -151,7 +151,7 @@ def test_a_failure_ends_its_script_and_no_other(main):
     assert main.ends == [("script", "main: broken here"), ("next", None)]
 
 
-def test_who_is_told_of_an_end_may_fail_without_harm(main, caplog):
+def test_an_exception_of_the_end_callback_is_contained(main, caplog):
     main.local.submit(Job("SHOW", lambda result, error: 1 / 0))
     main.submit("OTHER")
     main.reactor.run()
@@ -167,7 +167,7 @@ def test_who_is_told_of_an_end_may_fail_without_harm(main, caplog):
         (KeyError("x"), "internal error of the router: 'x'"),
     ],
 )
-def test_what_cannot_be_written_is_an_error(main, error, expected):
+def test_a_script_that_cannot_be_rendered_is_an_error(main, error, expected):
     def write():
         raise error
 
@@ -177,7 +177,7 @@ def test_what_cannot_be_written_is_an_error(main, error, expected):
     assert main.ends == [("script", expected), ("SHOW", None)]
 
 
-def test_nothing_to_run_is_a_success(main):
+def test_an_empty_script_succeeds(main):
     main.submit(lambda: "", "nothing")
     main.reactor.run()
     assert main.ends == [("nothing", None)] and main.gcode.ran == []
@@ -199,7 +199,7 @@ def test_a_script_that_shuts_the_printer_down_has_failed(main):
         main.submit("SHOW")
 
 
-def test_a_long_queue_lets_everything_else_have_its_turn(main):
+def test_a_long_queue_does_not_starve_the_reactor(main):
     turns = []
 
     def take_time(gcmd):
@@ -300,7 +300,7 @@ def test_nothing_runs_after_stop(main):
 # -- endpoints and objects
 
 
-def test_an_endpoint_answers_or_fails_under_this_printers_name(main):
+def test_an_endpoint_returns_a_result_or_an_error_with_this_printers_name(main):
     main.webhooks.register_endpoint("good", lambda request: request.send({"a": 1}))
 
     def bad(request):
@@ -343,7 +343,7 @@ def most_at_once(running):
     return most
 
 
-def test_few_endpoints_wait_at_a_time_and_all_are_called(main):
+def test_a_limited_number_of_endpoints_run_at_a_time_and_all_are_called(main):
     running = []
     main.webhooks.register_endpoint("slow", sleeper(main, running))
     for number in range(1, 11):

@@ -5,7 +5,7 @@
 from klippy_extras.router.printers.peer_subscription import PeerSubscription
 
 
-def test_what_is_always_wanted_is_merged_into_what_is_wanted_now():
+def test_permanent_objects_are_merged_into_the_current_ones():
     subscription = PeerSubscription({"webhooks": ["state"], "idle_timeout": ["state"], "x": None})
     subscription.replace({"webhooks": ["state_message"], "idle_timeout": None, "toolhead": None})
     assert subscription.take_request() == {
@@ -16,7 +16,7 @@ def test_what_is_always_wanted_is_merged_into_what_is_wanted_now():
     }
 
 
-def test_nothing_is_asked_for_until_something_is_wanted():
+def test_nothing_is_requested_until_objects_are_set():
     subscription = PeerSubscription({"webhooks": ["state"]})
     assert subscription.take_request() is None
     assert not subscription.has_objects
@@ -26,7 +26,7 @@ def test_nothing_is_asked_for_until_something_is_wanted():
     assert subscription.take_request() is None
 
 
-def test_one_request_is_on_its_way_and_an_answer_to_an_older_wish_is_not_current():
+def test_one_request_is_in_flight_and_an_answer_to_an_older_one_is_not_current():
     subscription = PeerSubscription({})
     subscription.replace({"a": None})
     assert subscription.take_request() == {"a": None}
@@ -37,7 +37,7 @@ def test_one_request_is_on_its_way_and_an_answer_to_an_older_wish_is_not_current
     assert subscription.answered()
 
 
-def test_a_lost_connection_forgets_the_request_and_not_the_wish():
+def test_a_lost_connection_drops_the_request_and_keeps_the_objects():
     subscription = PeerSubscription({})
     subscription.replace({"a": None})
     subscription.take_request()

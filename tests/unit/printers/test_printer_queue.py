@@ -38,7 +38,7 @@ def ends():
 
 
 @given(st.lists(st.sampled_from(["in turn", "first", "finish"]), max_size=30))
-def test_each_script_ends_once_and_the_first_ones_go_to_the_front(steps):
+def test_each_script_ends_once_and_priority_scripts_go_to_the_front(steps):
     led, ends = FakePrinter().connects(), Ends()
     waiting, running, expected = [], [], []
 
@@ -63,7 +63,7 @@ def test_each_script_ends_once_and_the_first_ones_go_to_the_front(steps):
     assert ends.all == expected + [(name, None) for name in running + waiting]
 
 
-def test_a_full_queue_refuses_what_must_wait_its_turn_and_nothing_else(led, ends):
+def test_a_full_queue_refuses_scripts_but_no_priority_ones(led, ends):
     for number in range(MAX_QUEUE + 1):  # one of them runs
         led.submit(Job(f"S{number}", ends.of(number)))
     with pytest.raises(Busy, match=f"^led is busy: {MAX_QUEUE} scripts are waiting for it$"):
@@ -86,7 +86,7 @@ def test_a_full_queue_refuses_what_must_wait_its_turn_and_nothing_else(led, ends
         ("error", "", "led is not ready (error)"),
     ],
 )
-def test_a_printer_that_is_not_ready_says_why_and_stores_nothing(ends, state, message, why):
+def test_a_printer_that_is_not_ready_says_why_and_queues_nothing(ends, state, message, why):
     led = FakePrinter()
     led.is_in(state, message)
     with pytest.raises(NotReady) as error:
@@ -96,7 +96,7 @@ def test_a_printer_that_is_not_ready_says_why_and_stores_nothing(ends, state, me
     assert led.take_sent() == [] and ends.all == []
 
 
-def test_what_waits_fails_as_soon_as_the_printer_is_lost(led, ends):
+def test_queued_scripts_fail_as_soon_as_the_printer_is_lost(led, ends):
     for name in "abc":
         led.submit(Job(name, ends.of(name)))
     led.shuts_down("Lost communication\nmore")
@@ -106,7 +106,7 @@ def test_what_waits_fails_as_soon_as_the_printer_is_lost(led, ends):
     assert led.take_sent() == ["a"]
 
 
-def test_who_fails_may_ask_again_and_is_refused(led):
+def test_a_failed_caller_may_submit_again_and_is_refused(led):
     errors = []
 
     def again(result, error):
@@ -120,7 +120,7 @@ def test_who_fails_may_ask_again_and_is_refused(led):
     assert [str(error) for error in errors] == ["led is not connected"]
 
 
-def test_a_script_is_written_when_its_turn_comes(led, ends):
+def test_a_script_is_rendered_when_its_turn_comes(led, ends):
     values = ["old"]
     led.submit(Job("RUNS"))
     led.submit(Job(lambda: f"SHOW {values[-1]}", ends.of("late")))
@@ -193,5 +193,5 @@ def test_it_describes_itself(led):
         ("anything", {"response_template": {}}, True),
     ],
 )
-def test_endpoints_that_answer_on_and_on(endpoint, params, expected):
+def test_streaming_endpoints(endpoint, params, expected):
     assert is_stream(endpoint, params) is expected

@@ -152,7 +152,7 @@ class Led(Machine):
 
 
 @given(st.lists(st.sampled_from(["submit", "ok", "fail", "lose"]), max_size=25))
-def test_one_script_is_there_at_a_time_in_order_and_each_ends_once(steps):
+def test_one_script_is_sent_at_a_time_in_order_and_each_ends_once(steps):
     led, submitted, outcomes = Led(), [], {}
     for number, step in enumerate(steps):
         if step == "submit":
@@ -184,7 +184,7 @@ def test_an_unknown_command_is_an_error_though_klipper_reports_success():
     assert led.ends == [("NONSENSE", 'led: Unknown command:"NONSENSE"')]
 
 
-def test_what_others_print_before_its_turn_is_not_its_own():
+def test_output_before_its_turn_belongs_to_other_scripts():
     led, lines = Led(), Lines()
     led.submit("SHOW", follower=lines)
     led.handle(Output('// Unknown command:"OTHER"'), Output("echo: other"))
@@ -210,7 +210,7 @@ def test_a_script_that_shuts_it_down_ends_with_its_state():
     assert led.ends == expected
 
 
-def test_if_it_only_said_so_the_script_is_a_success_after_a_while():
+def test_without_a_shutdown_the_script_succeeds_after_a_while():
     led = Led()
     led.submit("SAY")
     led.begins()
@@ -220,7 +220,7 @@ def test_if_it_only_said_so_the_script_is_a_success_after_a_while():
     assert led.ends == [("SAY", None)]
 
 
-def test_a_script_that_nobody_waits_for_any_more_is_not_sent():
+def test_an_abandoned_script_is_not_sent():
     class GivenUp(Lines):
         given_up = True
 
@@ -232,7 +232,7 @@ def test_a_script_that_nobody_waits_for_any_more_is_not_sent():
     assert led.ends == [("RUNS", None), ("WAITS", None)]
 
 
-def test_the_outcome_of_what_was_sent_is_unknown_when_the_connection_is_lost():
+def test_the_outcome_of_a_sent_script_is_unknown_when_the_connection_is_lost():
     led = Led()
     led.submit("RUNS")
     led.submit("WAITS")
@@ -264,7 +264,7 @@ def test_a_peer_that_is_not_ready_runs_what_klipper_accepts_then(state):
         assert led.ends == [("RESTART", expected)]
 
 
-def test_while_it_starts_nothing_is_sent():
+def test_nothing_is_sent_during_startup():
     led = Led()
     led.handle(StateReported("startup", "Printer is not ready"))
     with pytest.raises(NotReady):
@@ -284,7 +284,7 @@ def test_a_request_is_answered_or_fails_under_its_name():
     assert led.led.last_error == "led: jam M112"
 
 
-def test_not_too_many_requests_wait_there():
+def test_the_number_of_unanswered_requests_is_limited():
     led = Led()
     for number in range(MAX_REQUESTS):
         led.led.call_endpoint("info", {}, led.done(number))
@@ -305,7 +305,7 @@ def test_not_too_many_requests_wait_there():
         ),
     ],
 )
-def test_an_answer_that_is_malformed_is_an_error(ask, good, bad):
+def test_a_malformed_answer_is_an_error(ask, good, bad):
     led = Led()
     for answer in [good, *bad]:
         answers = []
@@ -329,7 +329,7 @@ def test_a_peer_that_is_disconnected_cannot_be_asked():
 # -- its state
 
 
-def test_it_is_ready_when_it_has_said_all_that_is_asked():
+def test_it_is_ready_when_all_preparing_requests_are_answered():
     led = Led(is_ready=False)
     led.handle(Identified({"state": "ready", "process_id": PID}))
     led.handle(StateReported("ready", "Printer is ready"))
@@ -373,7 +373,7 @@ def test_a_state_of_the_same_name_with_another_message():
     assert led.listener.seen.count("shutdown") == 1
 
 
-def test_its_calls_and_its_status_are_passed_on():
+def test_its_calls_and_status_updates_are_passed_on():
     led = Led()
     led.handle(Called("router/x", {"a": 1}), Status(5.0, {"fan": {"speed": 1.0}}, True))
     assert led.called == [("led", "router/x", {"a": 1})] and led.led.calls == 1
@@ -382,7 +382,7 @@ def test_its_calls_and_its_status_are_passed_on():
     assert led.connection.subscribed == {"fan": None}
 
 
-def test_who_is_answered_may_fail_without_harm(caplog):
+def test_an_exception_of_an_answer_callback_is_contained(caplog):
     led = Led()
     led.led.call_endpoint("info", {}, lambda result, error: 1 / 0)
     led.handle(Answer(led.connection.requests[0][2], {}, None))

@@ -41,7 +41,7 @@ def test_every_line_of_a_success_is_shown_once_in_order_without_its_mark(texts):
     assert output.unknown == "" and not output.has_shut_down
 
 
-def test_the_line_that_only_repeats_the_error_is_left_out():
+def test_a_line_that_only_repeats_the_error_is_left_out():
     error = RouterError("led: Error evaluating 'gcode_macro JAM:gcode': no filament")
     lines, _ = shown(
         ["// first", "!! Error evaluating 'gcode_macro JAM:gcode': no filament"], error

@@ -115,7 +115,7 @@ def test_a_ready_peer_is_identified_prepared_and_ready():
 
 
 @pytest.mark.parametrize("state", ["startup", "error", "shutdown"])
-def test_a_peer_that_is_not_ready_is_connected_only_and_its_status_flows(state):
+def test_a_peer_that_is_not_ready_is_only_connected_and_sends_its_status(state):
     pair = Pair(state)
     pair.session.subscribe({"print_stats": ["state"]})
     events = pair.settle()
@@ -124,7 +124,7 @@ def test_a_peer_that_is_not_ready_is_connected_only_and_its_status_flows(state):
     assert events[1] == StateReported(state, "is " + state)
 
 
-def test_a_peer_that_becomes_ready_is_subscribed_again_before_it_counts():
+def test_a_peer_that_becomes_ready_is_subscribed_again_before_it_counts_as_ready():
     pair = Pair("startup")
     pair.session.subscribe({"print_stats": ["state"]})
     pair.settle()
@@ -144,7 +144,7 @@ def test_a_peer_that_becomes_ready_is_subscribed_again_before_it_counts():
     assert [type(e) for e in pair.answer(subscribe)] == [StateReported, Status, Ready]
 
 
-def test_a_subscription_that_was_on_its_way_when_the_peer_got_ready_does_not_count():
+def test_a_subscription_in_flight_when_the_peer_becomes_ready_does_not_count():
     pair = Pair("startup")
     early = [pair.answer(r) and r for r in pair.requests()] and pair.requests()
     assert [r["method"] for r in early] == ["gcode/subscribe_output", "objects/subscribe"]
@@ -167,7 +167,7 @@ def test_shutdown_and_restart_leave_ready():
     assert pair.session.phase is Phase.CLOSED
 
 
-def test_a_state_or_message_that_did_not_change_is_left_as_it_is():
+def test_an_unchanged_state_or_message_is_kept():
     pair = Pair()
     pair.settle()
     assert pair.say(update(webhooks={"state": "shutdown"}))[0] == StateReported("shutdown", None)
@@ -297,7 +297,7 @@ def test_a_lost_connection_names_what_was_not_answered_in_order():
     assert pair.session.closed() == ["a", "b", "c"]
 
 
-def test_calls_and_console_lines_come_out():
+def test_calls_and_console_lines_are_events():
     pair = Pair()
     pair.settle()
     call = {"method": METHODS[0], "params": {"target": "led"}}
@@ -365,7 +365,7 @@ def test_a_new_connection_starts_from_the_beginning():
     assert "print_stats" in subscribe["params"]["objects"]
 
 
-def test_a_silent_peer_is_asked_at_half_the_timeout_and_lost_at_the_whole():
+def test_a_silent_peer_is_pinged_at_half_the_timeout_and_lost_at_the_timeout():
     pair = Pair()
     pair.settle()
     assert pair.session.tick(pair.now) == pair.now + TIMEOUT / 2
@@ -377,7 +377,7 @@ def test_a_silent_peer_is_asked_at_half_the_timeout_and_lost_at_the_whole():
 
 
 @pytest.mark.parametrize("was_asked", [False, True])
-def test_a_peer_has_time_to_answer_where_we_stood_still(was_asked):
+def test_a_peer_has_time_to_answer_after_this_process_was_stopped(was_asked):
     pair = Pair()
     pair.settle()
     if was_asked:
@@ -390,7 +390,7 @@ def test_a_peer_has_time_to_answer_where_we_stood_still(was_asked):
         pair.session.tick(late + TIMEOUT / 2)
 
 
-def test_a_peer_that_answers_stays_and_its_round_trip_is_known():
+def test_a_peer_that_answers_stays_connected_and_its_round_trip_is_known():
     pair = Pair()
     pair.settle()
     pair.now += TIMEOUT / 2
@@ -434,7 +434,7 @@ def test_what_breaks_the_protocol_is_a_bad_message(message):
 
 
 @pytest.mark.parametrize("result", [None, [], 3, {"state": 1}, {"state": "ready"}, {}])
-def test_an_info_that_says_nothing_is_a_bad_message(result):
+def test_an_info_without_a_state_is_a_bad_message(result):
     pair = Pair()
     (info,) = pair.requests()
     with pytest.raises(BadMessage):
@@ -462,7 +462,7 @@ messages = st.fixed_dictionaries(
 
 @settings(max_examples=60)
 @given(st.lists(messages, max_size=5), st.booleans())
-def test_whatever_a_peer_says_it_is_an_event_or_a_bad_message(said, settled):
+def test_anything_a_peer_sends_is_an_event_or_a_bad_message(said, settled):
     pair = Pair()
     if settled:
         pair.settle()

@@ -39,7 +39,7 @@ class Skipping:
 
 
 @pytest.mark.parametrize("kind", [SkippedKind.OUTPUT, SkippedKind.COMMANDS, SkippedKind.UPDATE])
-def test_the_user_is_told_once_with_the_way_out(kind):
+def test_the_user_is_notified_once_with_the_way_out(kind):
     one = Skipping()
     for _ in range(3):
         one.skip(kind)
@@ -49,7 +49,7 @@ def test_the_user_is_told_once_with_the_way_out(kind):
     assert one.listener.seen == []
 
 
-def test_a_snapshot_concerns_those_who_follow_it():
+def test_a_skipped_snapshot_notifies_its_followers():
     one = Skipping()
     one.skip(SkippedKind.SNAPSHOT)
     ((what, error),) = one.listener.seen
@@ -57,7 +57,7 @@ def test_a_snapshot_concerns_those_who_follow_it():
     assert one.led.hinted == [] and one.asked == []
 
 
-def test_a_call_concerns_its_caller():
+def test_a_skipped_call_notifies_its_caller():
     one = Skipping()
     one.skip(SkippedKind.CALL, "router/event/trigger")
     ((method, error),) = one.listener.seen
@@ -65,7 +65,7 @@ def test_a_call_concerns_its_caller():
     assert one.led.hinted == []
 
 
-def test_after_a_change_that_was_skipped_all_values_are_asked_for_at_a_bounded_rate():
+def test_after_a_skipped_change_all_values_are_requested_at_a_limited_rate():
     one = Skipping()
     begin = one.reactor.now
     for _ in range(10):
@@ -77,7 +77,7 @@ def test_after_a_change_that_was_skipped_all_values_are_asked_for_at_a_bounded_r
     assert len(one.asked) == 2
 
 
-def test_nothing_is_asked_of_a_connection_that_is_lost():
+def test_nothing_is_requested_over_a_lost_connection():
     one = Skipping()
     one.skip(SkippedKind.UPDATE)
     one.skip(SkippedKind.UPDATE)

@@ -39,7 +39,7 @@ steps = st.one_of(
 
 
 @given(st.lists(steps, max_size=20))
-def test_whoever_follows_knows_the_values_and_is_told_nothing_twice(steps):
+def test_a_follower_has_the_values_and_gets_none_of_them_twice(steps):
     watched = Watched(fan=FakeObject(), led=FakeObject())
     wish, known = {}, {}
 
@@ -69,7 +69,7 @@ def test_whoever_follows_knows_the_values_and_is_told_nothing_twice(steps):
         assert {f: v for f, v in known[name].items() if fields or v is not None} == expected
 
 
-def test_the_first_read_has_all_values_and_the_others_what_has_changed():
+def test_the_first_read_has_all_values_and_later_ones_only_changes():
     watched = Watched(fan=FakeObject(speed=0.5, rpm=7), led=FakeObject(on=True))
     watched.poller.poll({"fan": None, "led": ["on", "hue"], "none": None})
     watched.reactor.advance(0.0)
@@ -107,7 +107,7 @@ def test_many_changes_of_what_is_polled_do_not_make_it_read_more_often():
     assert 1 <= len(watched.take()) <= 3
 
 
-def test_nothing_is_read_any_more_when_nothing_is_polled():
+def test_nothing_is_read_when_nothing_is_polled_any_more():
     watched = Watched(fan=FakeObject(n=0))
     watched.poller.poll({"fan": None})
     watched.poller.poll({})
@@ -131,7 +131,7 @@ def test_an_object_that_cannot_be_read_has_no_values_and_is_logged_once(caplog):
     assert caplog.text.count("reading the status of 'broken' failed") == 1
 
 
-def test_an_error_of_who_is_told_does_not_end_the_reading(caplog):
+def test_an_exception_of_a_follower_does_not_end_the_polling(caplog):
     machine, told = Machine(), []
     machine.printer.objects["fan"] = fan = FakeObject(n=0)
 
@@ -146,7 +146,7 @@ def test_an_error_of_who_is_told_does_not_end_the_reading(caplog):
     assert told == [{"fan": {"n": 0}}, {"fan": {"n": 1}}]
 
 
-def test_a_query_reads_now():
+def test_a_query_reads_at_once():
     watched = Watched(fan=FakeObject(speed=0.5, rpm=7))
     assert watched.poller.query({"fan": ["speed", "no"], "none": None}) == {
         "eventtime": watched.reactor.now,

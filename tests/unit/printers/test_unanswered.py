@@ -19,7 +19,7 @@ def test_a_number_is_used_once_and_its_request_is_taken_once():
     assert [unanswered.take(number) for number in (ping, request, script)] == [None, None, None]
 
 
-def test_what_is_left_is_in_the_order_it_was_added_and_own_requests_are_not():
+def test_remaining_requests_are_in_the_order_added_without_our_own():
     unanswered = Unanswered()
     unanswered.add_request("a")
     unanswered.add_script("b")

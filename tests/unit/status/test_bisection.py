@@ -88,7 +88,7 @@ many = st.lists(st.tuples(st.sampled_from([1, 2, LIMIT + 1]), st.booleans()), ma
 
 
 @given(many, many)
-def test_who_asks_for_too_much_gets_nothing_and_all_others_everything(
+def test_a_subscription_that_is_too_large_gets_nothing_and_all_others_everything(
     first: List[Tuple[int, bool]], later: List[Tuple[int, bool]]
 ) -> None:
     world = World()
@@ -108,7 +108,7 @@ def test_who_asks_for_too_much_gets_nothing_and_all_others_everything(
     assert len(world.too_large) == sum(s > LIMIT and not w for s, w, _c in receivers.values())
 
 
-def test_one_that_has_grown_is_found_even_where_another_has_just_come() -> None:
+def test_a_grown_subscription_is_found_even_where_another_is_new() -> None:
     world = World()
     grown = world.subscribe("grown", 10, waits=False)
     other = world.subscribe("other", 10, waits=False)
@@ -123,7 +123,7 @@ def test_one_that_has_grown_is_found_even_where_another_has_just_come() -> None:
     assert other.values == {"other": {"size": 10}}
 
 
-def test_when_the_target_is_back_all_of_them_have_another_chance() -> None:
+def test_after_a_reconnection_every_subscription_is_tried_again() -> None:
     world = World()
     receiver = world.subscribe("large", LIMIT + 1, waits=False)
     world.settle()

@@ -97,7 +97,7 @@ steps = st.one_of(
 
 @pytest.mark.parametrize("is_local", [False, True])
 @given(steps=st.lists(steps, max_size=25))
-def test_whatever_happens_in_whatever_order(is_local, steps):
+def test_any_sequence_of_operations(is_local, steps):
     watching = Watching(is_local)
     wanted: Dict[Watcher, Any] = {}
     everybody = []
@@ -141,7 +141,7 @@ def test_whatever_happens_in_whatever_order(is_local, steps):
     assert watching.subscriptions.count == len(wanted)
 
 
-def test_one_union_is_asked_for_and_each_gets_only_its_part():
+def test_one_union_is_requested_and_each_receiver_gets_only_its_part():
     watching, some, everything = Watching(), Watcher("some"), Watcher("everything")
     watching.set(fan={"x": 1, "y": 2}, bed={"x": 3})
     watching.subscribe(some, fan=["x"])
@@ -162,7 +162,7 @@ def test_one_union_is_asked_for_and_each_gets_only_its_part():
     assert watching.led.subscribed == {}
 
 
-def test_what_is_known_is_given_at_once_and_not_asked_for_again():
+def test_known_values_are_returned_at_once_without_a_request():
     watching, first, second = Watching(), Watcher("first"), Watcher("second")
     watching.set(fan={"x": 1, "y": 2})
     watching.subscribe(first, fan=None)
@@ -186,7 +186,7 @@ def test_this_printers_own_values_are_read_again():
     assert first.updates == [{"fan": {"x": 2}}]
 
 
-def test_a_loss_ends_those_that_wait_and_the_others_start_over():
+def test_a_loss_fails_waiting_receivers_and_the_others_start_over():
     watching, old, new, follower = Watching(), Watcher("old"), Watcher("new"), Watcher("follower")
     watching.follow(follower, bed=["x"])
     watching.set(fan={"x": 1, "y": 2}, bed={"x": 3})
@@ -209,7 +209,7 @@ def test_a_loss_ends_those_that_wait_and_the_others_start_over():
     assert watching.subscriptions.count == 2
 
 
-def test_while_its_klippy_starts_nothing_is_gone():
+def test_no_value_is_lost_while_klippy_starts():
     watching, watcher = Watching(), Watcher("watcher")
     watching.set(fan={"x": 1}, bed={"x": 5})
     watching.subscribe(watcher, fan=["x"], bed=None)
@@ -227,7 +227,7 @@ def test_while_its_klippy_starts_nothing_is_gone():
     assert watcher.updates == [{"fan": {"x": 2}, "bed": {"x": None, "y": 6}}]
 
 
-def test_an_equal_one_replaces_the_first_and_takes_over_who_waits_for_it():
+def test_an_equal_receiver_replaces_the_first_and_takes_over_its_waiting_requests():
     watching, first, second = Watching(), Watcher("same"), Watcher("same")
     watching.set(fan={"x": 1}, bed={"x": 2})
     watching.subscribe(first, fan=None)
@@ -238,7 +238,7 @@ def test_an_equal_one_replaces_the_first_and_takes_over_who_waits_for_it():
     assert watching.led.subscribed == {"bed": None}
 
 
-def test_unsubscribing_answers_those_that_wait():
+def test_unsubscribing_answers_waiting_requests():
     watching, watcher = Watching(), Watcher("watcher")
     watching.subscribe(watcher, fan=None)
     assert watching.unsubscribe(watcher) == 1
@@ -264,7 +264,7 @@ def test_closed_receivers_are_pruned():
 TOO_LONG = PeerError("led: sent a message of more than 65536 bytes")
 
 
-def test_who_asks_for_too_much_gets_an_error_and_the_others_their_values():
+def test_a_receiver_that_requests_too_much_gets_an_error_and_the_others_their_values():
     watching, small, large = Watching(), Watcher("small"), Watcher("large")
     watching.set(fan={"x": 1}, bed={"x": 2})
     watching.subscribe(small, fan=None)
@@ -282,7 +282,7 @@ def test_who_asks_for_too_much_gets_an_error_and_the_others_their_values():
     assert watching.subscriptions.count == 1
 
 
-def test_who_asked_for_too_much_before_it_grew_knows_nothing_until_the_next_connection():
+def test_a_receiver_whose_values_have_grown_too_large_has_none_until_the_next_connection():
     watching, watcher = Watching(), Watcher("watcher", "option 'mirror'")
     watching.set(bed={"x": 2, "y": None})
     watching.follow(watcher, bed=None)

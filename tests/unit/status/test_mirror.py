@@ -39,7 +39,7 @@ def test_changes_are_merged_and_make_new_objects(led):
     assert one.time == 7.0
 
 
-def test_nothing_is_known_of_a_peer_that_is_offline(led):
+def test_all_values_of_an_offline_peer_are_none(led):
     one = mirror(led, {"fan": ["speed"], "bed": None})
     one.update(1.0, {"fan": {"speed": 0.5}, "bed": {"target": 60}})
     led.shuts_down()
@@ -49,7 +49,7 @@ def test_nothing_is_known_of_a_peer_that_is_offline(led):
     assert one.time is None
 
 
-def test_any_encoder_can_take_it(led):
+def test_any_json_encoder_accepts_it(led):
     deep: list = []
     for _ in range(100):
         deep = [deep]
@@ -58,7 +58,7 @@ def test_any_encoder_can_take_it(led):
     assert one.values["fan"] == {"a": None, "b": "\ufffd", "c": 1e30, "d": None, "e": 1}
 
 
-def test_it_is_in_the_status_of_the_peers_section():
+def test_the_mirror_is_in_the_status_of_the_peers_section():
     network = Network("[router]\n[router led]\nmirror:\n  fan: speed\n  bed\n")
     network.led.objects = {"fan": {"speed": 0.5, "rpm": 7}, "bed": {"target": 60}}
     assert network.led.subscribed == {"fan": ["speed"], "bed": None}
@@ -68,7 +68,7 @@ def test_it_is_in_the_status_of_the_peers_section():
     assert (status["connected"], status["ready"], status["state"]) == (True, True, "ready")
 
 
-def test_typos_in_the_config_are_said_on_this_printers_console():
+def test_typos_in_the_config_are_reported_on_this_printers_console():
     config = "[router]\n[router led]\nmirror:\n  fan: sped\nsensors:\n  x: bedd\n"
     network = Network(config, is_ready=False)
     network.led.objects = {"fan": {"speed": 0.5}, "bed": {"temperature": 60}}

@@ -61,7 +61,7 @@ def test_the_nearest_name_is_found(wrong, guess):
     assert missing == Missing(wrong, None, expected)
 
 
-def test_objects_are_asked_for_only_where_fields_are_in_doubt():
+def test_objects_are_queried_only_where_fields_may_be_missing():
     target = Target(a={"x": None}, b={"y": 1})
     assert search(target, {"a": None, "c": None})[0].name == "c"
     assert target.queries == []

@@ -34,7 +34,7 @@ def tick(network, **fan):
     network.led.tick()
 
 
-def test_a_callback_gets_all_values_first_and_then_what_has_changed(network):
+def test_a_callback_gets_all_values_first_and_then_only_changes(network):
     subscribe(network)
     assert network.afc.sent == []
     tick(network)
@@ -45,7 +45,7 @@ def test_a_callback_gets_all_values_first_and_then_what_has_changed(network):
     assert network.afc.take_sent() == ["ON_FAN FAN_RPM='7'", "ON_FAN FAN_SPEED='' FAN_RPM='8'"]
 
 
-def test_while_a_callback_is_on_its_way_changes_are_merged(network):
+def test_changes_are_merged_while_a_callback_is_in_flight(network):
     network.afc.duration = None
     subscribe(network)
     tick(network)
@@ -58,7 +58,7 @@ def test_while_a_callback_is_on_its_way_changes_are_merged(network):
     ]
 
 
-def test_an_owner_that_is_lost_gets_what_it_did_not_see_when_it_is_ready_again(network):
+def test_a_lost_owner_gets_what_it_missed_when_it_is_ready_again(network):
     network.afc.duration = None
     subscribe(network)
     tick(network)
@@ -69,7 +69,7 @@ def test_an_owner_that_is_lost_gets_what_it_did_not_see_when_it_is_ready_again(n
     assert network.afc.take_sent() == ["ON_FAN FAN_SPEED='0.5' FAN_RPM='1'"]
 
 
-def test_a_macro_that_fails_is_not_run_again_for_the_same(network):
+def test_a_macro_that_fails_is_not_run_again_for_the_same_values(network):
     network.afc.duration = None
     subscribe(network)
     tick(network)
@@ -116,7 +116,7 @@ def test_unsubscribing_ends_all_or_one(network):
     assert network.led.take_sent() == ["ON_FAN FAN_RPM='1'", "ON_FAN FAN_RPM='2'"]
 
 
-def test_what_waits_for_its_turn_is_not_run_after_unsubscribing(network):
+def test_a_queued_callback_is_not_run_after_unsubscribing(network):
     network.afc.duration = None
     network.call("router/gcode/script", target="led", script="SHOW")
     subscribe(network)
@@ -126,7 +126,7 @@ def test_what_waits_for_its_turn_is_not_run_after_unsubscribing(network):
     assert network.afc.take_sent() == ["ON_FAN FAN_SPEED='0.5'"]
 
 
-def test_subscriptions_go_with_the_session_of_their_owner(network):
+def test_subscriptions_end_with_the_session_of_their_owner(network):
     subscribe(network)
     subscribe(network, peer="led", callback="ON_LED", target="main", objects="toolhead")
     network.afc.restarts()
@@ -165,12 +165,12 @@ def test_subscriptions_go_with_the_session_of_their_owner(network):
         ),
     ],
 )
-def test_what_cannot_be_subscribed(network, params, message):
+def test_invalid_subscriptions(network, params, message):
     with pytest.raises(CommandError, match=message):
         network.call(SUBSCRIBE, **params)
 
 
-def test_a_printer_may_not_have_too_many(network):
+def test_the_number_per_printer_is_limited(network):
     for number in range(MAX_SUBSCRIPTIONS + 1):
         subscribe(network, "ON_" + "".join(map("ABCDEFGHIJ".__getitem__, map(int, str(number)))))
     assert network.last_error.startswith(f"afc has {MAX_SUBSCRIPTIONS} subscriptions already")
@@ -207,7 +207,7 @@ def test_an_api_client_that_waits_for_a_printer_that_is_lost_gets_an_error(netwo
 # -- what the target does not have
 
 
-def test_a_typo_is_said_to_the_owner_once(network):
+def test_a_typo_is_reported_to_the_owner_once(network):
     subscribe(network, objects="fann,fan:sped|speed")
     tick(network)
     network.reactor.run()
@@ -226,7 +226,7 @@ def test_a_typo_is_said_to_the_owner_once(network):
     assert [s for s in network.afc.take_sent() if s.startswith("ECHO")] == []
 
 
-def test_nothing_is_asked_where_all_values_are_known(network):
+def test_nothing_is_requested_where_all_values_are_known(network):
     subscribe(network, objects="fan:speed,bed")
     tick(network)
     network.reactor.run()
@@ -234,7 +234,7 @@ def test_nothing_is_asked_where_all_values_are_known(network):
     network.afc.call_router(UNSUBSCRIBE, target="led")
 
 
-def test_what_appears_later_is_missing_no_more(network):
+def test_a_name_that_appears_later_is_no_longer_missing(network):
     subscribe(network, objects="fan:volume")
     tick(network)
     network.reactor.run()
