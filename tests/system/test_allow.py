@@ -106,13 +106,13 @@ def test_an_empty_option_allows_nothing(trio, permission):
     refused(trio, trio.lab.printers["none"], method, params, permission)
 
 
-def test_nothing_was_planted(trio):
+def test_refused_calls_leave_nothing_behind(trio):
     answer = trio.main.call("router/event/trigger", {"event": "planted"})
     assert answer == {"delivered": [], "failed": {}}
 
 
 @pytest.mark.parametrize("name", ["none", "led", "rest"])
-def test_the_list_of_printers_is_for_everybody(trio, name):
+def test_everybody_may_list_the_printers(trio, name):
     caller = trio.lab.printers[name]
     mark = caller.mark()
     remote_call(caller, "router/printers/list", gcode_callback="SHOW")
@@ -136,7 +136,7 @@ def test_what_is_allowed_works(trio):
     assert shown(trio.led, "ROUTER_ON_ERROR", led_mark) == []
 
 
-def test_the_option_is_about_what_a_peer_asks_not_about_what_is_asked_of_it(trio):
+def test_the_option_limits_what_a_peer_requests_not_what_is_requested_of_it(trio):
     none = trio.lab.printers["none"]
     mark, answer_mark = none.mark(), trio.afc.mark()
     remote_call(trio.afc, "router/gcode/script", target="none", script="SHOW BY=afc")
@@ -147,7 +147,7 @@ def test_the_option_is_about_what_a_peer_asks_not_about_what_is_asked_of_it(trio
     wait_shown(trio.afc, start=answer_mark, GCODE_MACRO_STATE_X="0")
 
 
-def test_the_host_may_everything(trio):
+def test_the_host_may_do_everything(trio):
     marks = [trio.main.mark(), trio.afc.mark()]
     for method, params, _permission in REQUESTS[:10]:
         trio.main.call(method, dict(params, gcode_callback="SHOW_B"))

@@ -45,7 +45,7 @@ def pushes(api):
     return [message["params"] for message in api.notifications if is_push(message)]
 
 
-def test_gcode_script_is_answered_when_it_has_run(trio, client, target):
+def test_gcode_script_is_answered_after_it_has_run(trio, client, target):
     mark = target.mark()
     script = {"target": target.name, "script": "SHOW FROM=api"}
     assert client.call("router/gcode/script", script) == {}
@@ -65,7 +65,7 @@ def test_gcode_script_is_not_answered_before_it_has_run(trio, client):
     assert client.answer(number) == {}
 
 
-def test_gcode_script_tells_the_error_of_the_target(client, target):
+def test_gcode_script_returns_the_error_of_the_target(client, target):
     # The host's own message is as Klipper says it
     with pytest.raises(ApiError, match="not valid|Unknown|Unable|open"):
         client.call(
@@ -120,12 +120,12 @@ def test_printers_list(client):
     assert client.call("router/printers/list") == {"printers": expected}
 
 
-def test_objects_list_is_klippers_own(client, target):
+def test_objects_list_returns_what_klipper_returns(client, target):
     answer = client.call("router/objects/list", {"target": target.name})
     assert answer == target.call("objects/list")
 
 
-def test_objects_query_is_klippers_own(client, target):
+def test_objects_query_returns_what_klipper_returns(client, target):
     set_state(target, x=[1, {"two": None}], y="\u00fc \u2028", text=None)
     objects = {"gcode_macro STATE": None, "webhooks": ["state", "nonsense"], "nothing": None}
     answer = client.call("router/objects/query", {"target": target.name, "objects": objects})
@@ -134,7 +134,7 @@ def test_objects_query_is_klippers_own(client, target):
     assert answer["eventtime"] > 0
 
 
-def test_objects_subscribe_with_a_callback_is_the_hosts(trio, client, target):
+def test_objects_subscribe_with_a_callback_belongs_to_the_host(trio, client, target):
     x = fresh()
     set_state(target, x=x)
     mark = trio.main.mark()
@@ -149,7 +149,7 @@ def test_objects_subscribe_with_a_callback_is_the_hosts(trio, client, target):
     assert client.call("router/objects/unsubscribe", {"target": target.name}) == {"removed": 0}
 
 
-def test_call_gives_the_answer_of_the_endpoint(client, target):
+def test_call_returns_the_result_of_the_endpoint(client, target):
     answer = client.call("router/call", {"target": target.name, "endpoint": "info"})
     assert answer["process_id"] == target.process.pid
     params = {"objects": {"webhooks": ["state"]}}
@@ -157,7 +157,7 @@ def test_call_gives_the_answer_of_the_endpoint(client, target):
     assert client.call("router/call", call)["status"] == {"webhooks": {"state": "ready"}}
 
 
-def test_call_tells_the_error_of_the_endpoint(client, target):
+def test_call_returns_the_error_of_the_endpoint(client, target):
     call = {"target": target.name, "endpoint": "no/such/endpoint"}
     with pytest.raises(ApiError, match="no/such/endpoint"):
         client.call("router/call", call)
@@ -190,7 +190,7 @@ def test_events_are_pushed_in_the_form_of_the_template(trio, client):
     assert pushes(client) == []
 
 
-def test_each_client_gets_what_it_asked_for(trio, client):
+def test_each_client_gets_what_it_requested(trio, client):
     value = fresh()
     with trio.main.api() as other:
         for api, field in ((client, "x"), (other, "y")):
@@ -206,7 +206,7 @@ def test_each_client_gets_what_it_asked_for(trio, client):
             assert message["params"]["status"] == {"gcode_macro STATE": news}
 
 
-def test_a_client_that_subscribes_again_is_told_once(trio, client):
+def test_a_client_that_subscribes_again_is_notified_once(trio, client):
     """As Klipper's own objects/subscribe, a later subscription replaces the one before."""
     for fields in (["x"], ["x", "y"]):
         objects = {"gcode_macro STATE": fields}
@@ -225,7 +225,7 @@ def test_a_client_that_subscribes_again_is_told_once(trio, client):
     assert len([push for push in pushes(client) if "event" in push]) == 1
 
 
-def test_a_client_unsubscribes_itself_and_nobody_else(trio, client):
+def test_a_client_unsubscribes_only_itself(trio, client):
     mark = trio.main.mark()
     trio.main.script("ROUTER_EVENT_SUBSCRIBE EVENT=e GCODE=SHOW_A")
     trio.main.script(

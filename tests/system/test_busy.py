@@ -48,7 +48,7 @@ def running(shared_lab: Lab) -> Lab:
     return lab
 
 
-def test_callers_beyond_the_bound_are_told_at_once_and_the_others_are_served(running: Lab):
+def test_callers_beyond_the_limit_are_refused_at_once_and_the_others_are_served(running: Lab):
     host, led = running.printers["main"], running.printers["led"]
     params = {"target": "led", "script": "SLOW"}
     with host.api() as api:
@@ -96,7 +96,7 @@ def fill(api: Api) -> List[int]:
     return numbers
 
 
-def test_what_is_known_at_once_is_never_refused(running: Lab, frozen: LabPrinter):
+def test_what_can_be_answered_at_once_is_never_refused(running: Lab, frozen: LabPrinter):
     host = running.printers["main"]
     with host.api() as waiting:
         numbers = fill(waiting)
@@ -107,7 +107,7 @@ def test_what_is_known_at_once_is_never_refused(running: Lab, frozen: LabPrinter
             waiting.answer(number)
 
 
-def test_clients_that_are_gone_need_no_place(running: Lab, frozen: LabPrinter):
+def test_disconnected_clients_do_not_count_towards_the_limit(running: Lab, frozen: LabPrinter):
     host = running.printers["main"]
     for _again in range(4):
         with host.api() as gone:
@@ -159,7 +159,7 @@ def until_led_ready(lab: Lab) -> None:
     )
 
 
-def test_requests_at_their_bound_do_not_hold_scripts_up(running: Lab):
+def test_requests_at_their_limit_do_not_delay_scripts(running: Lab):
     host = running.printers["main"]
     until_led_ready(running)
     query = "ROUTER_OBJECTS_QUERY TARGET=led OBJECTS=idle_timeout:state"
@@ -170,7 +170,7 @@ def test_requests_at_their_bound_do_not_hold_scripts_up(running: Lab):
     host.script(script + " WAIT=1 TIMEOUT=10")
 
 
-def test_an_answer_too_long_for_a_callback_is_an_error_and_the_peer_stays(running: Lab):
+def test_an_answer_too_long_for_a_callback_is_an_error_and_the_peer_stays_connected(running: Lab):
     host = running.printers["main"]
     until_led_ready(running)
     before = host.query(["router led"])["router led"]["reconnects"]

@@ -55,7 +55,7 @@ def call(client, target, endpoint, **params):
     return client.call("router/call", wish)
 
 
-def test_the_answer_is_that_of_the_endpoint(client, target):
+def test_the_result_is_that_of_the_endpoint(client, target):
     info = target.call("info")
     assert call(client, target, "info") == info
     assert client.call("router/call", {"target": target.name, "endpoint": "info"}) == info
@@ -72,7 +72,7 @@ def test_params_reach_the_endpoint(client, target):
     wait_shown(target, start=mark, FROM="call")
 
 
-def test_an_answer_may_take_its_time(client, target):
+def test_a_slow_endpoint_delays_no_other_request(client, target):
     """An endpoint that waits holds up nobody who asks for something else."""
     number = client.request(
         "router/call",
@@ -87,7 +87,7 @@ def test_an_answer_may_take_its_time(client, target):
 
 
 @pytest.mark.parametrize("endpoint, params", STREAMS)
-def test_endpoints_that_answer_on_and_on_are_refused(client, target, endpoint, params):
+def test_streaming_endpoints_are_refused(client, target, endpoint, params):
     with pytest.raises(ApiError, match=f"'{endpoint}'"):
         call(client, target, endpoint, **params)
     # Nothing of it has happened: the router lives on its one subscription
@@ -95,7 +95,7 @@ def test_endpoints_that_answer_on_and_on_are_refused(client, target, endpoint, p
 
 
 @pytest.mark.parametrize("endpoint, params", STREAMS)
-def test_they_are_refused_to_macros_as_well(trio, caller, target, endpoint, params):
+def test_streaming_endpoints_are_refused_to_macros_as_well(trio, caller, target, endpoint, params):
     mark = caller.mark()
     remote_call(caller, "router/call", target=target.name, endpoint=endpoint, params=params)
     assert f"'{endpoint}'" in caller.wait_line("Router: ", start=mark)
@@ -114,7 +114,7 @@ def test_errors_go_to_the_calling_macro(trio, caller, target):
     assert "no/such/endpoint" in caller.wait_line("Router: ", start=mark)
 
 
-def test_an_absent_target_is_an_error(client):
+def test_an_offline_target_is_an_error(client):
     with pytest.raises(ApiError, match="off is not connected"):
         client.call("router/call", {"target": "off", "endpoint": "info"})
 
@@ -129,12 +129,12 @@ def test_an_absent_target_is_an_error(client):
         ({"target": "led", "endpoint": "info", "params": "x"}, "params"),
     ],
 )
-def test_a_mistake_is_told(client, wish, reason):
+def test_a_mistake_is_an_error(client, wish, reason):
     with pytest.raises(ApiError, match=reason):
         client.call("router/call", wish)
 
 
-def test_the_callback_gets_the_scalars_of_the_answer(trio, caller, target):
+def test_the_callback_gets_scalars_as_they_are(trio, caller, target):
     mark = caller.mark()
     remote_call(caller, "router/call", target=target.name, endpoint="info", gcode_callback="SHOW")
     told, info = wait_shown(caller, start=mark), target.call("info")
@@ -143,7 +143,7 @@ def test_the_callback_gets_the_scalars_of_the_answer(trio, caller, target):
     assert told.keys() == {name.upper() for name in info}
 
 
-def test_the_callback_gets_what_is_no_scalar_as_json(trio, caller, target):
+def test_the_callback_gets_lists_and_objects_as_json(trio, caller, target):
     mark = caller.mark()
     query = {"objects": {"gcode_macro STATE": ["x"]}}
     remote_call(

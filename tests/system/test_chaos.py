@@ -8,5 +8,5 @@ from tests.hostile.chaos import chaos
 
 
 @pytest.mark.timeout(300)
-def test_accidents_of_the_peers_do_not_hurt_the_print_and_the_books_balance(kind: str):
+def test_failures_of_peers_do_not_affect_the_print_and_every_event_is_accounted_for(kind: str):
     chaos(rounds=8, seed=7, kind=kind, peer_kind="kalico", say=lambda line: None)

@@ -175,7 +175,7 @@ def test_peer_sections_stand_before_or_after_the_main_one(printer):
         assert [status[f"router {name}"]["ready"] for name in ("led", "afc")] == [False, False]
 
 
-def test_a_peer_section_is_enough(printer):
+def test_a_peer_section_without_a_main_section_is_enough(printer):
     start_with(printer, LED)
     names = [p["name"] for p in printer.call("router/printers/list")["printers"]]
     assert names == ["main", "led"]
@@ -190,7 +190,7 @@ def test_a_peer_section_is_enough(printer):
     ],
     ids=["out of range", "unknown option", "peer without a name"],
 )
-def test_a_wrong_config_is_told_as_klippys_state_and_mended_by_a_restart(printer, text, words):
+def test_a_wrong_config_is_klippys_state_message_and_fixed_by_a_restart(printer, text, words):
     printer.write_config(config.printing(text))
     printer.begin_restart()
     try:
@@ -203,7 +203,7 @@ def test_a_wrong_config_is_told_as_klippys_state_and_mended_by_a_restart(printer
         start_with(printer, "[router]\n")
 
 
-def test_a_macro_of_a_native_commands_name_stays(printer):
+def test_a_macro_with_the_name_of_a_native_command_stays(printer):
     before, after = "ROUTER_GCODE_SCRIPT", "ROUTER_EVENT_TRIGGER"
     macros = says("router_objects_list"), says(before), says(after)
     start_with(printer, macros[0] + macros[1] + "[router]\n" + macros[2] + recorder())

@@ -140,7 +140,7 @@ def without_startup(lines):
     return re.sub(r"connected: startup, (.*)\nis ready", r"connected: ready, \1", text).split("\n")
 
 
-def test_a_peer_that_is_absent_at_the_start_can_come_later(lab, kind):
+def test_a_peer_that_is_offline_at_the_start_can_connect_later(lab, kind):
     sections = "[router]\n" + router_section(lab, "led") + router_section(lab, "never")
     main = lab.printer(kind, "main", config.printing(sections + recorder() + MAIN))
     led = lab.add(kind, "led", config.printing(recorder() + PEER))
@@ -201,7 +201,7 @@ def test_a_peer_restarts_20_times_in_a_row(trio):
     assert_changes(lines, *["disconnected: ", "connected: "] * (len(lines) // 2))
 
 
-def test_a_killed_peer_works_again_when_it_is_back(trio):
+def test_a_killed_peer_works_again_after_it_reconnects(trio):
     before, mark = len(log_lines(trio.main, "led")), trio.led.mark()
     trio.led.kill()
     wait_known(trio.main, "led", ready=False)
@@ -211,7 +211,7 @@ def test_a_killed_peer_works_again_when_it_is_back(trio):
     assert_changes(lines, "disconnected: ", "connected: ready")
 
 
-def test_a_peer_stopped_for_longer_than_timeout_comes_back_and_nothing_is_forgotten(trio):
+def test_a_peer_stopped_for_longer_than_timeout_reconnects_and_keeps_its_registrations(trio):
     handler = {"event": "kept", "gcode": "SHOW_A"}
     assert remote_result(trio.led, "router/event/subscribe", **handler) == {}
     subscription = {"target": "afc", "objects": {"gcode_macro STATE": ["y"]}}
@@ -244,7 +244,7 @@ def test_a_peer_stopped_for_longer_than_timeout_comes_back_and_nothing_is_forgot
     remote_call(trio.led, "router/objects/unsubscribe", target="afc", gcode_callback="SHOW")
 
 
-def test_a_peer_stopped_for_a_moment_is_waited_for(trio):
+def test_a_peer_stopped_for_less_than_timeout_stays_connected(trio):
     before, mark = len(log_lines(trio.main, "led")), trio.led.mark()
     with trio.main.api() as api:
         trio.led.freeze()
@@ -260,7 +260,7 @@ def test_a_peer_stopped_for_a_moment_is_waited_for(trio):
     assert log_lines(trio.main, "led")[before:] == []
 
 
-def test_where_the_socket_is_a_tunnels_a_break_is_a_new_session(trio, tunnel):
+def test_a_broken_connection_through_a_tunnel_is_a_new_session(trio, tunnel):
     """Nobody can know whether the same Klippy is behind it."""
     handler = {"event": "far", "gcode": "SHOW_A"}
     assert remote_result(trio.afc, "router/event/subscribe", **handler) == {}

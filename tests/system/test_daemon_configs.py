@@ -147,7 +147,7 @@ def test_lifecycle_macros(main, led):
     main.wait_line("echo: main hears of afc")
 
 
-def test_macros_of_the_file_stay_on_the_host_and_native_commands_step_aside(main):
+def test_macros_of_the_file_replace_native_commands_on_the_host(main):
     helps = main.call("gcode/help")
     assert helps["ROUTER_GCODE_SCRIPT"] == "G-Code macro"
     assert helps["ROUTER_EVENT_UNSUBSCRIBE"] == "Remove the handlers of an event"
@@ -208,7 +208,7 @@ def test_ten_subscriptions_in_a_row(main, afc):
     assert states == sorted(f"echo: state {c} {n}" for c in "ABCDEFGHIJ" for n in "01")
 
 
-def test_a_restarted_peer_is_as_before(main, led):
+def test_a_restarted_peer_works_as_before(main, led):
     marks = main.mark(), led.mark()
     led.restart()
     main.wait_line("echo: main misses led", start=marks[0])
@@ -222,7 +222,7 @@ def test_a_restarted_peer_is_as_before(main, led):
     assert lines.count("echo: print is standby") == lines.count("echo: heating to 215") == 1
 
 
-def test_a_host_started_again_has_everything_again(main, led, afc):
+def test_a_restarted_host_works_as_before(main, led, afc):
     marks = main.mark(), led.mark(), afc.mark()
     main.restart()
     led.wait_line("echo: print is standby", start=marks[1])

@@ -362,7 +362,7 @@ def test_the_led_follows_the_host(main, led):
     assert len(told) == len(seen)
 
 
-def test_macros_of_one_name_on_both_sides(main, led):
+def test_macros_of_the_same_name_on_both_printers(main, led):
     mark = led.mark()
     main.script("STATUS_PAUSED\nSTATUS_ERROR")
     led.wait_line("echo: Shows ERROR", start=mark)
@@ -380,7 +380,7 @@ def test_a_wrapper_may_have_a_default_callback(main):
     main.wait_line("echo: Update: PAUSE_RESUME_IS_PAUSED='False'", start=mark)
 
 
-def test_events_there_and_back(main, ace):
+def test_events_in_both_directions(main, ace):
     marks = main.mark(), ace.mark()
     main.script("BRIDGE_FEED LANE=2")
     ace.wait_line("echo: Feeding 2 by 60", start=marks[1])
@@ -415,7 +415,7 @@ def test_a_changer_that_restarts(main, ace):
     ace.restart()
     main.wait_line("echo: No changer", start=mark)
     wait_known(main, "ace")
-    test_events_there_and_back(main, ace)
+    test_events_in_both_directions(main, ace)
 
 
 @pytest.mark.parametrize("macro", ["LED_RESTART", "LED_FIRMWARE_RESTART"])

@@ -67,7 +67,7 @@ def test_all_is_well(main):
     assert [row for row in found if row["result"] != "ok"] == []
 
 
-def test_what_is_found(main, led):
+def test_the_findings(main, led):
     of_led = findings(main, "led")
     assert f"{led.sock}, owner this user (uid {os.geteuid()})" in of_led["socket"]
     assert led.process and f"pid {led.process.pid}, " in of_led["listener"]
@@ -94,7 +94,7 @@ def test_the_command_prints_the_same(main):
     )
 
 
-def test_the_command_holds_nobody_up(main):
+def test_the_command_blocks_nothing(main):
     mark = main.mark()
     main.script("ROUTER_DIAGNOSE\nSHOW AFTER=1")
     main.wait_line("// Checks: ", start=mark)
@@ -148,7 +148,7 @@ def test_subscriptions_and_handlers_are_counted(main, led):
     main.script("ROUTER_OBJECTS_UNSUBSCRIBE TARGET=led")
 
 
-def test_a_diagnosis_is_no_event_and_leaves_nothing(main, led):
+def test_a_diagnosis_is_not_an_event_and_leaves_nothing_behind(main, led):
     before = main.query(["router"])["router"]
     rows(main)
     after = main.query(["router"])["router"]
@@ -156,7 +156,7 @@ def test_a_diagnosis_is_no_event_and_leaves_nothing(main, led):
     assert after["subscriptions"] == before["subscriptions"]
 
 
-def test_too_many_at_a_time(main):
+def test_too_many_diagnoses_at_a_time(main):
     with main.api() as api:
         numbers = [api.request("router/diagnose") for _ in range(6)]
         answers = []
@@ -273,7 +273,7 @@ def test_another_program_that_answers_the_calls_of_the_host(main):
     wait_until(lambda: not_ok(main, "main") == {}, 10.0, "the program is gone", [main])
 
 
-def test_nobody_else_can_make_an_echo(main, led):
+def test_only_the_peer_itself_can_answer_an_echo(main, led):
     for params in ({}, {"token": 1}, {"token": "x", "printers": "voron"}, {"token": {"a": []}}):
         remote_call(led, "router/echo", **params)
     assert not_ok(main, "led") == {}
@@ -323,7 +323,7 @@ def test_a_peer_with_a_router_of_its_own(lab, kind):
     assert found["other routers"].startswith("warn: it loads [router] itself")
 
 
-def test_macros_that_take_the_place_of_commands(lab, kind):
+def test_macros_that_replace_commands(lab, kind):
     main = lab.printer(kind, "main", config.printing("[router]\n" + INCLUDES)).wait_ready()
     found = not_ok(main, "main")
     assert list(found) == ["commands"]

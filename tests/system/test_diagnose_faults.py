@@ -75,7 +75,7 @@ def host(shared_lab):
         ("dgram", "listener", "'sock' must be the API socket of a Klipper"),
     ],
 )
-def test_a_socket_that_is_none(host, name, check, text):
+def test_a_file_that_is_not_a_socket(host, name, check, text):
     found = findings(host, name)
     assert list(found)[-1] == check
     assert found[check].startswith("fail: ")
@@ -90,7 +90,7 @@ def test_a_program_that_does_not_answer(host):
     assert any(text.startswith("fail: ") for text in found.values())
 
 
-def test_the_lines_of_all_of_them(host):
+def test_the_console_shows_all_findings(host):
     lines = console_after(host)
     assert sum(line.startswith("// FAIL ") for line in lines) >= 6
 
@@ -236,7 +236,7 @@ def test_a_host_with_a_config_error(lab, kind):
     console_after(main)
 
 
-def test_code_that_is_not_what_is_installed():
+def test_loaded_code_that_differs_from_the_installed_code():
     assert check_code((3, 10), (3, 10)).result == "ok"
     for on_disk in ((3, 11), (4, 10)):
         found = check_code((3, 10), on_disk)
@@ -245,7 +245,7 @@ def test_code_that_is_not_what_is_installed():
     assert check_code((3, 10), (0, 0)).result == "fail"
 
 
-def test_hundreds_of_diagnoses_leave_nothing(lab, kind, main):
+def test_hundreds_of_diagnoses_leave_nothing_behind(lab, kind, main):
     led = start_led(lab, kind)
     for _ in range(3):
         with main.api() as api:

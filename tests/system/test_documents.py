@@ -97,7 +97,7 @@ def samples_of_consoles():
                 yield document, heading, number
 
 
-def test_every_marked_block_is_of_a_known_kind():
+def test_every_marked_block_has_a_known_kind():
     blocks = [block for of_section in samples().values() for block in of_section]
     assert {(block.language, block.printer) for block in blocks} <= {
         (language, printer) for language in ("ini", "gcode", "console") for printer in PRINTERS
@@ -112,7 +112,7 @@ def config_of(printer, blocks):
     return text.replace("/home/pi/klipper-router", str(ROOT))
 
 
-def test_the_expected_lines_are_of_sections_that_exist():
+def test_the_expected_lines_belong_to_sections_that_exist():
     assert set(SAYS) <= set(samples())
 
 
@@ -175,7 +175,7 @@ def test_a_console_shows_what_the_sample_shows(lab, document, heading, number):
     )
 
 
-def test_the_sample_of_a_test_is_a_test(lab, pair):
+def test_the_sample_test_in_the_document_passes(lab, pair):
     (sample,) = [block.text for block in blocks_of(TESTS.text) if block.language == "python"]
     names = {}
     exec(compile(sample, TESTS.name, "exec"), names)

@@ -128,7 +128,7 @@ def test_what_fails_in_the_macro_of_a_peer_is_printed(trio, call):
     assert len(printed) == 1 and printed[0].startswith("// Router: ")
 
 
-def test_an_error_that_causes_itself_in_several_steps_ends(trio):
+def test_an_error_that_causes_itself_through_several_steps_stops(trio):
     """ROUTER_ON_ERROR triggers an event whose handler makes the same mistake again."""
     remote_call(trio.led, "router/event/subscribe", event="circle", gcode="ASK")
     on_error(trio.led, "TRIGGER_CIRCLE")
@@ -157,7 +157,7 @@ def test_a_handler_that_triggers_itself_and_succeeds_is(trio):
     assert [call["X"] for call in shown(trio.afc, "SHOW_B", mark)] == list(map(str, range(1, 21)))
 
 
-def test_a_thousand_equal_errors_of_the_host_are_few_reports(trio):
+def test_a_thousand_equal_errors_of_the_host_make_few_reports(trio):
     on_error(trio.main, "")
     mark = trio.main.mark()
     trio.main.script("\n".join([TO_ABSENT] * 1000))
@@ -172,7 +172,7 @@ def test_a_thousand_equal_errors_of_the_host_are_few_reports(trio):
     check_log(trio.main)
 
 
-def test_a_thousand_equal_errors_of_a_peer_are_few_lines(trio):
+def test_a_thousand_equal_errors_of_a_peer_make_few_lines(trio):
     mark = trio.afc.mark()
     trio.afc.script("MANY")
     trio.afc.wait_line(f"// Router: {ABSENT} (", start=mark, timeout=20.0)

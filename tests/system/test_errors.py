@@ -114,7 +114,7 @@ def one_line(printer, quiet, text):
 
 
 @pytest.mark.parametrize(("method", "params"), TYPOS)
-def test_an_unknown_target_is_told_to_the_peers_macro(trio, quiet, method, params):
+def test_an_unknown_target_is_reported_to_the_peers_macro(trio, quiet, method, params):
     remote_call(trio.led, method, **params)
     target = params.get("target", "")
     expected = {"METHOD": method, "TARGET": target, "MESSAGE": UNKNOWN}
@@ -153,7 +153,7 @@ def test_an_unknown_target_is_an_error_of_the_api_call(trio, quiet, method, para
 
 
 @pytest.mark.parametrize(("method", "params", "message"), MISTAKES)
-def test_a_mistake_is_told_to_the_peers_macro(trio, quiet, method, params, message):
+def test_a_mistake_is_reported_to_the_peers_macro(trio, quiet, method, params, message):
     remote_call(trio.led, method, **params)
     error = wait_shown(trio.led, "ROUTER_ON_ERROR", quiet[trio.led])
     assert (error["METHOD"], error["TARGET"]) == (method, params.get("target", ""))
@@ -180,7 +180,7 @@ def test_a_mistake_is_an_error_of_the_api_call(trio, quiet, method, params, mess
         trio.main.call(method, params)
 
 
-def test_a_peer_without_respond_has_one_line_on_its_console(trio):
+def test_a_peer_without_respond_gets_one_line_on_its_console(trio):
     before = (trio.afc.folder / "printer.cfg").read_text()
     trio.afc.write_config(config.minimal(recorder()))
     trio.afc.restart()
@@ -217,7 +217,7 @@ ON_AFC_COMMANDS = [
 ]
 
 
-def test_an_absent_target_is_told_on_every_door_and_nothing_is_kept_for_it(trio):
+def test_an_offline_target_is_reported_by_every_interface_and_nothing_is_kept_for_it(trio):
     absent = "afc is not connected"
     trio.afc.stop()
     try:
@@ -293,7 +293,7 @@ def test_scripts_of_a_peer_that_disappears_end_with_an_error(trio):
     assert shown(trio.afc, start=mark) == [{"END": "1"}]
 
 
-def test_a_failing_script_is_told_to_the_caller_with_the_targets_own_message(trio, quiet):
+def test_a_failing_script_is_reported_to_the_caller_with_the_targets_own_message(trio, quiet):
     text = "Unknown gcode_macro variable 'nothing'"
     script = "SET_GCODE_VARIABLE MACRO=STATE VARIABLE=nothing VALUE=1"
     for printer in (trio.led, trio.afc, trio.main):
@@ -320,7 +320,7 @@ def test_the_last_error_is_in_the_status_of_the_host(trio):
     assert trio.main.query(["router"])["router"]["last_error"] == UNKNOWN
 
 
-def test_the_host_has_its_own_macro_for_errors_if_it_wants_one(trio):
+def test_the_host_can_have_an_error_macro_of_its_own(trio):
     before = (trio.main.folder / "printer.cfg").read_text()
     add_config(trio.main, says("ROUTER_ON_ERROR"))
     trio.main.restart()

@@ -90,7 +90,7 @@ def test_a_template_can_print_and_have_several_lines(trio, owner):
     owner.wait_line("lane 2 is done", start=mark)
 
 
-def test_a_value_is_no_second_parameter_and_no_second_command(trio, owner):
+def test_a_value_cannot_become_a_second_parameter_or_command(trio, owner):
     subscribe(owner, "SHOW_A LANE={lane}")
     mark = owner.mark()
     trigger(trio, {"lane": "1 MORE=2\nSHOW_B"})
@@ -122,7 +122,7 @@ def test_context_of_the_native_command(trio, owner, parameters):
     assert wait_shown(owner, "SHOW_B", mark) == expected
 
 
-def test_a_text_as_context_of_the_method(trio, owner):
+def test_a_string_as_context_of_the_method(trio, owner):
     subscribe(owner, "SHOW_A")
     mark = owner.mark()
     for n, text in enumerate(("n=0", '{"n": 1}', "{n:2}", "n=3,")):
@@ -182,7 +182,7 @@ def test_a_handler_runs_for_events_that_its_owner_triggers_itself(trio, owner):
     wait_shown(owner, "SHOW_A", mark, K="1")
 
 
-def test_a_handler_is_the_same_in_lower_case(trio, owner):
+def test_handlers_that_differ_only_in_case_are_the_same(trio, owner):
     """Klipper's commands have no case; what a template says has."""
     for gcode in ("SHOW_A", "show_a", " Show_A "):
         subscribe(owner, gcode)
@@ -197,7 +197,7 @@ def test_a_handler_is_the_same_in_lower_case(trio, owner):
     assert removed == {"REMOVED": "1"}
 
 
-def test_the_host_has_the_latest_event_of_each_name_in_its_status(trio):
+def test_the_status_of_the_host_has_the_latest_event_of_each_name(trio):
     remote_call(trio.led, "router/event/trigger", event="seen", context={"lane": 3})
     mark = trio.main.mark()
     # Everything that led sends is handled in order
@@ -211,7 +211,7 @@ def test_the_host_has_the_latest_event_of_each_name_in_its_status(trio):
 # -- who hears of failures
 
 
-def test_the_answer_says_who_got_it_and_who_did_not(trio):
+def test_the_result_lists_who_got_the_event_and_who_did_not(trio):
     subscribe(trio.main, "SHOW_A")
     subscribe(trio.main, "SHOW_A", callback_target="led")
     subscribe(trio.main, "SHOW_A", callback_target="afc")
@@ -237,7 +237,7 @@ def test_the_answer_says_who_got_it_and_who_did_not(trio):
 MISSING = "needs a value for {lane}"
 
 
-def test_a_handler_with_a_missing_key_does_not_run_and_the_api_client_is_told(trio):
+def test_a_handler_with_a_missing_key_does_not_run_and_the_api_client_is_notified(trio):
     subscribe(trio.afc, "SHOW_A LANE={lane}")
     subscribe(trio.led, "SHOW_A")
     mark = trio.afc.mark()
@@ -250,7 +250,7 @@ def test_a_handler_with_a_missing_key_does_not_run_and_the_api_client_is_told(tr
     assert shown(trio.afc, "SHOW_A", mark) == [{"LANE": "later"}]
 
 
-def test_a_missing_key_is_told_to_the_triggering_peer(trio):
+def test_a_missing_key_is_reported_to_the_triggering_peer(trio):
     subscribe(trio.afc, "SHOW_A LANE={lane}")
     mark = trio.led.mark()
     remote_call(trio.led, "router/event/trigger", event="e", context={"length": 5})
@@ -260,7 +260,7 @@ def test_a_missing_key_is_told_to_the_triggering_peer(trio):
 
 
 @pytest.mark.parametrize("door", ["macro", "command"])
-def test_a_missing_key_is_told_to_the_triggering_host(trio, door):
+def test_a_missing_key_is_reported_to_the_triggering_host(trio, door):
     subscribe(trio.afc, "SHOW_A LANE={lane}")
     mark = trio.main.mark()
     if door == "macro":
@@ -305,7 +305,7 @@ def test_a_handler_of_the_host_that_fails_is_reported_to_the_triggering_peer(tri
 
 
 @pytest.mark.parametrize("gcode", ["{cmd} X=1", "SHOW_A {key}=1", "SHOW_A X='{k}"])
-def test_a_template_with_a_value_where_none_can_stand_is_refused(trio, gcode):
+def test_a_template_with_a_value_in_an_unsafe_place_is_refused(trio, gcode):
     with pytest.raises(ApiError, match="^Event handler"):
         trio.main.call("router/event/subscribe", {"event": "e", "gcode": gcode})
 

@@ -126,7 +126,7 @@ def test_print_stats(start, arguments):
     assert lines[-1] == "run.sh: the printers did what this example expects."
 
 
-def test_keep_takes_typed_lines_until_ctrl_c(start):
+def test_keep_runs_typed_lines_until_ctrl_c(start):
     running = start("print_stats", "--keep", stdin=subprocess.PIPE)
     running.wait_line('Type G-code for a printer as "led: M118 hi"')
     running.wait_line("led  | echo: LED: standby")
@@ -159,7 +159,7 @@ def test_ctrl_c_leaves_nothing_behind(start, stage):
         assert running.lines[-1] == "run.sh: interrupted."
 
 
-def test_a_wrong_line_is_a_failure(tmp_path):
+def test_an_unexpected_line_is_a_failure(tmp_path):
     # A copy of the example whose LEDs say something else
     example = tmp_path / "copy"
     shutil.copytree(ROOT / "examples/print_stats", example)
@@ -183,7 +183,7 @@ def test_without_arguments_it_lists_the_examples(start):
     assert any(line.startswith("print_stats  A print, LEDs") for line in running.lines)
 
 
-def test_tmux_that_is_not_there(tmp_path):
+def test_tmux_is_not_installed(tmp_path):
     for program in ("bash", "dirname", "env"):
         (tmp_path / program).symlink_to(shutil.which(program))
     ended = subprocess.run(
@@ -198,7 +198,7 @@ def test_tmux_that_is_not_there(tmp_path):
     )
 
 
-def test_a_checkout_that_is_none():
+def test_a_folder_that_is_not_a_checkout():
     ended = subprocess.run(
         [RUN, "print_stats", "--klipper", "/nonexistent"], capture_output=True, text=True
     )

@@ -96,7 +96,7 @@ def printed(main, *lines):
 STEPS = ["Change: FEED LANE=1", "Change: LOAD LENGTH=50", "Change: PURGE"]
 
 
-def test_a_change_that_fails_pauses_a_print_and_only_a_print(main):
+def test_a_failed_change_pauses_only_a_print(main):
     with pytest.raises(ApiError, match="no filament"):
         main.script("T2")
     assert main.query(["pause_resume"])["pause_resume"]["is_paused"] is False
@@ -104,6 +104,6 @@ def test_a_change_that_fails_pauses_a_print_and_only_a_print(main):
     assert main.query(["pause_resume"])["pause_resume"]["is_paused"] is True
 
 
-def test_a_pause_that_was_left_behind_skips_no_step(main):
+def test_a_leftover_pause_skips_no_step(main):
     main.script("PAUSE")
     assert printed(main, "T1") == [*STEPS, "end of file"]

@@ -59,7 +59,7 @@ def ran(parser: Parser, script: str, *commands: str) -> Ran:
 @example(text='it\'s 100% "C:\\" # * ; a=b')
 @example(text="\\")
 @example(text="")
-def test_a_text_arrives_as_it_is(parser: Parser, text: str) -> None:
+def test_a_text_arrives_unchanged(parser: Parser, text: str) -> None:
     result = ran(parser, "ON_X A=" + quote(text, parser.old), "ON_X")
     assert result.calls == [("ON_X", {"A": received(text, parser.old)})]
     assert result.output == []
@@ -91,7 +91,7 @@ def test_a_status_is_one_command(parser: Parser, status: Dict[str, Dict[str, Any
     assert [(name, set(got)) for name, got in result.calls] == [("ON_STATUS_UPDATE", set(params))]
 
 
-def test_the_parser_is_old_only_where_the_router_thinks_so(parser: Parser, kind: str) -> None:
+def test_the_router_knows_which_parser_is_old(parser: Parser, kind: str) -> None:
     assert parser.old == (kind == "klipper2023")
 
 
@@ -216,7 +216,7 @@ def test_no_value_changes_what_a_handler_does(parser: Parser, handler: str, x: s
 
 @many
 @given(x=texts | values)
-def test_traditional_g_code_takes_numbers_only(parser: Parser, x: Any) -> None:
+def test_traditional_g_code_accepts_only_numbers(parser: Parser, x: Any) -> None:
     template = Template("G1 X{x} Y-{x} ; {comment}\nG1X{x}F3000")
     try:
         script = template.render({"x": x}, parser.old)

@@ -28,7 +28,7 @@ def shared_lab(kind: str) -> Iterator[Trial]:
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_the_print_goes_on_and_others_are_served_beside(shared_lab: Trial, way: str):
+def test_the_print_goes_on_and_other_peers_are_served(shared_lab: Trial, way: str):
     figures = shared_lab.way(way, SECONDS)  # asserts the service all the time
     assert figures.longest < GENEROUS_CALLBACK, figures
     # What it is allowed at once, one a second, and a little for the time to start and end it

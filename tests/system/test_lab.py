@@ -57,7 +57,7 @@ def test_errors_of_scripts_reach_the_caller(lab, kind):
     assert printer.state() == "ready"
 
 
-def test_a_config_error_is_told_at_once(lab, kind):
+def test_a_config_error_is_reported_at_once(lab, kind):
     printer = lab.printer(kind, "one", config.minimal("[no_such_section]\n"))
     with pytest.raises(WaitFailed, match="no_such_section"):
         printer.wait_ready()
@@ -177,6 +177,6 @@ def test_klipper_with_and_without_msgspec(lab):
         assert ("msgspec" in maps) is has_msgspec
 
 
-def test_a_kind_that_is_not_known():
+def test_an_unknown_kind():
     with pytest.raises(ValueError, match="klipper2023"):
         klipper("klipper1999")

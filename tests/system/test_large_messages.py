@@ -98,7 +98,7 @@ def lines_with(printer, text, start=0):
     return [line for line in printer.console[start:] if text in line]
 
 
-def test_a_mirror_of_too_much_is_said_once_and_the_peer_is_ready(trio):
+def test_a_mirror_that_is_too_large_is_reported_once_and_the_peer_is_ready(trio):
     (line,) = lines_with(trio.main, LIMIT)
     assert line.startswith("// Router: option 'mirror' in section 'router afc': afc: its status ")
     assert "raise max_message in [router afc]" in line
@@ -113,7 +113,7 @@ def test_a_mirror_of_too_much_is_said_once_and_the_peer_is_ready(trio):
     unsubscribe(trio.led, trio.afc)
 
 
-def test_a_large_answer_to_somebody_else_ends_no_wait(trio):
+def test_a_large_answer_to_another_caller_ends_no_wait(trio):
     mark = trio.main.mark()
     with trio.main.api() as waiting, trio.main.api() as other:
         script = "ROUTER_GCODE_SCRIPT TARGET=led SCRIPT=SLOW WAIT=1\nM118 over"
@@ -128,7 +128,7 @@ def test_a_large_answer_to_somebody_else_ends_no_wait(trio):
     assert lines_with(trio.main, "led: slow end", mark)
 
 
-def test_a_long_line_on_the_peers_console_is_left_out_and_said_once(trio):
+def test_a_long_line_on_the_peers_console_is_left_out_and_reported_once(trio):
     trio.main.script("ROUTER_GCODE_SCRIPT TARGET=led SCRIPT='M118 first' WAIT=1")
     mark = trio.main.mark()
     trio.led.script("PRINT_LARGE")
@@ -140,13 +140,13 @@ def test_a_long_line_on_the_peers_console_is_left_out_and_said_once(trio):
     assert len(lines_with(trio.main, text)) == 1
 
 
-def test_a_script_that_fails_with_a_long_text_has_failed(trio):
+def test_a_script_that_fails_with_a_long_message_has_failed(trio):
     with pytest.raises(ApiError) as error:
         trio.main.script("ROUTER_GCODE_SCRIPT TARGET=led SCRIPT=FAIL_LARGE WAIT=1")
     assert f"led: its answer is {LIMIT}" in str(error.value)
 
 
-def test_a_subscription_of_too_much_fails_alone(trio):
+def test_only_the_subscription_that_is_too_large_fails(trio):
     marks = [trio.afc.mark(), trio.main.mark()]
     subscribe(trio.main, trio.led, {"gcode_macro STATE": ["x"]})
     subscribe(trio.afc, trio.led, {"configfile": None})
@@ -179,7 +179,7 @@ def test_after_an_update_that_was_skipped_the_values_are_read_again(trio):
     unsubscribe(trio.main, trio.led)
 
 
-def test_a_subscription_whose_values_have_grown_ends_alone(trio):
+def test_only_the_subscription_whose_values_have_grown_ends(trio):
     set_fields(trio.led, a=3)
     mark = trio.main.mark()
     subscribe(trio.main, trio.led, {"gcode_macro STATE": ["x"]}, "SHOW_B")
@@ -198,13 +198,13 @@ def test_a_subscription_whose_values_have_grown_ends_alone(trio):
     set_fields(trio.led)
 
 
-def test_a_call_with_too_much_is_an_error_of_the_caller(trio):
+def test_a_call_that_is_too_long_is_an_error_of_the_caller(trio):
     mark = trio.led.mark()
     trio.led.script("CALL_LARGE")
     trio.led.wait_line(f"Router: led: this call is {LIMIT}: send less", start=mark)
 
 
-def test_what_is_too_much_after_a_restart_is_said_again_and_the_peer_is_ready(trio):
+def test_a_mirror_that_is_too_large_after_a_restart_is_reported_again(trio):
     mark = trio.main.mark()
     trio.afc.restart()
     line = f"option 'mirror' in section 'router afc': afc: its status is {LIMIT}"

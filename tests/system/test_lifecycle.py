@@ -94,7 +94,7 @@ def restart(trio, printer):
 # -- first, what everybody was told at the start
 
 
-def test_at_the_start_each_printer_is_ready_first_and_then_meets_each_other_once(trio):
+def test_at_the_start_each_printer_is_ready_first_and_then_connects_to_each_other_once(trio):
     start = trio.led.console.index(LED_GREETING[0])
     assert told(trio.led)[: len(LED_GREETING) + 1] == [*LED_GREETING, "READY"]
     assert start < trio.led.console.index(LED_GREETING[1])
@@ -106,7 +106,7 @@ def test_at_the_start_each_printer_is_ready_first_and_then_meets_each_other_once
         assert sorted(first_meeting[1:]) == sorted(f"CONNECTED PRINTER={name}" for name in others)
 
 
-def test_a_printer_without_the_macros_hears_nothing(trio):
+def test_a_printer_without_the_macros_is_sent_nothing(trio):
     mark = trio.lab.printers["plain"].mark()
     restart(trio, trio.led)
     # Its queue is in order: this comes after anything that led's return had sent
@@ -116,7 +116,7 @@ def test_a_printer_without_the_macros_hears_nothing(trio):
     assert plain.console[mark:] == ["echo: end"]
 
 
-def test_a_restarted_printer_says_hello_and_the_others_lose_and_meet_it(trio):
+def test_a_restarted_printer_disconnects_and_connects_for_the_others(trio):
     marks = {printer: settle(trio, printer) for printer in (trio.main, trio.led)}
     restart(trio, trio.led)
     settle(trio, trio.led)
@@ -156,7 +156,7 @@ def test_a_printer_that_does_not_answer_is_disconnected_by_timeout(trio):
     assert told(trio.led, own)[:3] == [*LED_GREETING, "READY"]
 
 
-def test_a_shutdown_is_told_with_its_message_and_then_the_printer_is_not_usable(trio):
+def test_a_shutdown_is_reported_with_its_message_and_the_printer_cannot_be_used(trio):
     marks = {printer: settle(trio, printer) for printer in (trio.main, trio.afc)}
     trio.led.script("M112")
     try:
@@ -178,7 +178,7 @@ def test_a_shutdown_is_told_with_its_message_and_then_the_printer_is_not_usable(
         assert told(printer, mark) == [*expected, "CONNECTED PRINTER=led"]
 
 
-def test_a_shutdown_of_the_host_is_told_to_every_peer(trio):
+def test_every_peer_is_notified_of_a_shutdown_of_the_host(trio):
     marks = {printer: settle(trio, printer) for printer in (trio.led, trio.afc)}
     trio.main.script("M112")
     try:
@@ -255,7 +255,7 @@ def test_the_message_of_a_shutdown_is_the_one_that_its_own_user_sees(kind, name)
 # -- disconnect_grace
 
 
-def test_nobody_is_told_of_an_absence_within_disconnect_grace(trio):
+def test_a_loss_within_disconnect_grace_is_not_reported(trio):
     marks = {printer: settle(trio, printer) for printer in (trio.main, trio.led, trio.afc)}
     restart(trio, trio.afc)
     for printer in marks:
@@ -268,7 +268,7 @@ def test_nobody_is_told_of_an_absence_within_disconnect_grace(trio):
     assert sorted(lines[1:]) == [f"CONNECTED PRINTER={name}" for name in ("led", "main", "plain")]
 
 
-def test_a_shutdown_is_told_at_once_even_with_disconnect_grace(trio):
+def test_a_shutdown_is_reported_at_once_even_with_disconnect_grace(trio):
     mark = settle(trio, trio.main)
     trio.afc.script("M112")
     try:
@@ -281,7 +281,7 @@ def test_a_shutdown_is_told_at_once_even_with_disconnect_grace(trio):
     assert told(trio.main, mark) == ["SHUTDOWN PRINTER=afc MESSAGE=Shutdown due to M112 command"]
 
 
-def test_a_longer_absence_than_disconnect_grace_is_told_after_it(trio):
+def test_a_loss_longer_than_disconnect_grace_is_reported_after_it(trio):
     marks = {printer: settle(trio, printer) for printer in (trio.main, trio.led)}
     late = trio.lab.printers["late"]
     late.start().wait_ready()
@@ -300,7 +300,7 @@ def test_a_longer_absence_than_disconnect_grace_is_told_after_it(trio):
 # -- a user's macros
 
 
-def test_a_failing_lifecycle_macro_harms_nobody(trio):
+def test_a_failing_lifecycle_macro_affects_no_other_printer(trio):
     before = (trio.led.folder / "printer.cfg").read_text()
     failing = "[gcode_macro ROUTER_ON_READY]\ngcode:\n    SDCARD_PRINT_FILE FILENAME=none\n"
     trio.led.write_config(config.printing(recorder() + failing + says("ROUTER_ON_CONNECTED")))

@@ -67,7 +67,7 @@ def is_in(message, text):
     return re.search(re.sub(r"\d+(\\\.\d+)+", r"\\d+(\\.\\d+)+", pattern), text) is not None
 
 
-def test_every_message_is_held_by_a_test():
+def test_every_message_is_covered_by_a_test():
     others = OF_KLIPPY | OF_INSTALL_SH | OF_GIT
     assert messages() == OF_A_CONFIG.keys() | PRINTED.keys() | others
 
@@ -84,7 +84,7 @@ def shown_section():
 
 
 @pytest.mark.parametrize("message", OF_A_CONFIG)
-def test_what_a_config_is_answered_with(lab, kind, message):
+def test_what_klippy_says_of_a_config(lab, kind, message):
     printer = lab.printer(kind, "main", config.printing(OF_A_CONFIG[message]))
     printer.wait_state("error")
     assert is_in(message, printer.call("info")["state_message"])
@@ -143,7 +143,7 @@ def test_what_a_console_or_log_shows(said, message):
 @pytest.mark.parametrize(
     "reason", ["Connection refused", "Permission denied", "Resource temporarily unavailable"]
 )
-def test_the_other_reasons_are_those_of_the_system(reason):
+def test_the_other_reasons_are_messages_of_the_system(reason):
     assert f"`{reason}`" in CHAPTER
     assert reason in map(os.strerror, range(1, 150))
 
@@ -154,7 +154,7 @@ def source_of_klippy(kind):
 
 
 @pytest.mark.parametrize("message", sorted(OF_KLIPPY))
-def test_what_a_klippy_says_of_a_broken_installation(message):
+def test_what_klippy_says_of_a_broken_installation(message):
     sources = [source_of_klippy(kind) for kind in ("kalico", "klipper2023")]
     before, _quote, after = message.replace("No module named ", "").partition("'")
     after = after.partition("'")[2]

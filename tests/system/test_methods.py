@@ -77,13 +77,13 @@ def test_event_goes_from_its_trigger_to_its_handler_until_unsubscribed(trio, cal
     assert remote_result(trio.afc, "router/event/trigger", **trigger) == answer
 
 
-def test_event_unsubscribe_without_gcode_takes_every_own_handler_of_the_event(caller):
+def test_event_unsubscribe_without_gcode_removes_every_own_handler_of_the_event(caller):
     for gcode in ("SHOW_A", "SHOW_B"):
         remote_call(caller, "router/event/subscribe", event="many", gcode=gcode)
     assert remote_result(caller, "router/event/unsubscribe", event="many") == {"REMOVED": "2"}
 
 
-def test_event_unsubscribe_leaves_the_handlers_of_others(trio):
+def test_event_unsubscribe_keeps_the_handlers_of_others(trio):
     printers = (trio.main, trio.led, trio.afc)
     marks = [printer.mark() for printer in printers]
     for printer in printers:
@@ -126,7 +126,7 @@ def test_a_webhook_handler_calls_an_endpoint_with_the_context(trio, caller, targ
     assert remote_result(caller, "router/event/unsubscribe", event="hook") == {"REMOVED": "1"}
 
 
-def test_printers_list_tells_every_printer_in_the_order_of_the_config(caller):
+def test_printers_list_returns_every_printer_in_the_order_of_the_config(caller):
     told = remote_result(caller, "router/printers/list")
     assert told.pop("PRINTERS") == "main,led,afc"
     assert told == {
@@ -137,7 +137,7 @@ def test_printers_list_tells_every_printer_in_the_order_of_the_config(caller):
 
 
 @pytest.mark.parametrize("target", ["afc", "main"])
-def test_objects_list_tells_the_names_that_the_target_has(trio, caller, target):
+def test_objects_list_returns_the_names_of_the_targets_objects(trio, caller, target):
     names = remote_result(caller, "router/objects/list", target=target)["OBJECTS"].split(",")
     own = trio.lab.printers[target].call("objects/list")["objects"]
     assert names == own
@@ -145,7 +145,7 @@ def test_objects_list_tells_the_names_that_the_target_has(trio, caller, target):
 
 
 @pytest.mark.parametrize("target", ["afc", "main"])
-def test_objects_query_tells_the_asked_fields_and_leaves_out_none(trio, caller, target):
+def test_objects_query_returns_the_requested_fields_but_those_that_are_none(trio, caller, target):
     set_state(trio.lab.printers[target], x=4, y="two words", text=None)
     objects = {"gcode_macro STATE": None, "webhooks": ["state"]}
     assert remote_result(caller, "router/objects/query", target=target, objects=objects) == {
@@ -178,7 +178,7 @@ def test_objects_subscribe_calls_back_until_unsubscribed(trio, caller, target):
     assert shown(caller, "SHOW_A", mark)[-1] == {"GCODE_MACRO_STATE_X": str(second)}
 
 
-def test_objects_unsubscribe_without_callback_takes_every_own_subscription(trio, caller):
+def test_objects_unsubscribe_without_callback_removes_every_own_subscription(trio, caller):
     other = trio.led if caller is trio.main else trio.main
     wishes = ((caller, "SHOW_A"), (caller, "SHOW_B"), (other, "SHOW_A"))
     for printer, callback in wishes:
@@ -199,6 +199,6 @@ def subscriptions(trio):
 
 
 @pytest.mark.parametrize("target", ["afc", "main"])
-def test_call_tells_the_answer_of_an_endpoint(caller, target):
+def test_call_passes_the_result_of_an_endpoint(caller, target):
     told = remote_result(caller, "router/call", target=target, endpoint="info", params={})
     assert told["STATE"] == "ready"

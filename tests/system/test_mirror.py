@@ -86,7 +86,7 @@ def assert_nothing_known(main):
     assert said(main) == "x=None state=disconnected known=False"
 
 
-def test_the_keys_are_there_before_the_peer_is(main):
+def test_the_keys_exist_before_the_peer_has_connected(main):
     assert_nothing_known(main)
 
 
@@ -103,7 +103,7 @@ def test_values_follow_the_peer_and_macros_can_read_them(main, led):
     )
 
 
-def test_an_object_without_fields_is_there_with_all_of_them(main, led):
+def test_an_object_without_fields_has_all_of_them(main, led):
     asked = led.query(["toolhead"])["toolhead"]
     assert mirror(main)["toolhead"].keys() == asked.keys()
     assert mirror(main)["toolhead"]["max_velocity"] == asked["max_velocity"]
@@ -113,7 +113,7 @@ def test_an_object_without_fields_is_there_with_all_of_them(main, led):
     )
 
 
-def test_mirror_time_is_when_the_host_learnt_it(main, led):
+def test_mirror_time_is_when_the_host_received_the_values(main, led):
     def clock():
         return main.call("objects/query", {"objects": {"router": ["name"]}})["eventtime"]
 
@@ -165,7 +165,7 @@ def requests_of_the_router(printer):
     return []
 
 
-def test_the_peer_is_not_asked_whatever_is_read_and_however_often(main, led):
+def test_reading_the_mirror_sends_no_request_to_the_peer(main, led):
     value = fresh()
     set_state(led, x=value)
     wait_x(main, value)
@@ -190,7 +190,7 @@ def test_the_peer_is_not_asked_whatever_is_read_and_however_often(main, led):
     led.restart(firmware=True)
 
 
-def test_the_message_follows_the_peer_where_its_state_stays(main, led):
+def test_the_message_follows_the_peer_while_its_state_stays_the_same(main, led):
     led.script("M112")
     try:
         wait_until(lambda: status(main)["state"] == "shutdown", 5.0, "shut down", [main])
@@ -205,7 +205,7 @@ def test_the_message_follows_the_peer_where_its_state_stays(main, led):
         wait_known(main, "led")
 
 
-def test_nothing_is_known_when_the_peer_goes_and_everything_when_it_is_back(main, led):
+def test_values_are_none_while_the_peer_is_offline_and_return_with_it(main, led):
     value = fresh()
     set_state(led, x=value)
     wait_x(main, value)

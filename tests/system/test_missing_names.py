@@ -65,7 +65,7 @@ def subscribe(owner, target, objects, callback="SHOW_A"):
     remote_call(owner, "router/objects/subscribe", **params)
 
 
-def test_what_the_config_names_and_the_peer_does_not_have_is_said_once(trio):
+def test_names_in_the_config_that_the_peer_does_not_have_are_reported_once(trio):
     wait_warned(trio.main, 0, *WRONG)
     log = trio.main.log_text()
     assert all(sentence in log for sentence in WRONG)
@@ -101,7 +101,7 @@ def test_a_subscription_of_the_host_itself_is_warned_on_its_console(trio):
     trio.main.script("ROUTER_OBJECTS_UNSUBSCRIBE TARGET=led")
 
 
-def test_a_wait_for_what_is_not_there_says_so_at_once_and_in_its_error(trio):
+def test_a_wait_for_a_missing_name_says_so_at_once_and_in_its_error(trio):
     mark = trio.main.mark()
     found = "led has no field 'print_stats.stat': did you mean 'print_stats.state'?"
     wait = "ROUTER_OBJECTS_WAIT TARGET=led OBJECT=print_stats FIELD=stat EQUALS=x TIMEOUT=1"
@@ -118,7 +118,7 @@ def test_a_wait_for_what_is_not_there_says_so_at_once_and_in_its_error(trio):
     assert "has no" not in str(error.value)
 
 
-def test_nothing_is_said_of_a_subscription_to_what_is_there(trio):
+def test_a_subscription_to_existing_names_is_not_warned(trio):
     marks = [trio.afc.mark(), trio.main.mark()]
     set_fields(trio.led, a=None)
     subscribe(trio.afc, "led", {"lab_console": ["a"], "toolhead": None, "print_stats": ["state"]})
@@ -132,7 +132,7 @@ def test_nothing_is_said_of_a_subscription_to_what_is_there(trio):
     remote_result(trio.afc, "router/printers/list")
 
 
-def test_a_peer_that_restarts_and_still_does_not_have_it_is_said_of_again(trio):
+def test_names_that_are_still_missing_after_a_restart_are_reported_again(trio):
     mark = trio.main.mark()
     trio.led.restart()
     wait_warned(trio.main, mark, *WRONG)

@@ -129,7 +129,7 @@ def test_diagnose(call):
     }
 
 
-def test_no_endpoint_is_forgotten(main):
+def test_every_endpoint_is_tested(main):
     """Those of the router, and whether the tests above use them."""
     endpoints = main.call("list_endpoints")["endpoints"]
     assert {name for name in endpoints if name.startswith("router/")} == {
@@ -149,7 +149,7 @@ def test_no_endpoint_is_forgotten(main):
 
 
 @pytest.mark.parametrize("door", ["post", "rpc"])
-def test_parameters_can_be_objects_where_the_door_can_carry_them(moonraker, rpc, led, door):
+def test_parameters_can_be_objects_over_json(moonraker, rpc, led, door):
     set_state(led, x=5)
     query = {"target": "led", "objects": {"gcode_macro STATE": ["x"], "webhooks": ["state"]}}
     nested = {"target": "led", "endpoint": "objects/query", "params": query}
@@ -191,7 +191,7 @@ def test_parameters_can_be_objects_where_the_door_can_carry_them(moonraker, rpc,
         ("router/call", {"target": "led", "endpoint": "no/such"}, "no/such"),
     ],
 )
-def test_errors_arrive_with_our_message(call, method, params, message):
+def test_errors_have_our_message(call, method, params, message):
     with pytest.raises(MoonrakerError) as error:
         call(method, **params)
     assert message in str(error.value)
@@ -266,7 +266,7 @@ def test_sensors_are_listed_and_recorded(moonraker, main, led):
     wait_until(recorded, 10.0, "Moonraker has recorded the temperature", [main, moonraker])
 
 
-def test_a_temperature_that_is_not_known_is_none(moonraker, main):
+def test_an_unknown_temperature_is_none(moonraker, main):
     """Interfaces show it as --°C."""
     unknown = dict.fromkeys(["temperature", "measured_min_temp", "measured_max_temp"])
     status = moonraker.get("/printer/objects/query?temperature_sensor%20exhaust")["status"]
@@ -309,7 +309,7 @@ def test_a_restart_of_moonraker_loses_nothing(moonraker, main, led):
     check_log(main)
 
 
-def test_a_restart_of_the_host_brings_everything_back(moonraker, main):
+def test_a_restart_of_the_host_restores_everything(moonraker, main):
     main.restart()
     wait_known(main, "led")
     moonraker.wait_ready()

@@ -48,7 +48,7 @@ def test_every_command_has_a_help_text(trio):
     assert all(helps.get(command) for command in COMMANDS)
 
 
-def test_status_shows_a_line_of_every_printer(trio):
+def test_status_shows_one_line_per_printer(trio):
     mark = trio.main.mark()
     trio.main.script("ROUTER_STATUS")
     trio.main.wait_line("afc: ready, round trip", start=mark)
@@ -152,7 +152,7 @@ def test_objects_subscribe_runs_the_callback_until_unsubscribed(trio, target):
     assert shown(trio.main, "SHOW_A", mark)[-1] == {"GCODE_MACRO_STATE_X": str(first)}
 
 
-def test_unsubscribing_leaves_the_registrations_of_peers(trio):
+def test_unsubscribing_keeps_the_registrations_of_peers(trio):
     remote_call(trio.led, "router/event/subscribe", event="e", gcode="SHOW_A")
     mark = trio.led.mark()
     remote_call(

@@ -102,7 +102,7 @@ def paused(main):
     return main.query({"pause_resume": ["is_paused"]})["pause_resume"]["is_paused"]
 
 
-def test_pause_means_raise_where_nothing_prints(duo, line):
+def test_pause_raises_when_nothing_is_printing(duo, line):
     """PAUSE would stay behind, and the next print could not be paused."""
     duo.main.script("SDCARD_RESET_FILE")
     with pytest.raises(ApiError, match="led: .*no filament"):
@@ -121,7 +121,7 @@ def test_pause_pauses_for_a_line_of_the_serial_port(duo, line):
         duo.main.script("CLEAR_PAUSE")
 
 
-def test_a_print_that_pause_does_not_pause_ends(duo, line):
+def test_a_print_that_cannot_be_paused_ends(duo, line):
     """PAUSE does nothing where a pause from before the print was left behind."""
     duo.main.script("SDCARD_RESET_FILE\nPAUSE")
     try:
@@ -134,7 +134,7 @@ def test_a_print_that_pause_does_not_pause_ends(duo, line):
         duo.main.script("CLEAR_PAUSE")
 
 
-def test_what_pause_waits_for_does_not_hide_the_failure(duo):
+def test_a_wait_inside_pause_does_not_hide_the_failure(duo):
     """A macro that asks printer.router.last_error before its next step."""
     job = Print(duo.main, "STEPS")
     job.wait_state("paused")
@@ -158,7 +158,7 @@ def test_warn_goes_on(duo, line):
     assert job.said == ["first", "warned: ", "second", "third"]
 
 
-def test_pause_where_nothing_can_pause_is_an_error(lab, kind):
+def test_pause_without_pause_resume_is_an_error(lab, kind):
     """Without [pause_resume], PAUSE is an unknown command, and the print would go on."""
     sections = f"[router]\n{router_section(lab, 'led')}"
     main = lab.printer(kind, "main", config.minimal(sections)).wait_ready()

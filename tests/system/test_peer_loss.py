@@ -101,7 +101,7 @@ def test_the_first_connection_is_not_reported(main):
     assert [line for line in main.console if "ready again" in line] == []
 
 
-def test_a_loss_and_the_return_are_one_line_each(shared_lab, main):
+def test_a_loss_and_a_reconnection_are_one_line_each(shared_lab, main):
     led = shared_lab.printers["led"]
     mark = main.mark()
     led.kill()
@@ -121,14 +121,14 @@ def test_ignore_reports_nothing(main, lose):
     assert said(main, mark) == []
 
 
-def test_an_absence_within_disconnect_grace_is_not_reported(shared_lab, main):
+def test_a_loss_within_disconnect_grace_is_not_reported(shared_lab, main):
     mark = main.mark()
     shared_lab.printers["graced"].restart()
     wait_known(main, "graced")
     assert said(main, mark) == []
 
 
-def test_a_peer_that_comes_and_goes_all_the_time_is_reported_at_a_bounded_rate(shared_lab, main):
+def test_a_peer_that_keeps_reconnecting_is_reported_at_a_limited_rate(shared_lab, main):
     led = shared_lab.printers["led"]
     mark = main.mark()
     for _ in range(5):
@@ -166,7 +166,7 @@ def test_pause_pauses_the_print_with_a_message(main, lose):
     assert len([line for line in main.console[mark:] if "pausing the print" in line]) == 1
 
 
-def test_pause_does_nothing_where_nothing_prints(main, lose):
+def test_pause_does_nothing_when_nothing_is_printing(main, lose):
     main.script("SDCARD_RESET_FILE\nCLEAR_PAUSE")
     mark = main.mark()
     lose("pausing")
@@ -214,19 +214,19 @@ def test_a_print_does_not_start_while_a_required_peer_is_not_ready(main, lose, s
     assert not [line for line in main.console[mark:] if "a line of the file" in line]
 
 
-def test_it_starts_again_when_the_peer_is_back(main):
+def test_a_print_starts_after_the_peer_has_reconnected(main):
     begin_print(main, "M118 a line of the file\n")
     wait_print(main, "complete")
 
 
-def test_it_starts_while_the_absence_is_within_disconnect_grace(main, lose):
+def test_a_print_starts_while_the_loss_is_within_disconnect_grace(main, lose):
     lose("graced")
     begin_print(main, "M118 a line of the file\n")
     wait_print(main, "complete")
 
 
 @pytest.mark.parametrize("resume", ["RESUME", "M24"])
-def test_a_print_that_goes_on_after_a_pause_is_no_start(main, lose, resume):
+def test_resuming_a_print_is_not_a_start(main, lose, resume):
     begin_print(main, ("PAUSE" if resume == "RESUME" else "M25") + "\nM118 goes on\n")
     wait_print(main, "paused")
     lose("needed")
@@ -234,7 +234,7 @@ def test_a_print_that_goes_on_after_a_pause_is_no_start(main, lose, resume):
     wait_print(main, "complete")
 
 
-def test_another_print_in_place_of_a_paused_one_is_a_start(main, lose):
+def test_another_print_instead_of_a_paused_one_is_a_start(main, lose):
     (main.gcodes / "part.gcode").write_text("M118 a line of the file\n")
     begin_print(main, "M25\nM118 goes on\n")
     wait_print(main, "paused")
@@ -246,7 +246,7 @@ def test_another_print_in_place_of_a_paused_one_is_a_start(main, lose):
     wait_print(main, "complete")
 
 
-def test_a_peer_that_was_never_there_counts_too(lab, kind):
+def test_a_peer_that_has_never_connected_counts_too(lab, kind):
     text = "[router]\n" + router_section(lab, "led", "required: True")
     main = lab.printer(kind, "main", config.printing(text)).wait_ready()
     (main.gcodes / "part.gcode").write_text("M118 a line of the file\n")

@@ -59,7 +59,7 @@ def test_names_may_be_written_in_lower_case(duo):
     wait_shown(led, "DISCO_STOP", mark)
 
 
-def test_they_work_in_macros_and_in_order(duo):
+def test_proxy_commands_work_in_macros_and_in_order(duo):
     main, led = duo
     mark = led.mark()
     main.script("TWICE")
@@ -75,19 +75,19 @@ def test_the_host_does_not_wait_for_the_peer(duo):
     led.wait_line("slow end", start=mark)
 
 
-def test_what_fails_there_is_told_here(duo):
+def test_an_error_on_the_peer_is_reported_on_the_host(duo):
     main, led = duo
     mark = main.mark()
     main.script("DISCO_FAIL")
     assert "led: " in main.wait_line("no music", start=mark)
 
 
-def test_they_are_in_the_help(duo):
+def test_proxy_commands_are_in_the_help(duo):
     texts = duo[0].call("gcode/help")
     assert "led" in texts["DISCO_PARTY"] and "off" in texts["OFF_PARTY"]
 
 
-def test_an_absent_peer_is_one_line_and_no_error(duo):
+def test_an_offline_peer_is_one_line_and_no_error(duo):
     main, led = duo
     mark, led_mark = main.mark(), led.mark()
     main.script("OFF_PARTY\nDISCO_PARTY AFTER=1")
@@ -102,7 +102,7 @@ def with_macro(name):
 
 
 @pytest.mark.parametrize("name", ["PAUSE", "M112", "ROUTER_STATUS", "MY_MACRO", "NOT A NAME"])
-def test_a_command_that_cannot_be_made_is_a_config_error(lab, kind, name):
+def test_a_command_that_cannot_be_registered_is_a_config_error(lab, kind, name):
     router = router_section(lab, "led", f"proxy_commands: DISCO_PARTY, {name}")
     others = "[respond]\n[virtual_sdcard]\npath: @FOLDER@/gcodes\n[pause_resume]\n"
     others += with_macro("MY_MACRO")

@@ -127,7 +127,7 @@ def test_it_restarts_a_peer_that_is_not_ready(printers, led_in, state):
 
 
 @pytest.mark.parametrize("state", NEEDED)
-def test_the_other_kind_is_said_to_be_needed(printers, led_in, state):
+def test_the_hint_names_the_kind_of_restart_that_is_needed(printers, led_in, state):
     main, led = printers
     mark = main.mark()
     led_in(state)
@@ -242,7 +242,7 @@ def test_it_works_while_this_printer_is_not_ready(printers):
 
 
 @pytest.mark.parametrize("state", NEEDED)
-def test_what_klipper_takes_then_runs(printers, led_in, state):
+def test_scripts_that_klipper_accepts_while_not_ready_run(printers, led_in, state):
     main, led = printers
     mark = led_in(state)
     main.call("router/gcode/script", {"target": "led", "script": "RESPOND MSG=taken"})
@@ -253,7 +253,7 @@ def test_what_klipper_takes_then_runs(printers, led_in, state):
 
 @pytest.mark.parametrize("state", NEEDED)
 @pytest.mark.parametrize("script", ["SHOW", "G28", "NO_SUCH_COMMAND", "SHOW\nRESTART"])
-def test_all_else_is_refused_as_not_ready(printers, led_in, state, script):
+def test_all_other_scripts_are_refused_as_not_ready(printers, led_in, state, script):
     main, led = printers
     mark = led_in(state)
     before = starts(led)
@@ -264,14 +264,14 @@ def test_all_else_is_refused_as_not_ready(printers, led_in, state, script):
     assert not [line for line in led.console[mark:] if "// SHOW" in line]
 
 
-def test_a_wait_for_it_fails_with_the_same_words(printers, led_in):
+def test_a_wait_for_it_fails_with_the_same_message(printers, led_in):
     main, _led = printers
     led_in("shutdown")
     with pytest.raises(ApiError, match=r"led is not ready \(shutdown: Shutdown due to"):
         main.script("ROUTER_GCODE_SCRIPT TARGET=led SCRIPT=SHOW WAIT=1")
 
 
-def test_the_button_of_an_led_controller_brings_it_back(printers, led_in):
+def test_the_button_of_an_led_controller_restarts_it(printers, led_in):
     main, led = printers
     led_in("shutdown")
     before, mark = starts(led), main.mark()

@@ -168,7 +168,7 @@ def test_an_owner_that_restarted_gets_it_again(trio):
     assert shown(trio.led, "SHOW_A", mark) == [{"N": "1"}, {"N": "2"}]
 
 
-def test_an_owner_whose_link_merely_broke_gets_what_it_has_missed(lab, kind):
+def test_an_owner_that_reconnects_gets_what_it_has_missed(lab, kind):
     """Its handlers live on, and its ROUTER_ON_READY subscribes once more."""
     sections = "[router]\n" + router_section(lab, "led", "timeout: 1")
     main = lab.printer(kind, "main", config.printing(sections + recorder()))
@@ -215,7 +215,7 @@ def test_a_target_that_restarted_gets_it_again_when_the_owner_subscribes(trio, n
     wait_shown(trio.led, "SHOW_A", mark, N="1")
 
 
-def test_a_handler_that_ended_runs_for_no_event_before(trio, owner, name):
+def test_a_removed_handler_does_not_run_for_queued_events(trio, owner, name):
     """It takes itself out at its first event, when others are queued already."""
     value = shlex.quote(repr(name))
     owner.script(f"SET_GCODE_VARIABLE MACRO=ONCE VARIABLE=event VALUE={value}")
@@ -243,7 +243,7 @@ def test_an_api_client_gets_it_pushed(trio, name):
         assert api.wait_for(lambda message: True)["params"]["context"] == {"n": 2}
 
 
-def test_a_context_that_does_not_fit_is_told_to_the_subscriber(trio, owner, name):
+def test_a_context_that_does_not_fit_is_reported_to_the_subscriber(trio, owner, name):
     trigger(trio, name, retain=True, n=1)
     mark = owner.mark()
     subscribe(owner, name, "SHOW_A LANE={lane}")
@@ -255,7 +255,7 @@ def test_a_context_that_does_not_fit_is_told_to_the_subscriber(trio, owner, name
 # -- events by their beginning
 
 
-def test_a_star_takes_every_event_that_begins_so(trio, owner, name):
+def test_a_star_matches_every_event_with_that_prefix(trio, owner, name):
     subscribe(owner, f"{name}/*")
     mark = owner.mark()
     for event in (f"{name}/a", f"{name}b", f"{name}/b/c", f"{name}/"):
@@ -288,7 +288,7 @@ def test_one_event_reaches_each_of_its_handlers(trio, name):
     call(trio.afc, "router/event/unsubscribe", "*")
 
 
-def test_unsubscribing_takes_the_name_as_it_was_given(trio, owner, name):
+def test_unsubscribing_needs_the_name_as_subscribed(trio, owner, name):
     subscribe(owner, f"{name}/*")
     for event, removed in ((f"{name}/a", "0"), (f"{name}/*", "1")):
         mark = owner.mark()
@@ -297,7 +297,7 @@ def test_unsubscribing_takes_the_name_as_it_was_given(trio, owner, name):
     assert trigger(trio, f"{name}/a") == {"delivered": [], "failed": {}}
 
 
-def test_every_retained_event_that_begins_so_is_told(trio, owner, name):
+def test_every_retained_event_with_that_prefix_is_delivered(trio, owner, name):
     for event in ("a", "b", "c"):
         trigger(trio, f"{name}/{event}", retain=event != "b", k=event)
     mark = owner.mark()
@@ -308,7 +308,7 @@ def test_every_retained_event_that_begins_so_is_told(trio, owner, name):
     ]
 
 
-def test_an_api_client_can_subscribe_so(trio, name):
+def test_an_api_client_can_subscribe_to_a_prefix(trio, name):
     with trio.main.api() as api:
         template = {"method": "pushed"}
         api.call("router/event/subscribe", {"event": f"{name}/*", "response_template": template})

@@ -37,7 +37,7 @@ def run(printer, script):
     return mark
 
 
-def test_own_macros_behind_the_file_replace_its_own(trio):
+def test_macros_after_the_include_replace_its_macros(trio):
     wait_shown(trio.afc, "ROUTER_ON_READY")
     for printer in ("main", "led"):
         wait_shown(trio.afc, "ROUTER_ON_CONNECTED", PRINTER=printer)
@@ -49,7 +49,7 @@ def test_own_macros_behind_the_file_replace_its_own(trio):
     }
 
 
-def test_without_macros_of_its_own_the_file_says_nothing(trio):
+def test_without_macros_of_the_user_the_file_prints_nothing(trio):
     run(trio.led, "M118 last")
     trio.led.wait_line("last")
     assert not [line for line in trio.led.console if "ROUTER_ON" in line or "Unknown" in line]

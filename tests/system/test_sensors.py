@@ -73,13 +73,13 @@ def test_it_is_listed_as_a_sensor_of_the_host(main):
     assert {CHAMBER, OTHER} <= set(main.call("objects/list")["objects"])
 
 
-def test_it_reads_nothing_while_the_peer_is_absent(main):
+def test_it_has_no_value_while_the_peer_is_offline(main):
     assert sensor(main) == UNKNOWN
     assert main.state() == "ready"
 
 
 @pytest.mark.parametrize("bound", BOUNDS)
-def test_nobody_waits_for_a_peer_that_has_never_been_there(main, bound):
+def test_a_temperature_wait_for_a_peer_that_has_never_connected_ends(main, bound):
     with pytest.raises(ApiError, match="led is not connected"):
         main.script(temperature_wait(bound))
 
@@ -137,7 +137,7 @@ def test_temperature_wait_waits_for_it(main, led):
 
 
 @pytest.mark.parametrize("bound", ["MINIMUM=60", "MAXIMUM=10"])
-def test_a_wait_ends_when_its_peer_dies(main, led, bound):
+def test_a_temperature_wait_ends_when_its_peer_is_lost(main, led, bound):
     led.set_pin(CHAMBER_PIN, 40)
     wait_temperature(main, 39, 41)
     with main.api() as api:
@@ -157,7 +157,7 @@ def test_a_wait_ends_when_its_peer_dies(main, led, bound):
     check_log(main)
 
 
-def test_a_peer_that_has_shut_down_measures_nothing(main, led):
+def test_a_peer_in_shutdown_has_no_temperature(main, led):
     led.set_pin(CHAMBER_PIN, 40)
     wait_temperature(main, 39, 41)
     led.script("M112")
@@ -195,7 +195,7 @@ STEERED = {
 
 
 @pytest.mark.parametrize("option", STEERED)
-def test_nothing_is_steered_by_it(lab, kind, option):
+def test_it_cannot_control_a_heater_or_fan(lab, kind, option):
     """A reading that is missing would shut this printer down."""
     fake = "[thermistor fake]\ntemperature1: 25\nresistance1: 100000\nbeta: 3950\n"
     text = router_section(lab, "led", SENSORS) + fake + STEERED[option]
@@ -224,7 +224,7 @@ def test_a_section_of_the_same_name_is_a_config_error_in_either_order(lab, kind)
 
 
 @pytest.mark.parametrize("line", ["chamber", "cham ber: heater_bed", "chamber:"])
-def test_a_line_that_says_no_sensor_is_a_config_error(lab, line):
+def test_a_line_that_is_not_a_sensor_is_a_config_error(lab, line):
     text = router_section(lab, "led", f"sensors:\n    {line}\n")
     printer = lab.printer("kalico", "main", config.minimal(text))
     printer.wait_state("error")

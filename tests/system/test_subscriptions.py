@@ -85,7 +85,7 @@ def change(printer, **other):
 # -- what is told
 
 
-def test_the_first_callback_has_everything_and_later_ones_what_changed(trio, target):
+def test_the_first_callback_has_all_values_and_later_ones_only_changes(trio, target):
     set_state(target, text=None)
     mark = trio.led.mark()
     subscribe(trio.led, target, {"gcode_macro STATE": None, "webhooks": ["state"]})
@@ -112,7 +112,7 @@ def test_a_value_that_becomes_none_later_is_an_empty_text(trio, target):
     assert shown(trio.led, "SHOW_A", mark)[-1] == state_params(text="")
 
 
-def test_two_subscribers_of_one_target_get_exactly_what_each_asked_for(trio):
+def test_two_subscribers_of_one_target_each_get_exactly_what_they_requested(trio):
     marks = [trio.led.mark(), trio.main.mark()]
     y = fresh()
     news = change(trio.afc, y=y)
@@ -140,7 +140,7 @@ def test_two_subscribers_of_one_target_get_exactly_what_each_asked_for(trio):
     wait_shown(trio.main, "SHOW_A", marks[1], **state_params(y=y))
 
 
-def test_subscribing_twice_gives_one_callback_for_a_change(trio, target):
+def test_subscribing_twice_gives_one_callback_per_change(trio, target):
     mark = trio.led.mark()
     for _again in range(2):
         subscribe(trio.led, target, {"gcode_macro STATE": ["x"]})
@@ -154,7 +154,7 @@ def test_subscribing_twice_gives_one_callback_for_a_change(trio, target):
     assert len({tuple(p.items()) for p in changes[1:]}) == len(changes[1:])
 
 
-def test_subscribing_again_replaces_what_was_asked_for(trio, target):
+def test_subscribing_again_replaces_the_requested_fields(trio, target):
     mark = trio.led.mark()
     subscribe(trio.led, target, {"gcode_macro STATE": ["x"]})
     wait_shown(trio.led, "SHOW_A", mark)
@@ -172,7 +172,7 @@ def test_subscribing_again_replaces_what_was_asked_for(trio, target):
     assert all("GCODE_MACRO_STATE_X" not in p for p in shown(trio.led, "SHOW_A", mark))
 
 
-def test_a_callback_is_the_same_in_lower_case(trio, target):
+def test_callbacks_that_differ_only_in_case_are_the_same(trio, target):
     mark = trio.led.mark()
     subscribe(trio.led, target, {"gcode_macro STATE": ["x"]}, "SHOW_A")
     subscribe(trio.led, target, {"gcode_macro STATE": ["x"]}, "show_a")
@@ -255,7 +255,7 @@ def test_while_a_callback_runs_newer_values_are_merged_into_the_next(trio):
 # -- restarts and shutdowns
 
 
-def test_a_restarted_target_is_subscribed_again_by_itself_with_a_fresh_snapshot(trio):
+def test_a_restarted_target_is_subscribed_again_automatically_with_a_fresh_snapshot(trio):
     news = change(trio.afc, y=fresh())
     mark = trio.led.mark()
     subscribe(trio.led, trio.afc, {"gcode_macro STATE": None})
@@ -269,7 +269,7 @@ def test_a_restarted_target_is_subscribed_again_by_itself_with_a_fresh_snapshot(
     assert shown(trio.led, "SHOW_A", mark)[-1] == news
 
 
-def test_a_restarted_target_tells_its_values_even_if_they_are_the_same(trio):
+def test_a_restarted_target_sends_its_values_even_if_they_are_the_same(trio):
     trio.afc.restart()
     wait_known(trio.main, "afc")
     mark = trio.led.mark()
@@ -280,7 +280,7 @@ def test_a_restarted_target_tells_its_values_even_if_they_are_the_same(trio):
     wait_shown(trio.led, "SHOW_A", mark, **state_params(x=0, y=0))
 
 
-def test_what_a_restarted_target_does_not_have_any_more_is_told_as_none(trio):
+def test_what_a_restarted_target_no_longer_has_is_sent_as_none(trio):
     news = change(trio.afc, y=fresh(), text="words")
     marks = [trio.led.mark(), trio.main.mark()]
     subscribe(trio.led, trio.afc, {"gcode_macro STATE": None})
@@ -304,7 +304,7 @@ def test_what_a_restarted_target_does_not_have_any_more_is_told_as_none(trio):
         wait_known(trio.main, "afc")
 
 
-def test_a_field_that_an_object_loses_is_told_as_none(trio, target):
+def test_a_field_that_an_object_no_longer_has_is_sent_as_none(trio, target):
     set_fields(target, a=1, b=2)
     mark = trio.led.mark()
     subscribe(trio.led, target, {"lab_console": None})
@@ -338,7 +338,7 @@ def test_subscriptions_end_with_the_session_of_their_owner(trio):
     assert shown(trio.afc, "SHOW_A", mark) == []
 
 
-def test_a_restarted_led_shows_the_right_state_without_any_trick(trio):
+def test_a_restarted_led_shows_the_right_state_without_a_workaround(trio):
     mark = trio.led.mark()
     trio.main.script("SDCARD_PRINT_FILE FILENAME=short.gcode")
     wait_shown(trio.led, "ON_STATUS_UPDATE", mark, PRINT_STATS_STATE="complete")

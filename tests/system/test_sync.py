@@ -42,7 +42,7 @@ def test_the_peer_gets_it_at_the_end_of_the_move_before_it(duo):
     assert all(abs(milliseconds) < 1000.0 for milliseconds in ends), ends
 
 
-def test_motion_does_not_stop_for_it(duo):
+def test_motion_does_not_stop_for_sync(duo):
     steps = range(10, 61, 10)
     there = "".join(to(x, 150) for x in steps)
     back = "".join(
@@ -59,7 +59,7 @@ def test_motion_does_not_stop_for_it(duo):
     assert abs((plain.end - plain.begin) - (synced.end - synced.begin)) < 0.02
 
 
-def test_in_order_among_themselves(duo):
+def test_synced_scripts_are_sent_in_order(duo):
     mark = duo.led.mark()
     duo.main.script(
         f"{to(20)}{SCRIPT}led SCRIPT='M118 1'\nROUTER_EVENT_TRIGGER EVENT=step N=2 SYNC=1\n"
@@ -103,7 +103,7 @@ def test_a_typo_is_an_error_at_once(duo):
         duo.main.script(f"{SCRIPT}lde SCRIPT='M118 x'")
 
 
-def test_a_peer_that_is_away_is_a_warning_when_it_is_due(duo):
+def test_an_offline_peer_is_a_warning_when_the_script_is_due(duo):
     duo.led.stop()
     wait_known(duo.main, "led", ready=False)
     mark = duo.main.mark()
@@ -119,7 +119,7 @@ def test_a_peer_that_is_away_is_a_warning_when_it_is_due(duo):
 # Last: the host is shut down
 
 
-def test_dropped_with_a_warning_when_the_host_shuts_down_before(duo):
+def test_scripts_not_yet_due_are_dropped_with_a_warning_on_a_shutdown_of_the_host(duo):
     mark, told = duo.main.mark(), duo.led.mark()
     duo.main.script(
         f"{to(60, 50)}{SCRIPT}led SCRIPT='M118 never'\nROUTER_EVENT_TRIGGER EVENT=step N=0 SYNC=1"

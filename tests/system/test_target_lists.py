@@ -98,7 +98,7 @@ def test_one_script_each_over_the_api(trio, target, names):
     check_ran(trio, marks, *(p.name for p in everybody(trio) if p.name in names))
 
 
-def test_one_name_answers_as_ever(trio):
+def test_a_single_name_has_the_usual_result(trio):
     assert trio.main.call(METHOD, {"target": "led", "script": "SHOW"}) == {}
 
 
@@ -176,7 +176,7 @@ def test_mistakes_in_the_command_are_its_errors(trio):
     check_ran(trio, marks)
 
 
-def test_waiting_is_for_all_of_them(trio):
+def test_a_wait_ends_when_every_printer_has_finished(trio):
     marks = marks_of(trio)
     trio.main.script(
         "ROUTER_GCODE_SCRIPT TARGET=led,afc SCRIPT=SHOW_B WAIT=1\n"
@@ -240,7 +240,7 @@ def test_one_is_offline(trio):
     trio.led.thaw()
 
 
-def test_nobody_else_is_there(trio):
+def test_no_other_printer_is_available(trio):
     trio.led.kill()
     wait_known(trio.main, "led", "afc", ready=False)
     answer = trio.main.call(METHOD, {"target": "*", "script": "SHOW"})

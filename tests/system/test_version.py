@@ -37,7 +37,7 @@ def printers(shared_lab):
     return main, led
 
 
-def test_it_is_in_the_log_the_status_and_the_table(printers):
+def test_the_version_is_in_the_log_the_status_and_the_table(printers):
     main = printers[0]
     assert f"router: version {VERSION}, peers: led, afc\n" in main.log_text()
     assert main.query(["router"])["router"]["version"] == VERSION
@@ -47,11 +47,11 @@ def test_it_is_in_the_log_the_status_and_the_table(printers):
     assert re.match(rf"// Router 'main', version {re.escape(VERSION)}: 2 peers, ", first)
 
 
-def test_klippy_logs_it_as_that_of_its_client(printers):
+def test_klippy_logs_it_as_the_version_of_its_client(printers):
     assert f"'version': '{VERSION}'" in printers[1].log_text()
 
 
-def test_another_version_of_the_include_file_is_said_once(printers):
+def test_another_version_of_the_include_file_is_reported_once(printers):
     main, led = printers
     assert not [line for line in main.console if "of version" in line]
     mark = main.mark()

@@ -48,7 +48,7 @@ def lines(duo, waiting):
     return [line[len("echo: ") :] for line in said if line.startswith("echo: ")]
 
 
-def test_gcode_of_others_queues_as_behind_any_long_command(duo, waiting):
+def test_gcode_of_other_clients_waits_as_for_any_long_command(duo, waiting):
     with duo.main.api() as first, duo.main.api() as second:
         answers = []
         for api, name in ((first, "one"), (second, "two")):

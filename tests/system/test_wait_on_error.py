@@ -33,7 +33,7 @@ def main(shared_lab):
     return start_duo(shared_lab, HOST, PEER).main
 
 
-def test_it_runs_before_the_next_command_and_what_fails_in_it_is_printed(main):
+def test_it_runs_before_the_next_command_and_its_errors_are_printed(main):
     mark = main.mark()
     main.script(
         "ROUTER_OBJECTS_WAIT TARGET=led OBJECT=webhooks FIELD=state EQUALS=x TIMEOUT=0.6"
@@ -52,7 +52,7 @@ def test_it_runs_before_the_next_command_and_what_fails_in_it_is_printed(main):
     assert said.index(jammed[0]) < said.index(last_error) < said.index("echo: finished")
 
 
-def test_where_it_fails_the_macro_goes_on_all_the_same(main):
+def test_the_macro_goes_on_even_where_the_error_macro_fails(main):
     mark = main.mark()
     main.script("ROUTER_EVENT_WAIT EVENT=never TIMEOUT=0.2 ON_ERROR=warn\nM118 finished")
     main.wait_line("echo: finished", start=mark)

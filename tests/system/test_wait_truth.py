@@ -123,7 +123,7 @@ def test_a_value_of_this_printer_from_before_the_wait_does_not_end_it(main):
 @pytest.mark.parametrize("target", ["main", "led"])
 @pytest.mark.parametrize("condition", ["NOT_EQUALS=1", "EQUALS=''", "EQUALS=1", "MAXIMUM=1"])
 @pytest.mark.parametrize("field", ["STATE' FIELD=z", "STAET' FIELD=x", "STATE' FIELD=text"])
-def test_what_is_not_known_fulfils_no_condition(main, led, target, condition, field):
+def test_an_unknown_value_satisfies_no_condition(main, led, target, condition, field):
     with pytest.raises(ApiError, match=r"gcode_macro STA.* is not known after 0\.6 seconds"):
         main.script(wait_of(target, f"{field} {condition} TIMEOUT=0.6"))
 
@@ -168,7 +168,7 @@ class Others:
             self.api.answer(self.number, timeout=20.0)
 
 
-def test_what_others_do_wrong_on_the_peer_is_not_our_failure(main, led):
+def test_an_error_of_another_script_on_the_peer_is_not_our_failure(main, led):
     mark = main.mark()
     with Others(led, 600):
         main.script("ROUTER_GCODE_SCRIPT TARGET=led SCRIPT='M118 mine' WAIT=1", timeout=20.0)
@@ -176,7 +176,7 @@ def test_what_others_do_wrong_on_the_peer_is_not_our_failure(main, led):
     assert [line for line in main.console[mark:] if "led:" in line] == ["// led: mine"]
 
 
-def test_a_long_script_of_ours_behind_others_is_told_apart_as_well(main, led):
+def test_a_long_script_behind_others_is_recognised_as_ours(main, led):
     """Longer than what Klippy reads at once."""
     mark = main.mark()
     with Others(led, 600):
@@ -185,7 +185,7 @@ def test_a_long_script_of_ours_behind_others_is_told_apart_as_well(main, led):
     assert [line for line in main.console[mark:] if "NONSENSE" in line] == []
 
 
-def test_a_waited_scripts_own_mistake_behind_others_is_our_failure(main, led):
+def test_an_error_of_our_own_script_behind_others_is_our_failure(main, led):
     with Others(led, 600), pytest.raises(ApiError) as raised:
         main.script("ROUTER_GCODE_SCRIPT TARGET=led SCRIPT=TYPO WAIT=1", timeout=20.0)
     assert str(raised.value) == 'led: Unknown command:"NONSENSE"'

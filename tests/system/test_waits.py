@@ -178,7 +178,7 @@ def test_a_failure_is_an_error_with_the_peers_own_message(main, led, script, mes
     assert "after" not in echoes(main, mark)
 
 
-def test_warn_goes_on_and_says_it(main, led):
+def test_warn_prints_the_failure_and_goes_on(main, led):
     mark = main.mark()
     main.script("ROUTER_GCODE_SCRIPT TARGET=led SCRIPT=JAM WAIT=1 ON_ERROR=warn\nM118 after")
     main.wait_line("after", start=mark)
@@ -204,7 +204,7 @@ def test_warn_goes_on_and_says_it(main, led):
         (f"TARGET=led SCRIPT={'X' * 17000}", "more than 16384"),
     ],
 )
-def test_what_cannot_be_waited_for_is_an_error_at_once(main, command, message):
+def test_an_impossible_wait_is_an_error_at_once(main, command, message):
     with pytest.raises(ApiError) as raised:
         main.script(f"ROUTER_GCODE_SCRIPT {command}", timeout=10.0)
     assert message in str(raised.value)
@@ -288,7 +288,7 @@ def test_a_peer_that_calls_back_into_the_waiting_host_does_not_deadlock(main, le
 # WAIT_EVENT and ROUTER_EVENT_WAIT
 
 
-def test_wait_event_listens_from_before_the_script_is_sent(main, led):
+def test_wait_event_listens_before_the_script_is_sent(main, led):
     mark = main.mark()
     # The event comes while the script runs: here in place, there at its first line
     main.script(
@@ -323,7 +323,7 @@ def test_wait_event_ends_when_the_script_fails(main, led, script, message):
         main.script(f"ROUTER_GCODE_SCRIPT TARGET=led SCRIPT={script} WAIT_EVENT=fed", timeout=10.0)
 
 
-def test_event_wait_gives_the_context_to_the_macro_after_it(main, led):
+def test_event_wait_passes_the_context_to_the_next_macro(main, led):
     waiting = Waiting(main, "FEED")
     main.call("router/event/trigger", {"event": "feds", "context": {"lane": 1}})
     remote_call(led, "router/event/trigger", event="fed", context={"lane": 4})
@@ -346,7 +346,7 @@ def test_event_wait_sees_events_from_its_start_only(main):
 # ROUTER_OBJECTS_WAIT
 
 
-def test_objects_wait_holds_until_the_value_is_there(main, led):
+def test_objects_wait_waits_until_the_condition_is_true(main, led):
     set_state(led, x=1, text="cold")
     conditions = ("x MAXIMUM=1", "x NOT_EQUALS=1", "x EQUALS=3", "x MINIMUM=10 MAXIMUM=20")
     wait = "ROUTER_OBJECTS_WAIT TARGET=led OBJECT='gcode_macro STATE' FIELD="
@@ -379,7 +379,7 @@ def test_objects_wait_holds_until_the_value_is_there(main, led):
 
 
 @pytest.mark.parametrize("event", ["''", "x" * 101])
-def test_event_wait_refuses_what_cannot_be_triggered(main, event):
+def test_event_wait_refuses_names_that_cannot_be_triggered(main, event):
     with pytest.raises(ApiError, match="EVENT"):
         main.script(f"ROUTER_EVENT_WAIT EVENT={event}", timeout=10.0)
 

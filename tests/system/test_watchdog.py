@@ -92,7 +92,7 @@ def assert_quiet(*printers):
     assert all(heart(printer)["told"] for printer in printers)
 
 
-def test_a_peer_is_neither_disturbed_nor_alarmed_while_the_host_is_there(printers):
+def test_a_peer_is_not_notified_while_the_host_is_available(printers):
     main, led, afc, quiet = printers
     for told in wait_heartbeats(led, afc, quiet):
         assert (told["host"], told["told"]) == ("main", 0)
@@ -116,7 +116,7 @@ def test_a_peer_is_neither_disturbed_nor_alarmed_while_the_host_is_there(printer
     assert quiet.query({"idle_timeout": ["state"]})["idle_timeout"]["state"] == "Idle"
 
 
-def test_a_host_that_is_killed_is_told_once_and_watched_again_when_it_is_back(printers):
+def test_a_killed_host_is_reported_once_and_monitored_again_after_it_reconnects(printers):
     main, led, afc, quiet = printers
     mark, other = led.mark(), quiet.mark()
     main.kill()
@@ -131,7 +131,7 @@ def test_a_host_that_is_killed_is_told_once_and_watched_again_when_it_is_back(pr
     assert quiet.console[other:] == []
 
 
-def test_a_host_that_shuts_down_has_said_so_already(printers):
+def test_a_host_that_shuts_down_is_not_reported_again(printers):
     main, led = printers[:2]
     mark = led.mark()
     main.script("M112")
@@ -145,7 +145,7 @@ def test_a_host_that_shuts_down_has_said_so_already(printers):
     wait_known(main, *PEERS)
 
 
-def test_the_button_of_the_heartbeat_only_shows_how_it_is(printers):
+def test_the_button_of_the_heartbeat_only_shows_the_state(printers):
     quiet = printers[3]
     wait_heartbeats(quiet)
     mark = quiet.mark()
@@ -159,7 +159,7 @@ def test_the_button_of_the_heartbeat_only_shows_how_it_is(printers):
 
 
 @pytest.mark.parametrize("firmware", [False, True], ids=["RESTART", "FIRMWARE_RESTART"])
-def test_a_host_that_restarts_says_goodbye_once(printers, firmware):
+def test_a_host_that_restarts_notifies_its_peers_once(printers, firmware):
     main, led, afc = printers[:3]
     marks = {printer: printer.mark() for printer in (led, afc)}
     main.restart(firmware)
@@ -173,7 +173,7 @@ def test_a_host_that_restarts_says_goodbye_once(printers, firmware):
         assert told["told"] == 0
 
 
-def test_a_host_that_ends_says_goodbye_and_the_watchdog_is_quiet(printers):
+def test_a_host_that_exits_notifies_its_peers_and_the_watchdog_is_silent(printers):
     main, led, _afc, quiet = printers
     mark = led.mark()
     with contextlib.suppress(ApiClosed):
@@ -185,7 +185,7 @@ def test_a_host_that_ends_says_goodbye_and_the_watchdog_is_quiet(printers):
     wait_known(main, *PEERS)
 
 
-def test_a_host_that_shuts_down_and_restarts_has_said_so_already(printers):
+def test_a_host_that_shuts_down_and_restarts_is_reported_once(printers):
     main, led = printers[:2]
     mark = led.mark()
     main.script("M112")
@@ -196,7 +196,7 @@ def test_a_host_that_shuts_down_and_restarts_has_said_so_already(printers):
     assert shown(led, GONE, mark) == [{"PRINTER": "main", "REASON": "shutdown"}]
 
 
-def test_a_goodbye_reaches_a_peer_that_is_busy(printers):
+def test_the_notification_of_a_restart_reaches_a_busy_peer(printers):
     main, led = printers[:2]
     mark = led.mark()
     with main.api() as api:
@@ -213,7 +213,7 @@ BROKEN = {"with a router": "@BEFORE@\n[no_such_section]\n", "without a router": 
 
 
 @pytest.mark.parametrize("text", BROKEN.values(), ids=BROKEN.keys())
-def test_a_host_that_restarts_into_a_config_error_has_said_goodbye(printers, broken, text):
+def test_a_host_that_restarts_into_a_config_error_notifies_its_peers(printers, broken, text):
     main, led, afc, _quiet = printers
     marks = {printer: printer.mark() for printer in (led, afc)}
     broken(text)
@@ -227,7 +227,9 @@ def test_a_host_that_restarts_into_a_config_error_has_said_goodbye(printers, bro
 
 
 @pytest.mark.parametrize("text", BROKEN.values(), ids=BROKEN.keys())
-def test_a_host_that_is_killed_and_starts_into_a_config_error_is_gone(printers, broken, text):
+def test_a_host_that_is_killed_and_starts_with_a_config_error_is_reported_as_lost(
+    printers, broken, text
+):
     main, led, _afc, quiet = printers
     mark, other = led.mark(), quiet.mark()
     broken(text)
@@ -241,7 +243,7 @@ def test_a_host_that_is_killed_and_starts_into_a_config_error_is_gone(printers, 
     assert quiet.console[other:] == []
 
 
-def test_a_peer_that_starts_while_the_host_is_not_ready_hears_of_it(printers, broken):
+def test_a_peer_that_starts_while_the_host_is_not_ready_is_notified(printers, broken):
     main, led = printers[:2]
     broken(BROKEN["with a router"])
     main.begin_restart()
