@@ -28,7 +28,7 @@ def test_received_data_postpones_the_ping():
     assert liveness.check(13.5) == Check(True, 15.5)
 
 
-def test_a_peer_that_sends_anything_is_not_lost():
+def test_other_data_than_the_answer_postpones_the_timeout():
     liveness = answering(10.0)
     liveness.asked(12.0)
     liveness.received_at = 13.0
