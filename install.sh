@@ -559,7 +559,7 @@ how_to_stop_daemon() {
     done | awk '{ printf "%s%s", separator, $0; separator = "; " }'
 }
 
-# One line for each thing that is left of it, and what to do.
+# One line for each remaining part of it, and what to do about it.
 daemon_notes() {
     processes=$(one_line "$(daemon_processes)")
     commands=$(how_to_stop_daemon)
@@ -574,7 +574,7 @@ daemon_notes() {
         [ ! -e "$folder" ] || (cd "$folder" && pwd -P)
     done | sort -u | while IFS= read -r folder; do
         ! is_daemon_clone "$folder" || echo "$folder is the clone of the old router daemon; this" \
-            "project is in $HERE. Delete that clone once no config includes a file of it"
+            "project is in $HERE. Delete that clone once no config includes a file from it"
     done
 }
 
@@ -1124,7 +1124,7 @@ doctor_main() {
     if is_process "$how"; then
         doctor_loaded_router
     else
-        warn "$name klippy: is not running: start its service"
+        warn "$name klippy: not running: start its service"
     fi
     for_each_line doctor_peer \
         "$(echo "$lines" | sed -n "s/^.*$TAB\[router \(.*\)\]\$/\1/p" | awk '!seen[$0]++')"
@@ -1217,14 +1217,14 @@ router_option() { # SECTION OPTION
 doctor_socket() {
     if [ ! -e "$path" ] && barrier=$(barrier "$(user_name)" x "$(dirname "$path")") &&
         [ -e "$barrier" ]; then
-        warn "$peer socket: $(user_name) cannot look into $barrier: run this as $runs_as"
+        warn "$peer socket: $(user_name) cannot access $barrier: run this as $runs_as"
     elif [ ! -e "$path" ]; then
         fail "$peer socket: there is no $path: its Klipper is not running, or its option -a names" \
             "another file. Start it, or correct sock$(other_socket)"
     elif [ ! -S "$path" ]; then
-        fail "$peer socket: $path is not a socket: set sock to what option -a of its Klipper says"
+        fail "$peer socket: $path is not a socket: set sock to the path in option -a of its Klipper"
     elif [ "$(real_path "$path")" = "$(real_path "$socket")" ]; then
-        fail "$peer socket: $path is that of $name itself: set sock to that of the other printer"
+        fail "$peer socket: $path is the socket of $name itself: correct sock"
     elif barrier=$(barrier "$runs_as" w "$(real_path "$path")"); then
         fail "$peer socket: $runs_as, who runs $name, cannot use $barrier, which belongs to" \
             "$(owner_of "$barrier"): run both Klippers as one user"
@@ -1236,7 +1236,7 @@ doctor_socket() {
     return 1
 }
 
-# Where the instance that is called like the peer listens, if elsewhere.
+# Where the instance with the peer's name listens, if elsewhere.
 other_socket() {
     echo "$INSTANCES" | awk -F "$TAB" -v name="$peer" -v path="$path" '
         $1 == name && $2 != path { print ": the instance called " name " has " $2 }'
@@ -1251,7 +1251,7 @@ doctor_include() {
     if [ ! -r "$peer_config" ]; then
         warn "$peer include: $(user_name) cannot read $peer_config: run this as the user of Klipper"
     elif router_config "$peer_config" | grep -q "$TAB\[router]"; then
-        ok "$peer include: needs none, because it has a router of its own"
+        ok "$peer include: needs none, because it has its own router"
     elif [ -z "$include" ]; then
         warn "$peer include: its macros cannot use the router: add [include" \
             "$HERE/includes/router_api.cfg] to $peer_config"

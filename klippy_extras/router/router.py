@@ -23,7 +23,7 @@ from .diagnosis.host_checks import HostChecks
 from .diagnosis.peer_checks import PeerChecks
 from .diagnosis.printer_checks import Registrations
 from .errors import RouterError
-from .events.absences import Absences
+from .events.disconnect_grace import DisconnectGrace
 from .events.events import Events
 from .events.heartbeat import Heartbeat
 from .events.lifecycle import Lifecycle
@@ -147,18 +147,18 @@ class Router:
         self._heartbeat = Heartbeat(
             klippy.timers, self._local, self._peers.values(), self._lifecycle
         )
-        absences = Absences(klippy.timers)
+        grace = DisconnectGrace(klippy.timers)
         quiet, pausing = (
             [self._peers[p.name] for p in settings.peers if p.on_disconnect == word]
             for word in ("ignore", "pause")
         )
         required = [self._peers[peer.name] for peer in settings.peers if peer.required]
-        guard = PrintGuard(klippy, self._local, absences, pausing, required)
+        guard = PrintGuard(klippy, self._local, grace, pausing, required)
         klippy.printer.register_event_handler("klippy:connect", guard.guard_starts)
         notices = Notices(klippy, quiet)
         # A lifecycle macro runs before what subscriptions and events run on the same printer, and
         # a loss is shown on the console before a print is paused for it
-        everyone = [self._lifecycle, absences, self._subscriptions, self._events, self._waits]
+        everyone = [self._lifecycle, grace, self._subscriptions, self._events, self._waits]
         self._local.listeners += [*everyone, self._heartbeat]
         for peer in self._peers.values():
             mirror = self._mirrors[peer]

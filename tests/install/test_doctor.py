@@ -50,7 +50,7 @@ def test_all_is_well(machine: Machine) -> None:
         "ok   install daemon: ",
         f"ok   main config: {path} has [router]",
         "ok   main user: ",
-        "WARN main klippy: is not running: start its service",
+        "WARN main klippy: not running: start its service",
     )
     assert result.out.endswith("Checks: 8 ok, 1 WARN, 0 FAIL\n")
 
@@ -179,7 +179,7 @@ def test_the_socket_of_a_peer(machine: Machine, monkeypatch: pytest.MonkeyPatch)
             machine,
             f"ok   led socket: {led}, owner ",
             f"FAIL led klippy: nothing listens at {led}: start its service",
-            f"FAIL own socket: {own} is that of main itself",
+            f"FAIL own socket: {own} is the socket of main itself",
             **own_home,
         )
         # Without a Python to ask it, /proc/net/unix shows that it listens
@@ -208,7 +208,7 @@ def test_users(machine: Machine) -> None:
         doctor(
             machine, f"{text} {sock.parent}, which belongs to root: run both Klippers as one user"
         )
-        doctor(machine, f"WARN led socket: nobody cannot look into {sock.parent}", user=NOBODY)
+        doctor(machine, f"WARN led socket: nobody cannot access {sock.parent}", user=NOBODY)
         sock.parent.chmod(0o755)
         sock.chmod(0o755)
         doctor(machine, f"{text} {sock}, which belongs to root")

@@ -160,7 +160,7 @@ class Methods:
         # This printer last: if its own macro waits, its script runs in place
         for printer in sorted(printers, key=lambda p: p.is_local):
             follower = _follower(request, printer)
-            done = answers.of(printer, follower)
+            done = answers.done_for(printer, follower)
             try:
                 printer.submit(Job(script, done, follower, in_any_state=True))
             except RouterError as e:
@@ -168,14 +168,14 @@ class Methods:
 
     def _event_subscribe(self, request: Request) -> None:
         event = event_name(request.params)
-        receiver = self._subscriber(request).of_event(event, request.params)
+        receiver = self._subscriber(request).event_receiver(event, request.params)
         self._events.subscribe(event, receiver)
         request.done({}, None)
 
     def _event_unsubscribe(self, request: Request) -> None:
         event = text(request.params, "event")
-        is_meant = self._subscriber(request).meant_by(request.params, "gcode")
-        request.done({"removed": self._events.unsubscribe(event, is_meant)}, None)
+        is_selected = self._subscriber(request).selected_by(request.params, "gcode")
+        request.done({"removed": self._events.unsubscribe(event, is_selected)}, None)
 
     def _event_trigger(self, request: Request) -> None:
         params = request.params
@@ -207,13 +207,13 @@ class Methods:
 
     def _objects_subscribe(self, request: Request) -> None:
         target, objects = self._target(request), objects_of(request.params)
-        receiver = self._subscriber(request).of_status(target, request.params)
+        receiver = self._subscriber(request).status_receiver(target, request.params)
         self._subscriptions.subscribe(request.caller, target, objects, receiver, request.done)
 
     def _objects_unsubscribe(self, request: Request) -> None:
         target = self._target(request)
-        is_meant = self._subscriber(request).meant_by(request.params, "gcode_callback")
-        request.done({"removed": self._subscriptions.unsubscribe(target, is_meant)}, None)
+        is_selected = self._subscriber(request).selected_by(request.params, "gcode_callback")
+        request.done({"removed": self._subscriptions.unsubscribe(target, is_selected)}, None)
 
     def _call(self, request: Request) -> None:
         target = self._target(request)

@@ -16,19 +16,19 @@ from .method_params import check_allowed, check_endpoint, macro_name, optional_t
 Params = Mapping[str, Any]
 # The printer with a name. Raises UsageError.
 Find = Callable[[str], Printer]
-IsMeant = Callable[[Receiver], bool]
+IsSelected = Callable[[Receiver], bool]
 
 
 class Subscriber(Protocol):
     """Makes the receivers of a request from its parameters. Its methods raise UsageError."""
 
-    def of_event(self, event: str, params: Params) -> Receiver:
+    def event_receiver(self, event: str, params: Params) -> Receiver:
         """The receiver for router/event/subscribe. Raises NotAllowed."""
 
-    def of_status(self, target: Printer, params: Params) -> Receiver:
+    def status_receiver(self, target: Printer, params: Params) -> Receiver:
         """The receiver for router/objects/subscribe."""
 
-    def meant_by(self, params: Params, name: str) -> IsMeant:
+    def selected_by(self, params: Params, name: str) -> IsSelected:
         """Selects the receivers that a request unsubscribes. name: the parameter with G-code."""
 
 
@@ -41,7 +41,7 @@ class Macros:
         self._caller, self._find = caller, find
         self._events, self._subscriptions = events, subscriptions
 
-    def of_event(self, event: str, params: Params) -> Receiver:
+    def event_receiver(self, event: str, params: Params) -> Receiver:
         caller = self._caller
         gcode = text(params, "gcode")
         target = self._find(optional_text(params, "callback_target") or caller.name)
@@ -56,13 +56,13 @@ class Macros:
         check_endpoint(caller, gcode, {})
         return self._events.endpoint(caller, target, event, gcode)
 
-    def of_status(self, target: Printer, params: Params) -> Receiver:
+    def status_receiver(self, target: Printer, params: Params) -> Receiver:
         macro = macro_name(params)
         if not macro:
             raise UsageError("Missing parameter CALLBACK (gcode_callback)")
         return self._subscriptions.macro(self._caller, target, same_command(macro))
 
-    def meant_by(self, params: Params, name: str) -> IsMeant:
+    def selected_by(self, params: Params, name: str) -> IsSelected:
         gcode = optional_text(params, name)
         return lambda receiver: (
             receiver.owner is self._caller and (not gcode or receiver.runs(gcode))

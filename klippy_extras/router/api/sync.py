@@ -1,4 +1,4 @@
-# SYNC=1: runs commands in step with this printer's moves, which Klipper reads far ahead
+# SYNC=1: runs commands in step with this printer's moves, which Klipper plans ahead of time
 #
 # Copyright (C) 2026  Klipper Router contributors
 #

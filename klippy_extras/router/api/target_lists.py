@@ -1,4 +1,4 @@
-# A script for several printers: the list of targets, and the result of all of them
+# Scripts for several printers: the list of targets, and their results as one answer
 #
 # Copyright (C) 2026  Klipper Router contributors
 #
@@ -41,8 +41,8 @@ class Answers:
         if not self._open:
             self._finish()
 
-    def of(self, printer: Printer, follower: Optional[Follower]) -> Done:
-        """The Done of one of them."""
+    def done_for(self, printer: Printer, follower: Optional[Follower]) -> Done:
+        """The Done for one of them."""
         return _Answer(self, printer.name, follower).done
 
     def answered(self, name: str, result: Any, error: Failure) -> None:

@@ -13,7 +13,7 @@ from ..printers.printer import Failure, Printer, Status
 from ..printers.receiver import Event, Receiver
 from ..sanitize import plain, plain_text
 from .methods import Methods, Request
-from .subscribers import IsMeant, Params
+from .subscribers import IsSelected, Params
 
 # Each waiting request is a paused greenlet, and about 97 of them crash Kalico and 2023-era Klipper
 MAX_WAITING = 32
@@ -56,13 +56,13 @@ class ApiClient(Receiver):
     def retained(self, event: Event) -> None:
         self.event(event)
 
-    def of_event(self, event: str, params: Params) -> Receiver:
+    def event_receiver(self, event: str, params: Params) -> Receiver:
         return self
 
-    def of_status(self, target: Printer, params: Params) -> Receiver:
+    def status_receiver(self, target: Printer, params: Params) -> Receiver:
         return self
 
-    def meant_by(self, params: Params, name: str) -> IsMeant:
+    def selected_by(self, params: Params, name: str) -> IsSelected:
         return lambda receiver: receiver == self
 
     def _push(self, params: Dict[str, Any]) -> None:

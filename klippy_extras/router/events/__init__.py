@@ -1,4 +1,4 @@
-# Events between printers, and what each of them is notified of
+# Events, lifecycle macros, error reports, the heartbeat, and what happens when a peer is lost
 #
 # Copyright (C) 2026  Klipper Router contributors
 #

@@ -75,9 +75,9 @@ class Events(PrinterListener):
             if handler.matches(event.name):
                 handler.receiver.retained(event)
 
-    def unsubscribe(self, pattern: str, is_meant: Callable[[Receiver], bool]) -> int:
+    def unsubscribe(self, pattern: str, is_selected: Callable[[Receiver], bool]) -> int:
         """Remove the handlers with this pattern and these receivers. Returns their number."""
-        return self._remove(lambda h: h.pattern == pattern and is_meant(h.receiver))
+        return self._remove(lambda h: h.pattern == pattern and is_selected(h.receiver))
 
     def trigger(self, event: Event) -> Dict[str, Any]:
         """Notify the receiver of every handler of the event, in the order they were made.
@@ -140,9 +140,9 @@ class Events(PrinterListener):
             )
         self._retained[event.name] = event
 
-    def _remove(self, is_meant: Callable[[Handler], bool]) -> int:
-        removed = [handler for handler in self._handlers if is_meant(handler)]
-        self._handlers = [handler for handler in self._handlers if not is_meant(handler)]
+    def _remove(self, is_selected: Callable[[Handler], bool]) -> int:
+        removed = [handler for handler in self._handlers if is_selected(handler)]
+        self._handlers = [handler for handler in self._handlers if not is_selected(handler)]
         for handler in removed:
             handler.receiver.ended()
         return len(removed)

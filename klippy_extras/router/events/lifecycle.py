@@ -36,9 +36,9 @@ class Lifecycle(PrinterListener):
 
     def __init__(self, printers: Collection[Printer], on_connect: Mapping[Printer, str]) -> None:
         self._printers, self._on_connect = printers, on_connect
-        # printer -> those that it considers ready (it may lack the macro and was not notified)
+        # printer -> others of which it was notified that they are ready (without the macro, too)
         self._ready: Dict[Printer, Set[Printer]] = {printer: set() for printer in printers}
-        # printer -> those that it considers lost
+        # printer -> others of which it was notified that they are lost
         self._lost: Dict[Printer, Set[Printer]] = {printer: set() for printer in printers}
 
     def became_ready(self, printer: Printer) -> None:

@@ -16,7 +16,7 @@ BURST = 6
 INTERVAL = 10.0
 
 
-class _Presence:
+class _PeerNotice:
     """What the console shows about one peer: that it is lost, or ready again."""
 
     def __init__(self, now: Callable[[], float]) -> None:
@@ -34,7 +34,7 @@ class Notices(PrinterListener):
 
     def __init__(self, klippy: Klippy, quiet: Collection[Printer]) -> None:
         self._klippy, self._quiet = klippy, quiet
-        self._presences: Dict[Printer, _Presence] = {}
+        self._notices: Dict[Printer, _PeerNotice] = {}
         # The latest version of each peer's include file: a mismatch is shown once
         self._include_versions: Dict[Printer, Optional[str]] = {}
 
@@ -42,31 +42,31 @@ class Notices(PrinterListener):
         """It was ready, and has not been for its disconnect_grace."""
         if printer.is_local or printer in self._quiet:
             return
-        presence = self._presences.setdefault(printer, _Presence(self._klippy.timers.now))
-        presence.lost = True
-        self._say(printer, presence)
+        notice = self._notices.setdefault(printer, _PeerNotice(self._klippy.timers.now))
+        notice.lost = True
+        self._show(printer, notice)
 
     def became_ready(self, printer: Printer) -> None:
         self._check_include(printer)
-        presence = self._presences.get(printer)
-        if presence is not None:
-            presence.lost = False
-            self._say(printer, presence)
+        notice = self._notices.get(printer)
+        if notice is not None:
+            notice.lost = False
+            self._show(printer, notice)
 
-    def _say(self, printer: Printer, presence: _Presence) -> None:
-        if presence.lost == presence.shown_lost or presence.is_waiting:
+    def _show(self, printer: Printer, notice: _PeerNotice) -> None:
+        if notice.lost == notice.shown_lost or notice.is_waiting:
             return
-        if not presence.rate.take():
-            presence.is_waiting = True
-            self._klippy.timers.after(INTERVAL, lambda: self._say_late(printer, presence))
+        if not notice.rate.take():
+            notice.is_waiting = True
+            self._klippy.timers.after(INTERVAL, lambda: self._show_late(printer, notice))
             return
-        presence.shown_lost = presence.lost
-        text = absence(printer) if presence.lost else printer.name + " is ready again"
+        notice.shown_lost = notice.lost
+        text = loss_text(printer) if notice.lost else printer.name + " is ready again"
         self._klippy.show("Router: %s" % (text,))
 
-    def _say_late(self, printer: Printer, presence: _Presence) -> None:
-        presence.is_waiting = False
-        self._say(printer, presence)
+    def _show_late(self, printer: Printer, notice: _PeerNotice) -> None:
+        notice.is_waiting = False
+        self._show(printer, notice)
 
     def _check_include(self, printer: Printer) -> None:
         version = printer.include_version
@@ -80,7 +80,7 @@ class Notices(PrinterListener):
             )
 
 
-def absence(printer: Printer) -> str:
+def loss_text(printer: Printer) -> str:
     """Why it cannot be used, in one sentence, with the reason if it is disconnected."""
     if not printer.connected and printer.last_error:
         return "%s is disconnected (%s)" % (printer.name, printer.last_error)

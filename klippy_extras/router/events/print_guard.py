@@ -1,4 +1,4 @@
-# Pauses a print when a peer is lost, or does not start it (options on_disconnect and required)
+# Pauses a print, or refuses to start one, when a peer is lost (options on_disconnect, required)
 #
 # Copyright (C) 2026  Klipper Router contributors
 #
@@ -8,8 +8,8 @@ from typing import Any, Callable, Collection
 from ..errors import RouterError
 from ..klippy.klippy import Klippy
 from ..printers.printer import Failure, Job, Order, Printer, PrinterListener
-from .absences import Absences
-from .notices import absence
+from .disconnect_grace import DisconnectGrace
+from .notices import loss_text
 
 # Every print from virtual_sdcard begins with one of these, and RESUME runs neither of them. The
 # second also resumes a paused print, while the first begins another one.
@@ -61,11 +61,11 @@ class PrintGuard(PrinterListener):
         self,
         klippy: Klippy,
         printer: Printer,
-        absences: Absences,
+        grace: DisconnectGrace,
         pausing: Collection[Printer],
         required: Collection[Printer],
     ) -> None:
-        self._klippy, self._printer, self._absences = klippy, printer, absences
+        self._klippy, self._printer, self._grace = klippy, printer, grace
         self._pausing, self._required = pausing, required
 
     # -- on_disconnect: pause
@@ -73,7 +73,7 @@ class PrintGuard(PrinterListener):
     def lost(self, printer: Printer, reason: str) -> None:
         """A printer was ready, and has not been for its disconnect_grace."""
         if printer in self._pausing and self._klippy.prints_file:
-            _Pause(self._klippy, absence(printer)).submit(self._printer)
+            _Pause(self._klippy, loss_text(printer)).submit(self._printer)
 
     # -- required: True
 
@@ -92,8 +92,8 @@ class PrintGuard(PrinterListener):
         if name != _START and self._klippy.is_printing_or_paused:
             return
         for printer in self._required:
-            if not self._absences.counts_as_ready(printer):
+            if not self._grace.counts_as_ready(printer):
                 raise gcmd.error(
                     "The print was not started: %s, and option 'required' of section 'router %s'"
-                    " is True" % (absence(printer), printer.name)
+                    " is True" % (loss_text(printer), printer.name)
                 )

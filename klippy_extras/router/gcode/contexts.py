@@ -1,4 +1,4 @@
-# Event contexts: reading the forms in which they are written, and their limits
+# Event contexts: their text forms and limits
 #
 # Copyright (C) 2026  Klipper Router contributors
 #

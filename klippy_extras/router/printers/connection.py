@@ -133,7 +133,7 @@ class Connection:
     # -- pace
 
     def _handle_events(self) -> None:
-        """Handle what has arrived, for a bounded time; the rest after a pause."""
+        """Handle what has arrived, for a limited time; the rest after a pause."""
         was_paused = self._catch_up is not None
         if was_paused:
             self._stop_catching_up()

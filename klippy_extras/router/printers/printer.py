@@ -76,8 +76,8 @@ class Follower:
 class Order(Enum):
     """The place of a script in a printer's queue.
 
-    Only for IN_TURN does the limit MAX_QUEUE hold, and does an unknown command count as an error:
-    detecting it costs one more request to a peer. Nobody waits for the success of the others.
+    Only IN_TURN scripts are refused beyond MAX_QUEUE. Only there, an unknown command is an error:
+    detecting it costs a peer one more request. The outcome of the others does not matter.
     """
 
     IN_TURN = "behind the waiting scripts"
@@ -151,7 +151,7 @@ class Printer(ABC):
         self, name: str, disconnect_grace: float, log: Callable[[str], None], hints: Hints
     ) -> None:
         self.name = name
-        self.log = log  # writes one line about this printer, at a bounded rate
+        self.log = log  # writes one line about this printer, at a limited rate
         self.hints = hints  # about it, on the main printer's console
         # One sentence for each subscribed object or field that it does not have
         self.missing: List[str] = []

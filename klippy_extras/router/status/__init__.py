@@ -1,4 +1,4 @@
-# Who follows which values of which printer
+# Status subscriptions, and the mirror of a peer's status
 #
 # Copyright (C) 2026  Klipper Router contributors
 #

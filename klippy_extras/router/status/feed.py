@@ -85,7 +85,7 @@ class Feed:
         self._by_object = {}
         union: Objects = {}
         for subscription in self.subscriptions:
-            if subscription.takes_part:
+            if subscription.is_included:
                 union.update(self._index(subscription, union))
         if union == self.union and not subscribe_again:
             return
@@ -119,7 +119,7 @@ class Feed:
         """
         doubtful: Objects = {}
         for subscription in self.subscriptions:
-            is_idle = subscription.waiting or not subscription.takes_part
+            is_idle = subscription.waiting or not subscription.is_included
             if subscription.checked or is_idle or not subscription.receiver.title:
                 continue
             subscription.checked = True
@@ -214,7 +214,7 @@ class Feed:
     def _end_snapshot(self) -> None:
         """All objects of a snapshot were handled: those that waited for it get their part."""
         self._lost = self._lost and self.target.state == "startup"
-        for subscription in [s for s in self.subscriptions if s.waiting and s.takes_part]:
+        for subscription in [s for s in self.subscriptions if s.waiting and s.is_included]:
             subscription.begin(self.eventtime, self._part(subscription.objects))
         self._complete = not was_short_enough(self.subscriptions)
         if not self._complete:

@@ -44,7 +44,7 @@ class Subscription:
         self._pending: Status = {}
 
     @property
-    def takes_part(self) -> bool:
+    def is_included(self) -> bool:
         """Whether its objects are part of what the target is asked for."""
         return self.place in (Place.UNTESTED, Place.FITS)
 

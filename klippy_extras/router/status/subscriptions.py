@@ -73,9 +73,9 @@ class Subscriptions(PrinterListener):
         """
         self._feed(target).add(Subscription(caller, target, objects, receiver))
 
-    def unsubscribe(self, target: Printer, is_meant: Callable[[Receiver], bool]) -> int:
+    def unsubscribe(self, target: Printer, is_selected: Callable[[Receiver], bool]) -> int:
         """End the subscriptions of the target with these receivers. Returns their number."""
-        removed = [s for s in self._feed(target).subscriptions if is_meant(s.receiver)]
+        removed = [s for s in self._feed(target).subscriptions if is_selected(s.receiver)]
         self._feed(target).remove(removed)
         return len(removed)
 

@@ -54,7 +54,7 @@ def test_results_are_collected_in_the_order_of_the_printers(order, bad):
     for printer in order:
         assert not ends
         error = RouterError("no " + printer.name) if printer.name in bad else None
-        answers.of(printer, None)({}, error)
+        answers.done_for(printer, None)({}, error)
     result = {
         "results": {name: {} for name in "abcd" if name not in bad},
         "failed": {name: "no " + name for name in "abcd" if name in bad},

@@ -4,7 +4,7 @@
 # This file may be distributed under the terms of the GNU GPLv3 license.
 import pytest
 
-from klippy_extras.router.events.notices import BURST, INTERVAL, Notices, absence
+from klippy_extras.router.events.notices import BURST, INTERVAL, Notices, loss_text
 from klippy_extras.router.version import VERSION
 from tests.unit.fake_klippy import Machine
 from tests.unit.fake_printer import FakePrinter
@@ -100,4 +100,4 @@ def test_the_reason_why_a_peer_cannot_be_used(state, message, last_error, said):
     led = FakePrinter("led")
     led.is_in(state, message)
     led.last_error = last_error
-    assert absence(led) == said
+    assert loss_text(led) == said

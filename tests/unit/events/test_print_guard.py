@@ -4,7 +4,7 @@
 # This file may be distributed under the terms of the GNU GPLv3 license.
 import pytest
 
-from klippy_extras.router.events.absences import Absences
+from klippy_extras.router.events.disconnect_grace import DisconnectGrace
 from klippy_extras.router.events.print_guard import PrintGuard
 from klippy_extras.router.printers.local_printer import LocalPrinter
 from tests.unit.fake_klippy import CommandError, FakeObject, Machine
@@ -38,11 +38,11 @@ class Printing(Machine):
         self.local = LocalPrinter(self.klippy, "main", 0.25)
         self.local.start()
         self.led, self.afc = FakePrinter("led", grace), FakePrinter("afc")
-        absences = Absences(self.klippy.timers)
-        self.guard = PrintGuard(self.klippy, self.local, absences, [self.afc], [self.led])
+        grace = DisconnectGrace(self.klippy.timers)
+        self.guard = PrintGuard(self.klippy, self.local, grace, [self.afc], [self.led])
         self.guard.guard_starts()
         for peer in (self.led, self.afc):
-            peer.listeners += [absences, self.guard]
+            peer.listeners += [grace, self.guard]
             peer.connects()
 
     def pause(self, gcmd):
@@ -160,7 +160,7 @@ def test_commands_that_do_not_exist_are_not_guarded():
     machine = Machine()
     local = LocalPrinter(machine.klippy, "main", 0.25)
     led = FakePrinter("led")
-    guard = PrintGuard(machine.klippy, local, Absences(machine.klippy.timers), [], [led])
+    guard = PrintGuard(machine.klippy, local, DisconnectGrace(machine.klippy.timers), [], [led])
     guard.guard_starts()
     machine.gcode.run_script("M24")
     assert machine.console == ['// Unknown command:"M24"']

@@ -4,7 +4,7 @@
 # This file may be distributed under the terms of the GNU GPLv3 license.
 import pytest
 
-from klippy_extras.router.events.absences import Absences
+from klippy_extras.router.events.disconnect_grace import DisconnectGrace
 from klippy_extras.router.klippy.timers import Timers
 from klippy_extras.router.printers.printer import PrinterListener
 from tests.unit.fake_printer import FakePrinter
@@ -22,19 +22,19 @@ class Losses(PrinterListener):
 class Watched:
     def __init__(self, grace):
         self.reactor = FakeReactor()
-        self.absences = Absences(Timers(self.reactor))
+        self.grace = DisconnectGrace(Timers(self.reactor))
         self.led, self.losses = FakePrinter("led", grace), Losses()
-        self.led.listeners += [self.absences, self.losses]
+        self.led.listeners += [self.grace, self.losses]
 
 
 @pytest.mark.parametrize("reason", ["disconnected", "timeout"])
 def test_without_grace_it_is_lost_at_once(reason):
     watched = Watched(0.0)
     watched.led.connects()
-    assert watched.absences.counts_as_ready(watched.led)
+    assert watched.grace.counts_as_ready(watched.led)
     watched.led.disconnects(reason)
     assert watched.losses.seen == [("led", reason)]
-    assert not watched.absences.counts_as_ready(watched.led)
+    assert not watched.grace.counts_as_ready(watched.led)
 
 
 @pytest.mark.parametrize("state", ["shutdown", "error", "startup"])
@@ -51,11 +51,11 @@ def test_it_is_lost_at_the_end_of_its_grace_and_once():
     watched.led.shuts_down()
     watched.led.disconnects()
     watched.reactor.advance(4.9)
-    assert watched.losses.seen == [] and watched.absences.counts_as_ready(watched.led)
+    assert watched.losses.seen == [] and watched.grace.counts_as_ready(watched.led)
     watched.reactor.advance(0.2)
     # Why it was lost first
     assert watched.losses.seen == [("led", "shutdown")]
-    assert not watched.absences.counts_as_ready(watched.led)
+    assert not watched.grace.counts_as_ready(watched.led)
     watched.reactor.advance(100.0)
     assert len(watched.losses.seen) == 1
 
@@ -80,4 +80,4 @@ def test_a_printer_that_was_never_ready_cannot_be_lost():
     watched.led.is_in("error")
     watched.led.disconnects()
     assert watched.losses.seen == []
-    assert not watched.absences.counts_as_ready(watched.led)
+    assert not watched.grace.counts_as_ready(watched.led)

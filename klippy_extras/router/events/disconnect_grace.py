@@ -1,4 +1,4 @@
-# Which printers are lost: not ready for longer than their disconnect_grace
+# Detects printers that are lost: not ready for longer than their disconnect_grace
 #
 # Copyright (C) 2026  Klipper Router contributors
 #
@@ -9,7 +9,7 @@ from ..klippy.timers import Timer, Timers
 from ..printers.printer import Printer, PrinterListener
 
 
-class Absences(PrinterListener):
+class DisconnectGrace(PrinterListener):
     """Notifies a printer's listeners when it is lost, at the end of its disconnect_grace."""
 
     def __init__(self, timers: Timers) -> None:
