@@ -320,5 +320,5 @@ class Machine:
         raise CommandError("broken here")
 
     def state(self, state: str, message: str = "") -> None:
-        """What Klippy says about itself from now on."""
+        """Set the state that Klippy reports from now on."""
         self.printer.state, self.printer.message = state, message

@@ -1,4 +1,4 @@
-"""A printer that does what a test says, for what others do with it."""
+"""A printer that a test controls, to test the code that uses printers."""
 
 # Copyright (C) 2026  Klipper Router contributors
 # This file may be distributed under the terms of the GNU GPLv3 license.
@@ -39,10 +39,10 @@ class FakePrinter(Printer):
         self._snapshot_due = False
         self._told: Status = {}
 
-    # -- what a test lets happen to it
+    # -- what a test makes happen to it
 
     def connects(self, *commands: str) -> "FakePrinter":
-        """It is ready, and has these commands."""
+        """It becomes ready, and has these commands."""
         self.commands = frozenset(commands)
         self._set_state("ready", "Printer is ready", True)
         return self
@@ -57,11 +57,11 @@ class FakePrinter(Printer):
         self._end_running(self.not_ready())
 
     def is_in(self, state: str, message: str = "") -> None:
-        """A state of its Klippy in which it is not ready."""
+        """Its Klippy changes to a state in which it is not ready."""
         self._set_state(state, message, False)
 
     def restarts(self) -> None:
-        """Its Klippy is another one from now on."""
+        """Its Klippy is a new one from now on."""
         self.hints.klippy_restarted()
         for listener in self.listeners:
             listener.klippy_restarted(self)
@@ -79,7 +79,7 @@ class FakePrinter(Printer):
         self._end_running(error)
 
     def take_sent(self) -> List[str]:
-        """Let it run all that waits for it; the scripts that were sent since the last call."""
+        """Let it run its whole queue; returns the scripts that were sent since the last call."""
         while self._running is not None:
             self.finish()
         sent, self.sent = self.sent, []

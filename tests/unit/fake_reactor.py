@@ -1,11 +1,11 @@
-"""A reactor whose clock is set by hand, for what no real Klippy can be made to do in time."""
+"""A reactor whose clock is set by hand, for what cannot be timed on a real Klippy."""
 
 # Copyright (C) 2026  Klipper Router contributors
 # This file may be distributed under the terms of the GNU GPLv3 license.
 import select
 from typing import Any, Callable, Dict, List, Optional
 
-# Turns of the loop after which a test has hung
+# Turns of the loop after which a test counts as hung
 MAX_TURNS = 10000
 
 
@@ -128,11 +128,11 @@ class FakeReactor:
         self.pause(self.now + seconds)
 
     def at(self, delay: float, callback: Callable[[], Any]) -> None:
-        """Call back after so many seconds, for what happens while somebody waits."""
+        """Call back after so many seconds, for what happens during a wait."""
         self.register_callback(lambda eventtime: callback(), self.now + delay)
 
     def turn_until(self, is_over: Callable[[], bool], waketime: float) -> None:
-        """Turn the loop, every timer at its time, until it is over or that late."""
+        """Turn the loop, every timer at its time, until is_over() or the time is up."""
         for _ in range(MAX_TURNS):
             if is_over():
                 return

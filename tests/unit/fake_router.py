@@ -1,4 +1,4 @@
-"""The whole router on a fake Klippy, between fake peers: who is sent what, and who is told what."""
+"""The whole router on a fake Klippy, with fake peers: who is sent what, and who is notified."""
 
 # Copyright (C) 2026  Klipper Router contributors
 # This file may be distributed under the terms of the GNU GPLv3 license.

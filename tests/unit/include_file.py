@@ -12,7 +12,7 @@ API = ROOT / "includes" / "router_api.cfg"
 # What a macro cannot do: wait, and know the time
 NATIVE_COMMANDS = {"ROUTER_STATUS", "ROUTER_EVENT_WAIT", "ROUTER_OBJECTS_WAIT"}
 NATIVE_PARAMETERS = {"WAIT", "WAIT_EVENT", "TIMEOUT", "ON_ERROR", "SYNC"}
-# Every macro that must be given something, and the parameters it cannot do without, in order
+# Every macro with required parameters, and those parameters in order
 NEEDS = {
     "ROUTER_RESTART": ["TARGET=main"],
     "ROUTER_GCODE_SCRIPT": ["TARGET=main", "SCRIPT=SHOW"],

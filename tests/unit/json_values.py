@@ -1,4 +1,4 @@
-"""Whatever JSON of another printer can hold, lone surrogates and NaN among it."""
+"""Any value that JSON of another printer can contain, lone surrogates and NaN included."""
 
 # Copyright (C) 2026  Klipper Router contributors
 # This file may be distributed under the terms of the GNU GPLv3 license.

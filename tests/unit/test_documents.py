@@ -20,7 +20,7 @@ PACKAGE = ROOT / "klippy_extras" / "router"
 BY_NAME = {document.name: document for document in ALL}
 LINES = re.MULTILINE
 
-# {how a code block begins: the test that holds it}; those of printers are in test_documents.py
+# {how a code block begins: the test that covers it}; those of printers are in test_documents.py
 UNMARKED = {
     "main printer's Klippy": "a drawing",
     "./examples/run.sh print_stats": "test_scripts_in_code_blocks_exist",

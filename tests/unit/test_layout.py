@@ -25,7 +25,7 @@ MAY_IMPORT: Dict[str, str] = {
 # The composition root imports everything, and nothing imports it but the entry point
 ROOT_MODULES = ("router", "__init__")
 
-# Values in, values out: no Klippy, no file, no socket, no log, no clock of their own
+# Values in, values out: no Klippy, no file, no socket, no log, no clock
 PURE = (
     "errors", "rates", "sanitize", "settings", "version",
     "gcode.contexts", "gcode.parameters", "gcode.templates",

@@ -1,4 +1,4 @@
-"""How often something may be said: buckets and repeats, with a clock that is set by hand."""
+"""How often something may be reported: buckets and repeats, with a clock set by hand."""
 
 # Copyright (C) 2026  Klipper Router contributors
 # This file may be distributed under the terms of the GNU GPLv3 license.

@@ -25,7 +25,7 @@ from tests.lab.klippers import ROOT
 API_CFG = (ROOT / "includes" / "router_api.cfg").read_text(encoding="utf-8")
 WATCHDOG_CFG = (ROOT / "includes" / "router_watchdog.cfg").read_text(encoding="utf-8")
 PACKAGE = ROOT / "klippy_extras" / "router"
-# What a macro cannot do, and what is of no use there
+# What a macro cannot do, or has no use for
 HOST_ONLY = {"WAIT", "WAIT_EVENT", "TIMEOUT", "ON_ERROR", "SYNC"}
 LINES = re.MULTILINE
 TEXT = re.MULTILINE | re.DOTALL
@@ -36,7 +36,7 @@ chapter = REFERENCE.chapter
 
 
 class Recorder:
-    """A G-code command that notes which parameters are asked for."""
+    """A G-code command that notes which parameters are read."""
 
     def __init__(self, **given):
         self._given = given
@@ -73,7 +73,7 @@ class Recorder:
 
 
 def parameters_in_code(command):
-    """The parameters that a command asks for, whatever path it takes."""
+    """The parameters that a command reads, whatever path it takes."""
     waiting = made(WaitCommands)
     commands = made(Commands, waiting=waiting)
     command = "cmd_" + command
@@ -86,7 +86,7 @@ def parameters_in_code(command):
 
 
 def made(kind, **parts):
-    """An object of this class with its parts pretended, but for these."""
+    """An object of this class whose parts are mocks, except these."""
     return kind(*(parts.get(name, MagicMock()) for name in inspect.signature(kind).parameters))
 
 
@@ -245,7 +245,7 @@ def test_every_example_has_a_chapter():
 
 
 class Entry(NamedTuple):
-    """What the reference says of a method."""
+    """What the reference says about a method."""
 
     parameters: Set[str]
     optional: Set[str]
@@ -272,7 +272,7 @@ def methods_in_reference():
 
 
 class Params(Dict[str, Any]):
-    """Notes what is asked for."""
+    """Notes which parameters are read."""
 
     def __init__(self, *args):
         super().__init__(*args)

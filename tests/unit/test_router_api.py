@@ -36,7 +36,7 @@ def test_every_macro_has_a_description():
 
 
 def test_no_macro_is_one_that_the_user_writes():
-    # It would be a button in the peer's interface, and run for nothing
+    # It would be a useless button in the peer's interface
     assert not [name for name in macros() if name.startswith("ROUTER_ON_")]
 
 

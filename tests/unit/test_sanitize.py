@@ -1,4 +1,4 @@
-"""What others sent, made safe to encode, to log and to show."""
+"""Received values, made safe to encode, to log and to show."""
 
 # Copyright (C) 2026  Klipper Router contributors
 # This file may be distributed under the terms of the GNU GPLv3 license.

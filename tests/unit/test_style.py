@@ -18,7 +18,7 @@ OTHERS = [
     for path in sorted((ROOT / folder).rglob("*.py"))
     if path.stat().st_size
 ]
-# Everything that is written by hand; the daemon of the benchmarks stays as it was measured
+# All text written by hand; the daemon of the benchmarks stays as it was measured
 TEXTS = [
     path
     for folder in ("klippy_extras", "includes", "examples", "tests", ".github")
@@ -26,7 +26,7 @@ TEXTS = [
     if path.suffix in (".py", ".md", ".cfg", ".sh", ".txt", ".yml")
     and path.name not in ("reference_daemon.py", Path(__file__).name)
 ] + [ROOT / name for name in ("README.md", "install.sh", "pyproject.toml")]
-# What was in here once, and what to write instead
+# Words to avoid, and what to write instead
 WORDS = {"laborator": "test harness", "anew": "again", "one a line": "one per line"}
 
 MAX_MODULE = 400  # lines; 150 are usual, 350 a lot
@@ -90,7 +90,7 @@ def test_a_module_is_short_and_says_what_it_is_for(path):
 
 @pytest.mark.parametrize("path", OTHERS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_other_files_say_what_they_are_for(path):
-    """In the docstring, or in a comment for what Klippy loads."""
+    """In the docstring, or in a comment for extras that Klippy loads."""
     text = path.read_text(encoding="utf-8")
     first = text.split("\n", 1)[0]
     assert re.match(r"# A Klippy extra: \S.{10,}", first) or re.match(

@@ -1,4 +1,4 @@
-"""What the answers of the methods look like on the console."""
+"""How the results of the methods are printed on the console."""
 
 # Copyright (C) 2026  Klipper Router contributors
 # This file may be distributed under the terms of the GNU GPLv3 license.

@@ -1,4 +1,4 @@
-"""The methods: what they do, what they refuse and to whom, and what they answer."""
+"""The methods: what they do, what they refuse to whom, and their results."""
 
 # Copyright (C) 2026  Klipper Router contributors
 # This file may be distributed under the terms of the GNU GPLv3 license.

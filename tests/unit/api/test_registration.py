@@ -1,4 +1,4 @@
-"""How commands are registered, and what becomes of their errors."""
+"""How commands are registered, and how their errors are converted."""
 
 # Copyright (C) 2026  Klipper Router contributors
 # This file may be distributed under the terms of the GNU GPLv3 license.

@@ -1,4 +1,4 @@
-"""The answers of the methods as parameters of a macro."""
+"""The results of the methods as parameters of a macro."""
 
 # Copyright (C) 2026  Klipper Router contributors
 # This file may be distributed under the terms of the GNU GPLv3 license.

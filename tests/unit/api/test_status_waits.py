@@ -81,7 +81,7 @@ def test_a_condition_that_is_true_already_is_enough(network, target):
 
 
 def test_a_value_from_before_the_wait_is_not_enough(network):
-    """What is known of a peer may be a quarter of a second old: it is asked first."""
+    """The known value may be a quarter of a second old, so the peer is queried first."""
     network.run(WAIT.format("led") + "EQUALS=0")
     assert len(network.led.queries) == 1
 

@@ -1,4 +1,4 @@
-"""SYNC=1: what is sent when the toolhead gets there, in order, without stopping it."""
+"""SYNC=1: scripts are sent when the toolhead reaches their move, in order, without stopping it."""
 
 # Copyright (C) 2026  Klipper Router contributors
 # This file may be distributed under the terms of the GNU GPLv3 license.
@@ -37,7 +37,7 @@ class Toolhead:
         self.waiting.append(callback)
 
     def move(self, seconds):
-        """One more move that is not planned yet."""
+        """Add a move that is not planned yet."""
         self.waiting.append(seconds)
 
     def flush(self):

@@ -1,4 +1,4 @@
-"""One script for several printers: the names of a target, and the answers as one."""
+"""One script for several printers: the names of a target, and the combined result."""
 
 # Copyright (C) 2026  Klipper Router contributors
 # This file may be distributed under the terms of the GNU GPLv3 license.

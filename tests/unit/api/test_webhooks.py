@@ -12,7 +12,7 @@ SCRIPT = "router/gcode/script"
 
 
 def waits_for_nobody(network, answers, client=None):
-    """A request whose answer never comes by itself."""
+    """A request that is never answered by itself."""
 
     def call():
         try:
@@ -35,7 +35,7 @@ def test_too_many_waiting_requests_are_refused_but_not_those_answered_at_once():
     assert refused[0] == f"The router is busy: {MAX_WAITING} API requests are waiting"
     assert "printers" in refused[1]
     assert len(answers) == MAX_WAITING and set(answers) == {"led is not connected"}
-    # Their places are free again
+    # They no longer count towards the limit
     network.led.connects()
     network.led.duration = 0.0
     assert network.call(SCRIPT, target="led", script="SHOW") == {}

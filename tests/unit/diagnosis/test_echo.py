@@ -14,7 +14,7 @@ from tests.unit.fake_printer import FakePrinter
 
 
 class News:
-    """Counts how often there is news of an echo."""
+    """Counts the notifications of an echo."""
 
     def __init__(self) -> None:
         self.count = 0

@@ -1,4 +1,4 @@
-"""Looking at a socket from outside: what is in its place, who may open it, who listens."""
+"""Checking a socket from outside: what the path is, who may open it, who listens."""
 
 # Copyright (C) 2026  Klipper Router contributors
 # This file may be distributed under the terms of the GNU GPLv3 license.
@@ -112,7 +112,7 @@ def test_a_full_backlog(folder, listener):
     assert found and "does not accept connections" in found.text
 
 
-# Root may open everything: somebody else looks
+# Root may open everything, so another user checks
 LOOK = """
 import os, sys
 sys.path.insert(0, {root!r})

@@ -1,4 +1,4 @@
-"""A printer is lost at the end of its disconnect_grace, and not when it is back before."""
+"""A printer is lost at the end of its disconnect_grace, unless it is back before."""
 
 # Copyright (C) 2026  Klipper Router contributors
 # This file may be distributed under the terms of the GNU GPLv3 license.

@@ -1,4 +1,4 @@
-"""Events: which handlers run, in which order, with what, and what becomes of their failures."""
+"""Events: which handlers run, in which order, with what, and how failures are reported."""
 
 # Copyright (C) 2026  Klipper Router contributors
 # This file may be distributed under the terms of the GNU GPLv3 license.
@@ -115,7 +115,7 @@ def test_the_number_per_printer_is_limited(network):
     for number in range(MAX_HANDLERS + 1):
         network.led.call_router(SUBSCRIBE, event=f"e{number}", gcode="ON_A")
     assert network.last_error.startswith(f"led has {MAX_HANDLERS} event handlers already")
-    network.led.call_router(SUBSCRIBE, event="e0", gcode="on_a")  # this one it has
+    network.led.call_router(SUBSCRIBE, event="e0", gcode="on_a")  # this one is subscribed already
     network.afc.call_router(SUBSCRIBE, event="e0", gcode="ON_A")
     assert trigger(network, "e0")["delivered"] == ["led", "afc"]
     assert trigger(network, f"e{MAX_HANDLERS}")["delivered"] == []
@@ -173,7 +173,7 @@ def test_a_missing_key_is_a_failure_of_that_handler(network):
 
 
 def test_a_handler_that_triggers_itself_and_fails_stops(network):
-    """Otherwise it would go on for ever, and shut the printer down in the end."""
+    """Otherwise it would repeat for ever, and finally shut the printer down."""
     network.command("LOOP", lambda gcmd: network.run_again())
     network.run_again = lambda: (
         network.webhooks.call_remote_method(TRIGGER, event="again", context={}),

@@ -1,4 +1,4 @@
-"""Heartbeats for peers that listen for them: how often, and what they say of the host."""
+"""Heartbeats for peers with the macro: how often, and what they report about the host."""
 
 # Copyright (C) 2026  Klipper Router contributors
 # This file may be distributed under the terms of the GNU GPLv3 license.
@@ -88,7 +88,7 @@ def test_a_change_while_a_heartbeat_is_in_flight_is_reported(host):
     host.main.shuts_down()
     assert host.led.sent == [beat(1, 0)]
     assert host.beats(host.led) == [beat(1, 0), beat(0, 0)]
-    # What failed is not tried again before its time
+    # A failed heartbeat is not repeated before the next one is due
     host.main.connects()
     host.main.shuts_down()
     host.led.finish(RouterError("no"))

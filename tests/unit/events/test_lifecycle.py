@@ -95,7 +95,7 @@ def test_a_short_loss_that_was_not_reported_is_not_a_new_connection(trio):
     trio.take()
     trio.led.disconnects()
     trio.led.connects(*MACROS)
-    # Only the one that was lost knows nothing any more
+    # Only the one that was lost is notified again
     assert trio.take() == {"led": ["ROUTER_ON_READY", connected("main")]}
 
 
@@ -163,7 +163,7 @@ def test_a_full_queue_is_logged_too(trio):
 
 @given(st.lists(st.tuples(st.integers(0, 2), st.sampled_from(["up", "down", "lost"])), max_size=25))
 def test_connected_and_disconnected_alternate_for_whoever_stays_ready(steps):
-    """However printers come and go, nobody is told twice of the same."""
+    """However printers connect and disconnect, no printer is notified twice of the same."""
     trio = Trio()
     told = {}
     for number, step in steps:

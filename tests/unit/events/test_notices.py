@@ -1,4 +1,4 @@
-"""What the console says by itself of peers that are lost, and back."""
+"""What is printed on the console when peers are lost, and when they are back."""
 
 # Copyright (C) 2026  Klipper Router contributors
 # This file may be distributed under the terms of the GNU GPLv3 license.

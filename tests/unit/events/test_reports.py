@@ -1,4 +1,4 @@
-"""Errors reach the printer that they are of, at a bounded rate, and never make new ones."""
+"""Errors are reported to the printer that caused them, at a limited rate, and cause no others."""
 
 # Copyright (C) 2026  Klipper Router contributors
 # This file may be distributed under the terms of the GNU GPLv3 license.
@@ -65,7 +65,7 @@ def test_an_error_inside_the_macro_is_printed_and_does_not_run_it_again():
     within = main.reports.begin(main.led, "router/x")
     within.failed("afc", RouterError("again"))
     assert main.led.take_sent() == [macro(), "ECHO ROUTER_ERROR='again'"]
-    # What began before it, or begins after it, is another matter
+    # Not so for what began before it or begins after it
     before.failed("afc", RouterError("old"))
     assert main.led.take_sent() == [macro("old")]
     main.fail(main.led, "new")

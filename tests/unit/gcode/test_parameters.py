@@ -1,4 +1,4 @@
-"""Values to the text of a G-code parameter, names to its name, and our own OBJECTS."""
+"""Values and names as G-code parameters, and the parameter OBJECTS."""
 
 # Copyright (C) 2026  Klipper Router contributors
 # This file may be distributed under the terms of the GNU GPLv3 license.

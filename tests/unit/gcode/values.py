@@ -4,7 +4,7 @@
 # This file may be distributed under the terms of the GNU GPLv3 license.
 from hypothesis import strategies as st
 
-# What Klipper, shlex, str.strip(), str.upper() and JSON have ever treated specially
+# Characters that Klipper, shlex, str.strip(), str.upper() or JSON treat specially
 NASTY = (
     "'\"\\#*;=/,{}()% \t\n\r\x0b\x0c\x1c\x1d\x1e\x85\xa0\u2028\u2029\0NMGT15xaeß\u0131\u017f\u212a"
     "\ud800\udfff"

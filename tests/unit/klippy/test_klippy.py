@@ -166,7 +166,7 @@ def test_other_clients_are_those_with_an_open_socket(main):
     assert main.klippy.other_clients("router/") == ["a"]
 
 
-# -- this and that
+# -- other
 
 
 @pytest.mark.parametrize(

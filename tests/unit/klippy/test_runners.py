@@ -1,4 +1,4 @@
-"""Jobs that may pause: in order, few at a time, and nothing else waits for a long queue of them."""
+"""Jobs that may pause: run in order, few at a time, without starving the reactor."""
 
 # Copyright (C) 2026  Klipper Router contributors
 # This file may be distributed under the terms of the GNU GPLv3 license.

@@ -50,7 +50,7 @@ class Owner:
 
 
 class Peer:
-    """A connection to a pretended Klippy, which answers nothing by itself."""
+    """A connection to a simulated Klippy, which answers nothing by itself."""
 
     def __init__(self, folder: str) -> None:
         self._server = socket.socket(socket.AF_UNIX)

@@ -1,4 +1,4 @@
-"""Frames: whatever bytes come, a message, nothing yet, or BadMessage."""
+"""Frames: any bytes are a message, incomplete, or a BadMessage."""
 
 # Copyright (C) 2026  Klipper Router contributors
 # This file may be distributed under the terms of the GNU GPLv3 license.
@@ -39,7 +39,7 @@ def test_frames_are_read_unchanged_however_the_stream_is_split(frames: List[byte
     assert seen == frames
 
 
-# More than what is kept of either end, as any max_message is
+# More than what is kept of both ends, as with any max_message
 LONG = 256
 
 

@@ -1,4 +1,4 @@
-"""A sentence about a printer is shown once in a session of its Klippy, and not too many of them."""
+"""A hint about a printer is shown once per session of its Klippy, and the number is limited."""
 
 # Copyright (C) 2026  Klipper Router contributors
 # This file may be distributed under the terms of the GNU GPLv3 license.

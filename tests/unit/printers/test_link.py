@@ -1,4 +1,4 @@
-"""The socket to a peer: connecting, back-off, bounds, and nothing that waits (fake reactor)."""
+"""The socket to a peer: connecting, back-off, limits, and no blocking (fake reactor)."""
 
 # Copyright (C) 2026  Klipper Router contributors
 # This file may be distributed under the terms of the GNU GPLv3 license.

@@ -1,4 +1,4 @@
-"""When a peer is asked for a sign of life, and when it counts as disconnected (clock by hand)."""
+"""When a peer is pinged, and when it counts as disconnected (clock set by hand)."""
 
 # Copyright (C) 2026  Klipper Router contributors
 # This file may be distributed under the terms of the GNU GPLv3 license.

@@ -235,7 +235,7 @@ class Stages(Follower):
 
 
 def test_the_script_of_a_macro_that_waits_runs_in_place(main):
-    """It holds the mutex: behind others that wait for it, it would wait forever."""
+    """It holds the mutex: queued behind others that wait for it, it would wait forever."""
     main.submit("OTHER")
     stages = []
     with main.klippy.gcode_mutex:

@@ -1,4 +1,4 @@
-"""The one subscription of a connection: one request at a time, and the last wish counts."""
+"""The one subscription of a connection: one request at a time, and the latest objects count."""
 
 # Copyright (C) 2026  Klipper Router contributors
 # This file may be distributed under the terms of the GNU GPLv3 license.

@@ -1,4 +1,4 @@
-"""What every printer does with scripts before they run: who may wait, for how long, and why not."""
+"""The queue of a printer: which scripts may wait, for how long, and why others are refused."""
 
 # Copyright (C) 2026  Klipper Router contributors
 # This file may be distributed under the terms of the GNU GPLv3 license.

@@ -140,11 +140,11 @@ class Led(Machine):
         self.led.submit(Job(script, self.done(script), **options))
 
     def begins(self):
-        """The script that was sent has its turn there."""
+        """The script that was sent begins on the peer."""
         self.handle(Answer(self.connection.scripts[0][2], {}, None))
 
     def answers(self, error=None):
-        """The script that runs there is over."""
+        """The script that runs on the peer has ended."""
         self.handle(Answer(self.connection.scripts.pop(0)[1], {}, error))
 
 

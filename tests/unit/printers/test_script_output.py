@@ -1,4 +1,4 @@
-"""What a script prints: shown to who follows it, and what it says about its success."""
+"""The output of a script: shown to its follower, and what it says about its success."""
 
 # Copyright (C) 2026  Klipper Router contributors
 # This file may be distributed under the terms of the GNU GPLv3 license.

@@ -1,4 +1,4 @@
-"""The protocol with one peer: a Session and a pretended Klippy, connected by hand.
+"""The protocol with one peer: a Session and a simulated Klippy, connected by hand.
 
 Bytes and time go in, events and bytes come out: no socket, no reactor, and the clock is set by
 hand.
@@ -35,7 +35,7 @@ TIMEOUT = 4.0
 
 
 class Pair:
-    """A session, and what its peer got and says."""
+    """A session, with what its peer has received and sends."""
 
     def __init__(self, state: str = "ready") -> None:
         self.session = Session(METHODS, {"idle_timeout": ["idle_timeout"]}, TIMEOUT, 10000)
@@ -73,7 +73,7 @@ class Pair:
         return self.say({"id": request["id"], "result": results.get(request["method"], {})})
 
     def settle(self) -> List[Event]:
-        """The peer answers everything, and what follows from it."""
+        """The peer answers everything, and the requests that follow."""
         events: List[Event] = []
         while True:
             requests = self.requests()

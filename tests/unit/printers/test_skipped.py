@@ -1,4 +1,4 @@
-"""Messages of a peer that are longer than max_message: who is notified, and what is asked again."""
+"""Messages of a peer longer than max_message: who is notified, and what is requested again."""
 
 # Copyright (C) 2026  Klipper Router contributors
 # This file may be distributed under the terms of the GNU GPLv3 license.

@@ -65,7 +65,7 @@ def test_a_follower_has_the_values_and_gets_none_of_them_twice(steps):
     for name, fields in wish.items():
         status = getattr(watched.printer.objects.get(name), "status", {})
         expected = status if fields is None else {field: status.get(field) for field in fields}
-        # A field that is gone is None
+        # A field that no longer exists is None
         assert {f: v for f, v in known[name].items() if fields or v is not None} == expected
 
 

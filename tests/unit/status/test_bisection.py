@@ -48,7 +48,7 @@ class Values(Receiver):
 
 
 class World:
-    """A feed, its target, and who was refused or was too large."""
+    """A feed, its target, and the subscriptions that were refused or too large."""
 
     def __init__(self) -> None:
         self.target = Target()
@@ -59,7 +59,7 @@ class World:
         self.feed = Feed(target, lambda s, _e: self.too_large.append(s))  # type: ignore[arg-type]
 
     def subscribe(self, name: str, size: int, waits: bool) -> Values:
-        """Somebody wants the object of this name, alone."""
+        """Add a subscription to this one object."""
         self.target.sizes[name] = size
         receiver = Values()
         subscription = Subscription(MagicMock(), self.target, {name: None}, receiver)  # type: ignore[arg-type]
@@ -71,7 +71,7 @@ class World:
         return receiver
 
     def settle(self) -> int:
-        """The target answers until it is asked no more; returns how often it was asked."""
+        """The target answers until there are no more requests; returns how many there were."""
         tries = 0
         while self.target.asked:
             self.target.asked, tries = 0, tries + 1
@@ -118,7 +118,7 @@ def test_a_grown_subscription_is_found_even_where_another_is_new() -> None:
     world.settle()
     assert world.begun == ["new"] and world.refused == []
     assert [s.receiver for s in world.too_large] == [grown]
-    # What it knew is not true any more
+    # Its known values are no longer valid
     assert grown.values == {"grown": {"size": None}}
     assert other.values == {"other": {"size": 10}}
 

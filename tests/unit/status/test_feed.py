@@ -1,4 +1,4 @@
-"""Each receiver of a printer's status ends with its last values, and is told none of them twice."""
+"""Each receiver of a printer's status ends with the last values, and gets none of them twice."""
 
 # Copyright (C) 2026  Klipper Router contributors
 # This file may be distributed under the terms of the GNU GPLv3 license.
@@ -16,7 +16,7 @@ from tests.unit.fake_printer import FakePrinter
 
 
 class Watcher(Receiver):
-    """Knows the values that it was given. title: it is somebody who wants to know of typos."""
+    """Keeps the values that it was given. title: set if it is to be notified of typos."""
 
     def __init__(self, name: str, title: str = "") -> None:
         self.name, self.title = name, title
@@ -40,7 +40,7 @@ class Watcher(Receiver):
         for name, values in status.items():
             known = self.known.setdefault(name, {})
             for field, value in values.items():
-                # (that there is no value may be said again)
+                # (None may be sent again)
                 is_new = value is None or known.get(field) != value
                 assert is_new or self.may_repeat, f"{name}.{field} = {value} again"
             known.update(values)
@@ -112,7 +112,7 @@ def test_any_sequence_of_operations(is_local, steps):
             wanted.pop(Watcher(str(what)), None)
             watching.unsubscribe(Watcher(str(what)))
         elif step == "set":
-            # Whatever it reads, an object has the same fields as long as its Klippy runs
+            # An object has the same fields as long as its Klippy runs
             known = watching.led.objects.get(what, dict.fromkeys(FIELDS))
             watching.set(**{what: {**known, **value}})
         elif step == "tick":
@@ -136,7 +136,7 @@ def test_any_sequence_of_operations(is_local, steps):
             for field in fields or FIELDS:
                 assert watcher.known[name].get(field) == current.get(field)
         assert watcher.known.keys() == objects.keys()
-    # Whoever asked has one answer, or none because an equal one has it by now
+    # Each request has one answer, or none because an equal one has taken it over
     assert all(len(watcher.answers) <= 1 for watcher in everybody if watcher not in wanted)
     assert watching.subscriptions.count == len(wanted)
 
@@ -203,7 +203,7 @@ def test_a_loss_fails_waiting_receivers_and_the_others_start_over():
     for watcher in (old, follower):
         watcher.may_repeat, watcher.updates = True, []
     watching.led.tick()
-    # All values again, and None for those that are there no more
+    # All values again, and None for those that no longer exist
     assert old.updates == [{"fan": {"x": 1, "y": None}}]
     assert follower.updates == [{"bed": {"x": 3}}]
     assert watching.subscriptions.count == 2

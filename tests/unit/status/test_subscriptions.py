@@ -1,4 +1,4 @@
-"""Callbacks with the status of another printer: macros of printers, and API clients."""
+"""Callbacks with the status of another printer: macros and API clients."""
 
 # Copyright (C) 2026  Klipper Router contributors
 # This file may be distributed under the terms of the GNU GPLv3 license.
