@@ -1,4 +1,4 @@
-"""What router/diagnose finds on real printers."""
+"""What router/diagnose reports about real printers."""
 
 # Copyright (C) 2026  Klipper Router contributors
 # This file may be distributed under the terms of the GNU GPLv3 license.

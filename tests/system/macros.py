@@ -1,4 +1,4 @@
-"""Printers whose macros say on their console what the router makes them do."""
+"""Printers whose macros print on their console what the router makes them do."""
 
 # Copyright (C) 2026  Klipper Router contributors
 # This file may be distributed under the terms of the GNU GPLv3 license.
@@ -20,7 +20,7 @@ LIFECYCLE = (
     "ROUTER_ON_DISCONNECTED",
 )
 
-# A remote call with any parameters, from within a macro, and something that changes when told to
+# A remote call with any parameters, from within a macro, and a status that changes on command
 _TOOLS = """
 [gcode_macro REMOTE]
 variable_args: {}
@@ -84,7 +84,7 @@ def remote_call(printer: LabPrinter, method: str, **params: Any) -> None:
 def remote_result(printer: LabPrinter, method: str, **params: Any) -> Dict[str, str]:
     """remote_call() with a gcode_callback; waits for it and returns its parameters.
 
-    What the host is asked next, by anybody, comes after it.
+    Every later request to the host, from any client, runs after it.
     """
     mark = printer.mark()
     remote_call(printer, method, gcode_callback="RESULT", **params)
@@ -102,7 +102,7 @@ def set_state(printer: LabPrinter, **values: Any) -> None:
 
 
 def set_fields(printer: LabPrinter, options: str = "", **fields: Any) -> None:
-    """Let this printer's object `lab_console` have these fields; options: more of LAB_STATUS."""
+    """Give this printer's object `lab_console` these fields; options: more of LAB_STATUS."""
     printer.script(f"LAB_STATUS FIELDS={shlex.quote(json.dumps(fields))} {options}")
 
 

@@ -1,4 +1,4 @@
-"""The option 'allow': what a peer may ask of others, whichever way it asks."""
+"""The option 'allow': what a peer may request from others, by whichever interface."""
 
 # Copyright (C) 2026  Klipper Router contributors
 # This file may be distributed under the terms of the GNU GPLv3 license.
@@ -29,7 +29,7 @@ REQUESTS = [
     ("router/objects/subscribe", {"target": "main", "objects": STATE}, "status"),
     ("router/objects/unsubscribe", {"target": "main"}, "status"),
     ("router/call", {"target": "main", "endpoint": "info"}, "call"),
-    # A handler that runs elsewhere, or is an endpoint: more than an event
+    # A handler that runs on another printer, or is an endpoint, needs more than the right to events
     (
         "router/event/subscribe",
         {"event": "planted", "gcode": "SHOW_A BY=planted", "callback_target": "main"},
@@ -52,7 +52,7 @@ ALL_BUT_EVENT = [r for r in REQUESTS if r[0].startswith("router/event")]
 
 @pytest.fixture(scope="module")
 def trio(shared_lab):
-    """none may ask for nothing, led for events, rest for everything else; afc for all."""
+    """none has no permission, led event, rest all others; afc has all."""
     lab = shared_lab
     allow = {"none": "", "led": "event", "rest": "gcode, status, call"}
     sections = "[router]\nstatus_interval: 0.05\n" + router_section(lab, "afc")
@@ -80,7 +80,7 @@ def refused(trio, caller, method, params, permission):
         f"'router {caller.name}'",
     ):
         assert word in told["MESSAGE"]
-    # No result either, and nobody else was told of it, or asked for anything
+    # There is no result either, and no other printer was notified or sent anything
     for printer, start in zip((trio.main, trio.afc), others):
         trio.main.call("router/gcode/script", {"target": printer.name, "script": "SHOW END=1"})
         wait_shown(printer, start=start, END="1")
@@ -128,7 +128,7 @@ def test_what_is_allowed_works(trio):
     wait_shown(rest, "SHOW_A", rest_mark, STATE="ready")
     remote_call(rest, "router/objects/query", target="main", objects=STATE, gcode_callback="SHOW_B")
     wait_shown(rest, "SHOW_B", rest_mark, GCODE_MACRO_STATE_X="0")
-    # led's own handlers run on led, also when it names itself
+    # led's own handlers run on led, even if it names itself
     for params in ({}, {"callback_target": "led"}):
         remote_call(trio.led, "router/event/subscribe", event="own", gcode="SHOW_A", **params)
     remote_call(trio.led, "router/event/trigger", event="own", context={"n": 1})
@@ -151,7 +151,7 @@ def test_the_host_may_do_everything(trio):
     marks = [trio.main.mark(), trio.afc.mark()]
     for method, params, _permission in REQUESTS[:10]:
         trio.main.call(method, dict(params, gcode_callback="SHOW_B"))
-    # Whatever that has left to do is done before the end of this test
+    # Whatever is still running ends before the end of this test
     wait_shown(trio.main, "SHOW_B", marks[0], STATE="ready")
     for printer, mark in zip((trio.main, trio.afc), marks):
         wait_shown(printer, "SHOW_A", mark, BY="peer")
@@ -160,6 +160,6 @@ def test_the_host_may_do_everything(trio):
 
 
 def settle(main, mark):
-    """Wait for what is on its way to a printer's console."""
+    """Wait for lines still in flight to a printer's console."""
     main.call("router/gcode/script", {"target": "main", "script": "SHOW SETTLED=1"})
     wait_shown(main, start=mark, SETTLED="1")

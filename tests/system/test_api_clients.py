@@ -14,7 +14,7 @@ STATE_X = {"gcode_macro STATE": ["x"]}
 
 @pytest.fixture(scope="module")
 def trio(shared_lab):
-    # With an MCU in which time passes: what closed connections leave is found once a second
+    # With an MCU, so that time passes: closed connections are cleaned up once a second
     return start_trio(shared_lab, mcu="fake")
 
 
@@ -35,13 +35,13 @@ def is_push(message):
 
 
 def has_status(message, **fields):
-    """Whether this is a push that says so of `gcode_macro STATE`."""
+    """Whether this is a push with these values of `gcode_macro STATE`."""
     status = message.get("params", {}).get("status", {})
     return fields.items() <= status.get("gcode_macro STATE", {}).items()
 
 
 def pushes(api):
-    """The params of what was pushed until now."""
+    """The params of all pushes so far."""
     return [message["params"] for message in api.notifications if is_push(message)]
 
 
@@ -66,7 +66,7 @@ def test_gcode_script_is_not_answered_before_it_has_run(trio, client):
 
 
 def test_gcode_script_returns_the_error_of_the_target(client, target):
-    # The host's own message is as Klipper says it
+    # The host's own message is unchanged
     with pytest.raises(ApiError, match="not valid|Unknown|Unable|open"):
         client.call(
             "router/gcode/script",
@@ -207,7 +207,7 @@ def test_each_client_gets_what_it_requested(trio, client):
 
 
 def test_a_client_that_subscribes_again_is_notified_once(trio, client):
-    """As Klipper's own objects/subscribe, a later subscription replaces the one before."""
+    """As with Klipper's own objects/subscribe, a later subscription replaces the earlier one."""
     for fields in (["x"], ["x", "y"]):
         objects = {"gcode_macro STATE": fields}
         client.call(
@@ -219,7 +219,7 @@ def test_a_client_that_subscribes_again_is_notified_once(trio, client):
     set_state(trio.led, x=x)
     client.wait_for(lambda message: has_status(message, x=x))
     client.call("router/event/trigger", {"event": "e"})
-    # Anything told twice is here by now
+    # A second notification would have arrived by now
     client.call("router/printers/list")
     assert [message for message in client.notifications if has_status(message, x=x)] == []
     assert len([push for push in pushes(client) if "event" in push]) == 1
@@ -263,7 +263,7 @@ def test_registrations_of_a_client_end_with_its_connection(trio):
         mark = trio.main.mark()
         trio.main.script("ROUTER_STATUS")
         trio.main.wait_line("2 subscriptions, 1 event handler", start=mark)
-    # Updates and events that come before it is found out harm nobody
+    # Updates and events sent before the closed connection is noticed cause no error
     set_state(trio.led, x=fresh())
     assert trio.main.call("router/event/trigger", {"event": "e"})["failed"] == {}
     wait_until(lambda: subscriptions() == 0, 10.0, "they end", [trio.main])

@@ -1,4 +1,4 @@
-"""Who asks for more than a Klippy can bear is told "busy", and nothing ends."""
+"""Requests beyond what a Klippy can handle are answered "busy", and no connection ends."""
 
 # Copyright (C) 2026  Klipper Router contributors
 # This file may be distributed under the terms of the GNU GPLv3 license.
@@ -20,7 +20,7 @@ from tests.system.macros import check_log
 
 CALLERS = 300  # about 97 paused greenlets end a Kalico or a Klipper of 2023
 
-# A status of more than Klipper's parser can take in time: the config itself
+# The config itself is a status larger than Klipper's parser can read in time
 LONG = "".join(
     f"[gcode_macro LONG_{chr(65 + i)}]\ndescription: {'x' * 1000}\ngcode:\n" for i in range(20)
 )
@@ -61,11 +61,11 @@ def test_callers_beyond_the_limit_are_refused_at_once_and_the_others_are_served(
         assert all("busy" in text for text in refused)
         assert host.state() == led.state() == "ready"
         assert api.answer(numbers[0], timeout=20.0) == {}
-    led.call("emergency_stop")  # the scripts that are left need not be waited for
+    led.call("emergency_stop")  # no need to wait for the remaining scripts
     led.restart(firmware=True)
 
 
-# What is known on this printer, whatever the others do
+# What is known on this printer, whatever the state of the others
 AT_ONCE = [
     ("router/printers/list", {}),
     ("router/event/subscribe", {"event": "e", "gcode": "SHOW"}),
@@ -88,7 +88,7 @@ def frozen(running: Lab) -> Iterator[LabPrinter]:
 
 
 def fill(api: Api) -> List[int]:
-    """As many requests as may wait, and one that is refused; their numbers."""
+    """Send as many requests as may wait, and one that is refused; returns their numbers."""
     params = {"target": "led", "script": "M400"}
     numbers = [api.request("router/gcode/script", params) for _ in range(MAX_WAITING)]
     with pytest.raises(ApiError, match="API requests are waiting"):
@@ -218,7 +218,7 @@ def test_a_script_that_waited_for_this_printer_runs_as_soon_as_its_turn_comes(ru
         other = api.request("gcode/script", {"script": "M118 other"})
         for number in (holder, ours, other):
             api.answer(number, timeout=10.0)
-    for word in ("ours", "other"):  # the console is another connection
+    for word in ("ours", "other"):  # the console is a separate connection
         host.wait_line(f"echo: {word}", start=mark)
     said = [line for line in host.console[mark:] if line.startswith("echo: ")]
     assert said == ["echo: holder", "echo: ours", "echo: other"]

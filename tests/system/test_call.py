@@ -15,13 +15,13 @@ from tests.system.macros import (
     wait_shown,
 )
 
-# They answer on and on, to the connection that asked: that of the router
+# They keep sending to the connection that called them: the router's
 STREAMS = [
     ("objects/subscribe", {"objects": {"webhooks": None}}),
     ("objects/subscribe", {"objects": {}, "response_template": {"method": "x"}}),
     ("gcode/subscribe_output", {"response_template": {"method": "x"}}),
     ("register_remote_method", {"remote_method": "mine", "response_template": {"method": "x"}}),
-    # Such as an endpoint that some other extra has
+    # Such as an endpoint of some other extra
     ("adxl345/dump_adxl345", {"sensor": "x", "response_template": {"method": "x"}}),
 ]
 
@@ -73,7 +73,7 @@ def test_params_reach_the_endpoint(client, target):
 
 
 def test_a_slow_endpoint_delays_no_other_request(client, target):
-    """An endpoint that waits holds up nobody who asks for something else."""
+    """An endpoint that waits does not delay other requests."""
     number = client.request(
         "router/call",
         {
@@ -90,7 +90,7 @@ def test_a_slow_endpoint_delays_no_other_request(client, target):
 def test_streaming_endpoints_are_refused(client, target, endpoint, params):
     with pytest.raises(ApiError, match=f"'{endpoint}'"):
         call(client, target, endpoint, **params)
-    # Nothing of it has happened: the router lives on its one subscription
+    # None of them was called: the router depends on its one subscription
     assert call(client, target, "info")["state"] == "ready"
 
 
@@ -185,7 +185,7 @@ def test_no_call_of_the_host_waits_for_itself(lab, kind):
 
 
 def test_quick_endpoints_of_the_host_do_not_wait_for_scripts(trio, client):
-    """Nor for other endpoints that pause, as long as there are not too many of them."""
+    """Nor for other endpoints that pause, as long as not too many do."""
     mark = trio.main.mark()
     scripts = [
         request(client, "gcode/script", script=f"SHOW N={n}\nROUTER_EVENT_WAIT EVENT=go TIMEOUT=30")
@@ -206,5 +206,5 @@ def test_quick_endpoints_of_the_host_do_not_wait_for_scripts(trio, client):
 
 
 def request(client, endpoint, **params):
-    """Ask an endpoint of the host; the number of the request."""
+    """Call an endpoint of the host; returns the number of the request."""
     return client.request("router/call", {"target": "main", "endpoint": endpoint, "params": params})

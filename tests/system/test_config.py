@@ -1,4 +1,4 @@
-"""The configuration: what is refused and how it is said, and what works with few options."""
+"""The configuration: what is refused, with which message, and what works with few options."""
 
 # Copyright (C) 2026  Klipper Router contributors
 # This file may be distributed under the terms of the GNU GPLv3 license.
@@ -17,7 +17,7 @@ READER = Path(__file__).parent / "config_reader.py"
 OWN_SOCK = "/tmp/own/klippy.sock"
 LED, AFC = "[router led]\nsock: /tmp/led.sock\n", "[router afc]\nsock: /tmp/afc.sock\n"
 
-# What is wrong: (configuration, what the message must say: section, option, what to write)
+# Errors: (configuration, what the message must contain: section, option, what to write)
 WRONG = {
     "no name of this printer": ("[router]\nname:\n", ["'name'", "'router'", "letters"]),
     "a name with a space": ("[router]\nname: my printer\n", ["my printer", "'name'", "letters"]),

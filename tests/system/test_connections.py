@@ -1,4 +1,4 @@
-"""Peers that come late, restart, die, stop and go on: the host stays ready, all works again."""
+"""Peers that connect late, restart, crash or hang: the host stays ready, and all works again."""
 
 # Copyright (C) 2026  Klipper Router contributors
 # This file may be distributed under the terms of the GNU GPLv3 license.
@@ -29,7 +29,7 @@ RESTARTS = 20
 # Everything works again this long after the peer itself is ready (seconds)
 AGAIN = 2.0
 
-# What people write: whoever connects again registers again
+# What people write: a printer that connects again registers again
 PEER = """
 [gcode_macro ROUTER_ON_READY]
 gcode:
@@ -83,7 +83,7 @@ def tunnel(running):
 
 def log_lines(printer, name):
     """What klippy.log says of a peer's state, so far."""
-    # "is not connected" is an error of what was sent meanwhile
+    # "is not connected" is the error of scripts sent meanwhile
     start = re.compile(f"router: {name} (?=connected|disconnected|is (?!not connected))")
     lines = printer.log_text().splitlines()
     return [start.sub("", line, count=1) for line in lines if start.match(line)]
@@ -109,12 +109,12 @@ def wait_works(trio, printer, mark, timeout=10.0):
     """Wait until everything works with a peer that has PEER's macros; returns the seconds."""
     begin = time.monotonic()
     wait_known(trio.main, printer.name, timeout=timeout)
-    # It knows what it asked for: an event and the status of the host
+    # It gets what it subscribed to: an event and the status of the host
     wait_shown(printer, "SHOW_B", mark, timeout=timeout)
     n, x = fresh(), fresh()
     trio.main.script(f"ROUTER_EVENT_TRIGGER EVENT=fed N={n}")
     set_state(trio.main, x=x)
-    # It can be told, asked, and watched
+    # It can be sent scripts, queried, and subscribed to
     trio.main.script(f"ROUTER_GCODE_SCRIPT TARGET={printer.name} SCRIPT='SHOW N={n}'")
     wait_shown(printer, "SHOW_A", mark, timeout, N=str(n))
     wait_shown(printer, "SHOW", mark, timeout, N=str(n))
@@ -179,7 +179,7 @@ def test_a_peer_restarts_and_each_time_it_works_again(trio):
 def test_a_peer_restarts_20_times_in_a_row(trio):
     before, subscriptions = len(log_lines(trio.main, "led")), count_subscriptions(trio.main)
     for _restart in range(RESTARTS):
-        # Without waiting for the host, which may find it in any state
+        # Without waiting for the host, which may connect to it in any state
         count = reconnects(trio.main, "led")
         trio.led.begin_restart()
         trio.led.wait_ready()
@@ -233,7 +233,7 @@ def test_a_peer_stopped_for_longer_than_timeout_reconnects_and_keeps_its_registr
     finally:
         trio.led.thaw()
     assert wait_works(trio, trio.led, mark) < AGAIN
-    # What changed meanwhile, and the handler from before
+    # What changed meanwhile, and the handler registered before
     wait_shown(trio.led, start=mark, GCODE_MACRO_STATE_Y=str(y))
     trio.main.script(f"ROUTER_EVENT_TRIGGER EVENT=kept N={x}")
     wait_shown(trio.led, "SHOW_A", mark, N=str(x))
@@ -261,7 +261,7 @@ def test_a_peer_stopped_for_less_than_timeout_stays_connected(trio):
 
 
 def test_a_broken_connection_through_a_tunnel_is_a_new_session(trio, tunnel):
-    """Nobody can know whether the same Klippy is behind it."""
+    """There is no way to know whether the same Klippy is behind it."""
     handler = {"event": "far", "gcode": "SHOW_A"}
     assert remote_result(trio.afc, "router/event/subscribe", **handler) == {}
     remote_call(
@@ -296,6 +296,6 @@ def test_a_peer_behind_a_tunnel_restarts(trio):
     mark = trio.afc.mark()
     trio.main.script("ROUTER_GCODE_SCRIPT TARGET=afc SCRIPT=SHOW")
     wait_shown(trio.afc, start=mark)
-    # A tunnel without anything behind it is no connection, and no reason to write into the log
+    # A tunnel with nothing behind it is not a connection, and is not logged
     lines = without_startup(log_lines(trio.main, "afc")[before:])
     assert_changes(lines, "disconnected: ", "connected: ready")

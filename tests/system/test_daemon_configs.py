@@ -69,7 +69,7 @@ gcode:
     M118 LEDs at {params.LEVEL}
 """
 
-# Some give the other printers time, and then subscribe to everything at once
+# Some wait for the other printers, and then subscribe to everything at once
 AFC = (
     """
 [gcode_macro FEED]
@@ -214,7 +214,7 @@ def test_a_restarted_peer_works_as_before(main, led):
     main.wait_line("echo: main misses led", start=marks[0])
     main.wait_line("echo: main hears of led", start=marks[0])
     led.wait_line("echo: print is standby", start=marks[1])
-    # Its handlers and subscriptions are there once
+    # Its handlers and subscriptions exist once
     main.script("PRINT_START")
     led.wait_line("echo: heating to 215", start=marks[1])
     wait_until(lambda: main.query(["router"])["router"]["subscriptions"] == 11, 5.0, "11", [main])

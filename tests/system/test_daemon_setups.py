@@ -1,6 +1,6 @@
 """Whole set-ups as people made them for the external router daemon: an LED, a filament changer.
 
-Their wrappers, bridges, subscriptions and events use what those of real configs use.
+Their wrappers, bridges, subscriptions and events use the same features as real configs.
 """
 
 # Copyright (C) 2026  Klipper Router contributors
@@ -14,7 +14,7 @@ from tests.system.macros import check_log, router_section, wait_known
 
 pytestmark = pytest.mark.pairs
 
-# On every printer: wrappers of one's own, which check their parameters and have defaults
+# On every printer: the user's own wrappers, which check their parameters and have defaults
 WRAPPERS = """
 [gcode_macro ROUTER_GCODE_SCRIPT]
 gcode:
@@ -179,7 +179,7 @@ gcode:
     for color in COLORS
 )
 
-# The host registers in its on_connect, too; a handler gives the names of its parameters
+# The host registers in its on_connect, too; a handler names its parameters
 HOST_OF_ACE = """
 [gcode_macro ROUTER_ON_READY]
 gcode:
@@ -323,7 +323,7 @@ def ace(printers):
 
 
 def shown(led):
-    """What the LED's own macros show of the host."""
+    """What the LED's own macros print about the host."""
     return led.query(["gcode_macro ON_MAIN"])["gcode_macro ON_MAIN"]["shown"]
 
 
@@ -352,7 +352,7 @@ def test_the_led_follows_the_host(main, led):
     wait_shown(led, "ready")
     print_file(main, "G4 P2000\n")
     wait_shown(led, "complete")
-    # The host's startup_light may come in between
+    # The host's startup_light may run in between
     seen = [x for x in led.console[mark[0] :] if "Shows" in x and "DARK" not in x]
     assert seen == [f"echo: Shows {c}" for c in ("HEATING", "READY", "RUNNING", "COMPLETE")]
     # Each as an event without a context, to a handler that is one bare name
@@ -439,7 +439,7 @@ def test_an_led_shows_the_shutdown_of_the_host(main, led):
     wait_shown(led, "ready")
     main.call("emergency_stop")
     wait_shown(led, "error")
-    # A shutdown is a disconnect, too (REASON=shutdown): the LED's fallback comes after it
+    # A shutdown is a disconnect, too (REASON=shutdown): the LED's fallback runs after it
     led.wait_line("echo: Shows DARK", start=mark)
     after = led.mark()
     main.restart(firmware=True)

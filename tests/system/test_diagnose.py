@@ -1,4 +1,4 @@
-"""ROUTER_DIAGNOSE and router/diagnose on printers that work, and who else is connected there."""
+"""ROUTER_DIAGNOSE and router/diagnose on printers that work, and other programs beside us."""
 
 # Copyright (C) 2026  Klipper Router contributors
 # This file may be distributed under the terms of the GNU GPLv3 license.
@@ -131,7 +131,7 @@ def test_through_moonraker(main):
         assert {row["result"] for row in found} == {"ok"}
         with moonraker.rpc() as rpc:
             assert rpc.call("printer.router.diagnose", {"target": "main"})["checks"]
-        # Moonraker is connected to the host, and answers no call of the router
+        # Moonraker is connected to the host, and does not answer calls for the router
         assert not_ok(main, "main") == {}
 
 
@@ -171,7 +171,7 @@ def test_too_many_diagnoses_at_a_time(main):
     rows(main, target="main")
 
 
-# Who else is there
+# Other programs
 
 
 @contextmanager

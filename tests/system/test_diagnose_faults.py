@@ -1,4 +1,4 @@
-"""ROUTER_DIAGNOSE on printers that do not work: every fault is named, with the way out."""
+"""ROUTER_DIAGNOSE on printers that do not work: every fault is named, with its remedy."""
 
 # Copyright (C) 2026  Klipper Router contributors
 # This file may be distributed under the terms of the GNU GPLv3 license.
@@ -26,7 +26,7 @@ gcode:
 
 @pytest.fixture
 def main(lab, kind):
-    """A host with the peer led, which is not there yet."""
+    """A host with the peer led, which has not been started yet."""
     text = "[router]\n" + router_section(lab, "led", "timeout: 1")
     main = lab.printer(kind, "main", config.printing(text + recorder()))
     main.wait_ready()
@@ -47,7 +47,7 @@ def start_led(lab: Lab, kind: str, text: str = INCLUDES, mcu: str = "none"):
 
 @pytest.fixture(scope="module")
 def host(shared_lab):
-    """A host whose peers are none."""
+    """A host with peers that are not Klippys."""
     lab = shared_lab
     names = ("absent", "left", "file", "folder", "silent", "dgram")
     text = "[router]\n" + "".join(f"[router {name}]\nsock: {lab.folder / name}\n" for name in names)
@@ -129,7 +129,7 @@ def test_a_peer_that_is_stopped(lab, kind, main):
     wait_until(lambda: stat.read_text().rpartition(")")[2].split()[0] == "T", 10.0, "it stands")
     found = findings(main, "led")
     assert f"is stopped. Resume it: kill -CONT {led.process.pid}" in found["listener"]
-    # Until the router notices, it is connected
+    # Until the router notices, it counts as connected
     assert [c for c in ("klippy", "round trip") if found.get(c, "").startswith("fail: ")]
     wait_known(main, "led", ready=False)
     later = findings(main, "led")

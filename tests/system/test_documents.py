@@ -53,7 +53,7 @@ def test_every_status_field_is_in_the_reference(lab):
 # -- on real printers
 
 PRINTERS = ("main", "led")
-# What the samples of a section make a printer say; of the others only that nothing goes wrong
+# What the samples of a section print on a printer; the others only must not fail
 SAYS = {
     (README, "## Install"): {"main": "led: ready"},
     (README, "## First macro"): {"led": "The printer is standby"},
@@ -126,7 +126,7 @@ def run_samples(lab, blocks):
     for name in ("main", "led"):  # behind its ROUTER_ON_READY
         main.call("router/gcode/script", {"target": name, "script": "G4 P1"})
     with ThreadPoolExecutor() as pool:
-        # A block may wait for what a later one does
+        # A block may wait for something that a later one does
         running = []
         for language, printer, text in blocks:
             if language == "gcode":

@@ -47,7 +47,7 @@ def test_a_shutdown_of_the_host_stops_the_peer_at_once(trio):
         with pytest.raises((ApiError, ApiClosed), match="(?i)shutdown|closed"):
             api.answer(number, 5.0)
     assert not any("over" in line for line in trio.led.console[marks[0] :])
-    # The other one has heard of both, and goes on
+    # The other one was notified of both, and continues
     for name in ("main", "led"):
         wait_shown(trio.afc, "ROUTER_ON_SHUTDOWN", marks[1], PRINTER=name)
     assert trio.afc.state() == "ready"

@@ -1,4 +1,4 @@
-"""What reports of errors must not do: cause each other, flood a console, or stop a print."""
+"""Error reports must not cause further errors, flood a console, or stop a print."""
 
 # Copyright (C) 2026  Klipper Router contributors
 # This file may be distributed under the terms of the GNU GPLv3 license.
@@ -52,7 +52,7 @@ gcode:
         {action_call_remote_method("router/event/trigger", event="count")}
     {% endif %}
 """
-# Remote calls in one macro, more than anybody wants to read of
+# Remote calls in one macro, more than anybody would want to read errors of
 MANY = """
 [gcode_macro MANY]
 gcode:
@@ -66,19 +66,19 @@ TO_ABSENT = "ROUTER_GCODE_SCRIPT TARGET=off SCRIPT=SHOW"
 
 @pytest.fixture(scope="module")
 def trio(shared_lab):
-    """main and led have ROUTER_ON_ERROR, afc has not, and a fourth printer is never there."""
+    """main and led have ROUTER_ON_ERROR, afc does not, and a fourth printer never connects."""
     main = router_section(shared_lab, "off") + ON_ERROR
     return start_trio(shared_lab, main, ON_ERROR + CIRCLE, FAILING + AGAIN + MANY)
 
 
 def on_error(printer, then):
-    """What ROUTER_ON_ERROR of this printer does, but for showing its parameters."""
+    """What ROUTER_ON_ERROR of this printer does besides showing its parameters."""
     value = shlex.quote(repr(then))
     printer.script(f"SET_GCODE_VARIABLE MACRO=ROUTER_ON_ERROR VARIABLE=then VALUE={value}")
 
 
 def settle(trio):
-    """Return when all that was on its way, and what it caused, has been done several times."""
+    """Wait until everything in flight, and whatever that causes, has been handled."""
     for i in range(4):
         for printer in trio[1:]:
             mark = printer.mark()
@@ -89,7 +89,7 @@ def settle(trio):
 
 @pytest.fixture(params=["at once", "later", "in a handler"])
 def failing(request, trio):
-    """G-code of main that fails in one of the ways in which something can."""
+    """G-code of main that fails in one of the possible ways."""
     if request.param == "in a handler":
         trio.main.script("ROUTER_EVENT_SUBSCRIBE EVENT=bad GCODE=FAIL CALLBACK_TARGET=afc")
     return {
@@ -129,7 +129,7 @@ def test_what_fails_in_the_macro_of_a_peer_is_printed(trio, call):
 
 
 def test_an_error_that_causes_itself_through_several_steps_stops(trio):
-    """ROUTER_ON_ERROR triggers an event whose handler makes the same mistake again."""
+    """ROUTER_ON_ERROR triggers an event whose handler causes the same error again."""
     remote_call(trio.led, "router/event/subscribe", event="circle", gcode="ASK")
     on_error(trio.led, "TRIGGER_CIRCLE")
     mark = trio.led.mark()
@@ -163,7 +163,7 @@ def test_a_thousand_equal_errors_of_the_host_make_few_reports(trio):
     trio.main.script("\n".join([TO_ABSENT] * 1000))
     settle(trio)
     reported = len(shown(trio.main, "SHOW_A", mark))
-    # One that an earlier test has made may be counted as well
+    # An error of an earlier test may be counted as well
     assert 1 <= reported <= ALIKE_BURST
     line = trio.main.wait_line("more like this left out", start=mark, timeout=20.0)
     left_out = int(line.split("(")[1].split()[0])

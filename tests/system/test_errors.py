@@ -1,4 +1,4 @@
-"""Errors: one clear message to the one who asked, on every door, and nothing else happens."""
+"""Errors: one clear message to the caller, through every interface, and no other effect."""
 
 # Copyright (C) 2026  Klipper Router contributors
 # This file may be distributed under the terms of the GNU GPLv3 license.
@@ -20,7 +20,7 @@ from tests.system.macros import (
 
 UNKNOWN = "Unknown printer 'ledd'. Known: main, led, afc"
 STATE = {"gcode_macro STATE": None}
-# Methods and parameters with a target that nobody has
+# Methods and parameters with an unknown target
 TYPOS = [
     ("router/gcode/script", {"target": "ledd", "script": "SHOW"}),
     ("router/objects/list", {"target": "ledd"}),
@@ -89,14 +89,14 @@ def trio(shared_lab):
 
 @pytest.fixture
 def quiet(trio):
-    """The marks of all consoles; afterwards nobody has said anything that the test did not read.
+    """The marks of all consoles; afterwards checks that the test has read every line.
 
-    The test takes out what it has read by setting a later mark.
+    The test skips what it has read by setting a later mark.
     """
     marks = {printer: printer.mark() for printer in trio[1:]}
     yield marks
     for printer, mark in marks.items():
-        # Whatever was on its way comes before this
+        # Whatever was in flight arrives before this
         trio.main.call("router/gcode/script", {"target": printer.name, "script": "SHOW END=1"})
         wait_shown(printer, start=mark, END="1")
         assert printer.console[mark:] == ["// SHOW END=1"]
@@ -110,7 +110,7 @@ def one_line(printer, quiet, text):
     return line
 
 
-# -- the doors: a peer with ROUTER_ON_ERROR, a peer without, the host's macros, commands, API
+# -- the interfaces: a peer with ROUTER_ON_ERROR, a peer without, the host's macros, commands, API
 
 
 @pytest.mark.parametrize(("method", "params"), TYPOS)
@@ -271,7 +271,7 @@ def test_a_target_that_is_shut_down_takes_no_scripts_and_says_why(trio):
 
 
 def test_scripts_of_a_peer_that_disappears_end_with_an_error(trio):
-    """What may have run is told as such; what never left is not, and runs nowhere."""
+    """The error says which may have run; scripts that were never sent run nowhere."""
     script = {"target": "afc", "script": "SHOW LATE=1"}
     with trio.main.api() as api:
         trio.afc.freeze()

@@ -1,4 +1,4 @@
-"""Events: what handlers get, in which order and how often, and who hears that one failed."""
+"""Events: what handlers get, in which order and how often, and who is notified of failures."""
 
 # Copyright (C) 2026  Klipper Router contributors
 # This file may be distributed under the terms of the GNU GPLv3 license.
@@ -56,7 +56,7 @@ def owner(request, trio):
 def test_a_bare_handler_name_gets_the_whole_context(trio, owner):
     subscribe(owner, "SHOW_A")
     mark = owner.mark()
-    # The names of parameters are upper case, of context keys as they are
+    # The names of parameters are upper case; context keys are unchanged
     trigger(trio, {"lane": 1, "length_mm": 5.5, "Full": True, "by": 'it\'s "me"', "list": [1, 2]})
     assert wait_shown(owner, "SHOW_A", mark) == {
         "LANE": "1",
@@ -145,7 +145,7 @@ def test_values_that_are_added_to_a_context(trio, owner):
 def test_every_handler_runs_exactly_once_and_in_the_order_triggered(trio):
     for printer in (trio.main, trio.led, trio.afc):
         subscribe(printer, "SHOW_A", callback_target=printer.name)
-    # Not a second one, but the same
+    # Not a second handler, but the same one
     subscribe(trio.led, "SHOW_A")
     marks = {printer: printer.mark() for printer in (trio.main, trio.led, trio.afc)}
     with trio.main.api() as api:
@@ -160,7 +160,7 @@ def test_every_handler_runs_exactly_once_and_in_the_order_triggered(trio):
     expected = [{"N": str(n)} for n in range(MANY)]
     for printer, mark in marks.items():
         wait_shown(printer, "SHOW_A", mark, N=str(MANY - 1))
-        # A late second run would come before the answer to this
+        # A late second run would come before the answer to this request
         remote_call(printer, "router/gcode/script", target=printer.name, script="SHOW END=1")
         wait_shown(printer, "SHOW", mark, END="1")
         assert shown(printer, "SHOW_A", mark) == expected
@@ -183,10 +183,10 @@ def test_a_handler_runs_for_events_that_its_owner_triggers_itself(trio, owner):
 
 
 def test_handlers_that_differ_only_in_case_are_the_same(trio, owner):
-    """Klipper's commands have no case; what a template says has."""
+    """Klipper's commands are not case sensitive; the text of a template is."""
     for gcode in ("SHOW_A", "show_a", " Show_A "):
         subscribe(owner, gcode)
-    # A template of its own
+    # A different template
     subscribe(owner, "show_a K={k}")
     mark = owner.mark()
     trigger(trio, {"k": 1})
@@ -208,7 +208,7 @@ def test_the_status_of_the_host_has_the_latest_event_of_each_name(trio):
     assert event["eventtime"] > 0
 
 
-# -- who hears of failures
+# -- who is notified of failures
 
 
 def test_the_result_lists_who_got_the_event_and_who_did_not(trio):
@@ -223,7 +223,7 @@ def test_the_result_lists_who_got_the_event_and_who_did_not(trio):
             "delivered": ["main", "led"],
             "failed": {"afc": "afc is not connected"},
         }
-        # A peer that triggers hears of it, too: a remote call has no answer
+        # A peer that triggers is notified, too: a remote call has no answer
         mark = trio.led.mark()
         remote_call(trio.led, "router/event/trigger", event="e")
         error = wait_shown(trio.led, "ROUTER_ON_ERROR", mark)
@@ -279,7 +279,7 @@ def test_a_handler_that_fails_later_is_reported_to_the_triggering_peer(trio):
     error = wait_shown(trio.led, "ROUTER_ON_ERROR", mark)
     assert (error["METHOD"], error["TARGET"]) == ("router/event/trigger", "afc")
     assert error["MESSAGE"].startswith("afc: ")
-    # The others run all the same
+    # The others still run
     wait_shown(trio.afc, "SHOW_A", after)
 
 

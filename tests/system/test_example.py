@@ -27,7 +27,7 @@ class Running:
     """A run of examples/run.sh; everything that it starts inherits a mark in its environment."""
 
     def __init__(self, *arguments, **options):
-        # Short, as paths of sockets must be
+        # Short, because the path of a socket must be
         self.folder = tempfile.mkdtemp(prefix="kre-")
         self.environ = dict(os.environ, TMPDIR=self.folder, **{MARK: self.folder})
         self.lines = []
@@ -57,7 +57,7 @@ class Running:
         pytest.fail(f"not within {LIMIT:g} s: {text or 'its end'}, but {self.lines}")
 
     def end(self):
-        """Read to the end; returns the exit code. Nothing may be left of it."""
+        """Read to the end; returns the exit code. No process may be left."""
         self.wait_line(None)
         code = self.process.wait(10)
         self.process.stdout.close()
@@ -67,7 +67,7 @@ class Running:
         return code
 
     def processes(self):
-        """The command lines of the processes that carry our mark."""
+        """The command lines of the processes with our mark."""
         mark = f"{MARK}={self.folder}".encode()
         found = []
         for environ in Path("/proc").glob("[0-9]*/environ"):
@@ -137,7 +137,7 @@ def test_keep_runs_typed_lines_until_ctrl_c(start):
     running.process.stdin.flush()
     running.wait_line("Type a printer's name first")
     running.wait_line("what this example expects")
-    # It goes on, and without more input too
+    # It continues, even without more input
     running.process.stdin.write(b"main: ROUTER_GCODE_SCRIPT TARGET=led SCRIPT='M118 from main'\n")
     running.process.stdin.close()
     running.wait_line("led  | echo: from main")
@@ -160,7 +160,7 @@ def test_ctrl_c_leaves_nothing_behind(start, stage):
 
 
 def test_an_unexpected_line_is_a_failure(tmp_path):
-    # A copy of the example whose LEDs say something else
+    # A copy of the example whose LEDs print something else
     example = tmp_path / "copy"
     shutil.copytree(ROOT / "examples/print_stats", example)
     config = example / "led.cfg"

@@ -79,7 +79,7 @@ def main(lab, kind):
 
 
 def printed(main, *lines):
-    """Print a file of these lines; the steps that it made, as far as it got."""
+    """Print a file of these lines; returns the steps that it reached."""
     mark = main.mark()
     (main.gcodes / "part.gcode").write_text("\n".join([*lines, "M118 end of file", "M400", ""]))
     main.script("SDCARD_PRINT_FILE FILENAME=part.gcode")

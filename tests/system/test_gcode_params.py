@@ -36,7 +36,7 @@ def parser(kind: str) -> Iterator[Parser]:
 
 
 def received(text: str, old: bool) -> str:
-    """The text as the contract says it arrives."""
+    """The text as it must arrive."""
     text = text.replace("\r\n", " ").replace("\r", " ").replace("\n", " ")
     text = "".join("\ufffd" if 0xD800 <= ord(char) <= 0xDFFF else char for char in text)
     for char in "#*;" if old else "":
@@ -179,7 +179,7 @@ def test_the_text_of_m117_and_m118_is_plain(parser: Parser, x: str, y: str) -> N
     assert result.display == "'%s'" % (plain(x),)
 
 
-# Handlers of any kind: most are nonsense to Klipper, and none may let a value out
+# Handlers of any kind: most are nonsense to Klipper, but in none may a value leave its parameter
 starts = ["ON_X A=", 'ON_X A="', "ON_X A='", "ON_X B=1 A=", "G1 X", "M118 ", "M118\t", ""]
 ends = ["", "'", '"', " B=1", "' B=1", '" B=1', "\nON_X A={x}"]
 noise = st.lists(st.sampled_from(["{y}", *"'\"\\ =#;*1A"]), max_size=2)

@@ -1,7 +1,7 @@
-"""Whatever a peer does, the host stays ready and prints on, and the healthy peers are served.
+"""Whatever a peer does, the host stays ready and keeps printing, and healthy peers are served.
 
-The figures are a benchmark's (tests.hostile.measure); here are only bounds that no load of the
-machine can break.
+The figures are for a benchmark (tests.hostile.measure); here are only limits that hold under any
+load of the machine.
 """
 
 # Copyright (C) 2026  Klipper Router contributors
@@ -29,9 +29,9 @@ def shared_lab(kind: str) -> Iterator[Trial]:
 
 @pytest.mark.parametrize("way", WAYS)
 def test_the_print_goes_on_and_other_peers_are_served(shared_lab: Trial, way: str):
-    figures = shared_lab.way(way, SECONDS)  # asserts the service all the time
+    figures = shared_lab.way(way, SECONDS)  # asserts all the time that others are served
     assert figures.longest < GENEROUS_CALLBACK, figures
-    # What it is allowed at once, one a second, and a little for the time to start and end it
+    # The burst that is allowed, one per second, and a few for starting and ending it
     assert figures.log_lines <= BURST + 2 * SECONDS + 3, shared_lab.host.log_text()[-5000:]
 
 

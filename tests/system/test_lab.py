@@ -1,4 +1,4 @@
-"""The test harness itself: what all other tests rely on."""
+"""The test harness itself, which all other tests rely on."""
 
 # Copyright (C) 2026  Klipper Router contributors
 # This file may be distributed under the terms of the GNU GPLv3 license.
@@ -144,7 +144,7 @@ def test_a_print_takes_its_time(lab, kind):
         return state == "complete"
 
     wait_until(done, 30.0, f"the print completes, seen {states}", [printer])
-    # Nothing about speed: two seconds of G4 cannot be over in one
+    # Not a test of speed: two seconds of G4 cannot end within one
     assert time.monotonic() - begin > 1.0
     assert states == ["standby", "printing", "complete"]
     printer.wait_line("half")

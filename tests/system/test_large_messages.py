@@ -1,4 +1,4 @@
-"""Messages of a peer longer than max_message: no wait, link or other value ends for them."""
+"""Messages of a peer longer than max_message end no wait and no link, and lose no other value."""
 
 # Copyright (C) 2026  Klipper Router contributors
 # This file may be distributed under the terms of the GNU GPLv3 license.
@@ -80,7 +80,7 @@ def reconnects(trio):
 
 @pytest.fixture(autouse=True)
 def keeps_its_connections(trio):
-    """Whatever happens, no link ends for it."""
+    """No link may be lost during the test."""
     yield
     assert reconnects(trio)[0] == 0
 
@@ -172,7 +172,7 @@ def test_after_an_update_that_was_skipped_the_values_are_read_again(trio):
     mark = trio.main.mark()
     subscribe(trio.main, trio.led, {"lab_console": ["a", "large"]})
     wait_shown(trio.main, "SHOW_A", mark, LAB_CONSOLE_A="1")
-    # Too long in the update, not any more in the snapshot after it
+    # Too long in the update, but no longer in the snapshot after it
     set_fields(trio.led, f"LARGE={LARGE} LARGE_READS=1", a=2)
     wait_shown(trio.main, "SHOW_A", mark, LAB_CONSOLE_A="2")
     trio.main.wait_line(f"led: an update of its status {LIMIT} was skipped", start=mark)
@@ -189,7 +189,7 @@ def test_only_the_subscription_whose_values_have_grown_ends(trio):
     set_fields(trio.led, f"LARGE={LARGE}", a=4)
     error = wait_shown(trio.main, "ROUTER_ON_ERROR", mark, METHOD="router/objects/subscribe")
     assert f"led: its status is {LIMIT}" in error["MESSAGE"]
-    # It is not known any more, and is not told as if it were
+    # Its value is not known any more, and is not sent as if it were
     wait_shown(trio.main, "SHOW_A", mark, LAB_CONSOLE_A="")
     x = fresh()
     set_state(trio.led, x=x)

@@ -1,4 +1,4 @@
-"""The lifecycle macros: who is told what, in which order."""
+"""The lifecycle macros: which run on whom, and in which order."""
 
 # Copyright (C) 2026  Klipper Router contributors
 # This file may be distributed under the terms of the GNU GPLv3 license.
@@ -34,7 +34,7 @@ LED_GREETING = ["echo: Router connected to LED", "// SHOW FROM=on_connect"]
 
 @pytest.fixture(scope="module")
 def trio(shared_lab):
-    """main, led and afc, which may be away for a minute. late is not there, plain has no macros."""
+    """main, led, and afc with a grace of a minute; late is not started, plain has no macros."""
     lab = shared_lab
     main = "[router]\n" + router_section(lab, "led", ON_CONNECT)
     main += router_section(lab, "afc", "disconnect_grace: 60")
@@ -57,15 +57,15 @@ def trio(shared_lab):
 
 
 def settle(trio, printer):
-    """Wait until all that is on its way to a printer has been run; returns a mark behind it."""
+    """Wait until a printer has run everything that is in flight; returns a mark after it."""
     mark = printer.mark()
     trio.main.call("router/gcode/script", {"target": printer.name, "script": "SHOW SETTLED=1"})
     wait_shown(printer, start=mark, SETTLED="1")
     return printer.mark()
 
 
-def told(printer, start=0):
-    """What the lifecycle macros and on_connect said, without quotes."""
+def notifications(printer, start=0):
+    """What the lifecycle macros and on_connect printed, without quotes."""
     lines = [line.replace("'", "").strip() for line in printer.console[start:]]
     return [
         re.sub(r"^// ROUTER_ON_", "", line)
@@ -74,33 +74,33 @@ def told(printer, start=0):
     ]
 
 
-def wait_told(printer, start, text):
+def wait_notified(printer, start, text):
     wait_until(
-        lambda: any(line.startswith(text) for line in told(printer, start)),
+        lambda: any(line.startswith(text) for line in notifications(printer, start)),
         15.0,
-        f"{printer.name} is told {text}, but {told(printer, start)}",
+        f"{printer.name} is notified {text}, but {notifications(printer, start)}",
         [printer],
     )
 
 
 def restart(trio, printer):
-    """Restart a peer and wait until the host has it again."""
+    """Restart a peer and wait until it is ready for the host again."""
     printer.begin_restart()
     wait_known(trio.main, printer.name, ready=False)
     printer.wait_ready()
     wait_known(trio.main, printer.name)
 
 
-# -- first, what everybody was told at the start
+# -- first, what every printer was sent at the start
 
 
 def test_at_the_start_each_printer_is_ready_first_and_then_connects_to_each_other_once(trio):
     start = trio.led.console.index(LED_GREETING[0])
-    assert told(trio.led)[: len(LED_GREETING) + 1] == [*LED_GREETING, "READY"]
+    assert notifications(trio.led)[: len(LED_GREETING) + 1] == [*LED_GREETING, "READY"]
     assert start < trio.led.console.index(LED_GREETING[1])
     for printer in (trio.main, trio.led, trio.afc):
         others = {"main", "led", "afc", "plain"} - {printer.name}
-        lines = [line for line in told(printer) if line not in LED_GREETING]
+        lines = [line for line in notifications(printer) if line not in LED_GREETING]
         first_meeting = lines[: len(others) + 1]
         assert first_meeting[0] == "READY"
         assert sorted(first_meeting[1:]) == sorted(f"CONNECTED PRINTER={name}" for name in others)
@@ -109,7 +109,7 @@ def test_at_the_start_each_printer_is_ready_first_and_then_connects_to_each_othe
 def test_a_printer_without_the_macros_is_sent_nothing(trio):
     mark = trio.lab.printers["plain"].mark()
     restart(trio, trio.led)
-    # Its queue is in order: this comes after anything that led's return had sent
+    # Its queue is in order: this runs after anything that was sent when led reconnected
     plain = trio.lab.printers["plain"]
     trio.main.call("router/gcode/script", {"target": "plain", "script": "M118 end"})
     plain.wait_line("echo: end", start=mark)
@@ -121,10 +121,10 @@ def test_a_restarted_printer_disconnects_and_connects_for_the_others(trio):
     restart(trio, trio.led)
     settle(trio, trio.led)
     settle(trio, trio.main)
-    lines = told(trio.led, marks[trio.led])
+    lines = notifications(trio.led, marks[trio.led])
     assert lines[:3] == [*LED_GREETING, "READY"]
     assert sorted(lines[3:]) == [f"CONNECTED PRINTER={name}" for name in ("afc", "main", "plain")]
-    assert told(trio.main, marks[trio.main]) == [
+    assert notifications(trio.main, marks[trio.main]) == [
         "DISCONNECTED PRINTER=led REASON=disconnected",
         "CONNECTED PRINTER=led",
     ]
@@ -133,27 +133,27 @@ def test_a_restarted_printer_disconnects_and_connects_for_the_others(trio):
 def test_a_killed_printer_is_disconnected_until_it_is_started_again(trio):
     mark = settle(trio, trio.main)
     trio.led.kill()
-    wait_told(trio.main, mark, "DISCONNECTED PRINTER=led REASON=disconnected")
+    wait_notified(trio.main, mark, "DISCONNECTED PRINTER=led REASON=disconnected")
     trio.led.start().wait_ready()
-    wait_told(trio.main, mark, "CONNECTED PRINTER=led")
+    wait_notified(trio.main, mark, "CONNECTED PRINTER=led")
     settle(trio, trio.main)
-    assert len(told(trio.main, mark)) == 2
+    assert len(notifications(trio.main, mark)) == 2
 
 
 def test_a_printer_that_does_not_answer_is_disconnected_by_timeout(trio):
     mark, own = settle(trio, trio.main), settle(trio, trio.led)
     trio.led.freeze()
     try:
-        wait_told(trio.main, mark, "DISCONNECTED PRINTER=led REASON=timeout")
+        wait_notified(trio.main, mark, "DISCONNECTED PRINTER=led REASON=timeout")
     finally:
         trio.led.thaw()
-    wait_told(trio.main, mark, "CONNECTED PRINTER=led")
+    wait_notified(trio.main, mark, "CONNECTED PRINTER=led")
     wait_known(trio.main, "led")
     settle(trio, trio.main)
     settle(trio, trio.led)
-    assert len(told(trio.main, mark)) == 2
-    # It becomes ready for the host again, though it was there all the time
-    assert told(trio.led, own)[:3] == [*LED_GREETING, "READY"]
+    assert len(notifications(trio.main, mark)) == 2
+    # It becomes ready for the host again, although it was running all the time
+    assert notifications(trio.led, own)[:3] == [*LED_GREETING, "READY"]
 
 
 def test_a_shutdown_is_reported_with_its_message_and_the_printer_cannot_be_used(trio):
@@ -165,9 +165,9 @@ def test_a_shutdown_is_reported_with_its_message_and_the_printer_cannot_be_used(
             "DISCONNECTED PRINTER=led REASON=shutdown",
         ]
         for printer, mark in marks.items():
-            wait_told(printer, mark, "DISCONNECTED")
+            wait_notified(printer, mark, "DISCONNECTED")
             settle(trio, printer)
-            assert told(printer, mark) == expected
+            assert notifications(printer, mark) == expected
         assert trio.main.query(["router led"])["router led"]["connected"] is True
     finally:
         trio.led.restart()
@@ -175,7 +175,7 @@ def test_a_shutdown_is_reported_with_its_message_and_the_printer_cannot_be_used(
     for printer, mark in marks.items():
         settle(trio, printer)
         # Not disconnected a second time by the restart
-        assert told(printer, mark) == [*expected, "CONNECTED PRINTER=led"]
+        assert notifications(printer, mark) == [*expected, "CONNECTED PRINTER=led"]
 
 
 def test_every_peer_is_notified_of_a_shutdown_of_the_host(trio):
@@ -183,9 +183,9 @@ def test_every_peer_is_notified_of_a_shutdown_of_the_host(trio):
     trio.main.script("M112")
     try:
         for printer, mark in marks.items():
-            wait_told(printer, mark, "DISCONNECTED")
+            wait_notified(printer, mark, "DISCONNECTED")
             settle(trio, printer)
-            assert told(printer, mark) == [
+            assert notifications(printer, mark) == [
                 "SHUTDOWN PRINTER=main MESSAGE=Shutdown due to M112 command",
                 "DISCONNECTED PRINTER=main REASON=shutdown",
             ]
@@ -193,10 +193,10 @@ def test_every_peer_is_notified_of_a_shutdown_of_the_host(trio):
     finally:
         trio.main.restart()
         wait_known(trio.main, "led", "afc", "plain")
-    # A new session of the host is a new beginning for all
+    # With a new session of the host all printers connect again
     for printer, mark in marks.items():
         settle(trio, printer)
-        lines = [line for line in told(printer, mark) if line not in LED_GREETING]
+        lines = [line for line in notifications(printer, mark) if line not in LED_GREETING]
         others = {"main", "led", "afc", "plain"} - {printer.name}
         assert lines[0] == "READY"
         assert sorted(lines[1:]) == sorted(f"CONNECTED PRINTER={name}" for name in others)
@@ -217,15 +217,15 @@ def test_a_peer_with_a_config_error_is_connected_but_not_ready(trio):
         assert (status()["connected"], status()["ready"]) == (True, False)
         assert "no_such_section" in status()["state_message"]
         assert trio.main.state() == "ready"
-        told_then = ["DISCONNECTED PRINTER=led REASON=disconnected"]
+        expected = ["DISCONNECTED PRINTER=led REASON=disconnected"]
         settle(trio, trio.main)
-        assert told(trio.main, mark) == told_then
+        assert notifications(trio.main, mark) == expected
     finally:
         (trio.led.folder / "printer.cfg").write_text(before)
         trio.led.restart()
         wait_known(trio.main, "led")
     settle(trio, trio.main)
-    assert told(trio.main, mark) == [*told_then, "CONNECTED PRINTER=led"]
+    assert notifications(trio.main, mark) == [*expected, "CONNECTED PRINTER=led"]
 
 
 # -- what a shutdown says
@@ -245,7 +245,7 @@ def test_the_message_of_a_shutdown_is_the_one_that_its_own_user_sees(kind, name)
         assert "MCU 'mcu' shutdown: " in told
         message = failing.call("info")["state_message"]
         assert told == message.split("\n")[0]
-        # Why main, or led, does nothing any more is told to whoever asks it
+        # Every later request to main, or led, is answered with the reason
         if failing is led:
             with pytest.raises(ApiError, match="MCU 'mcu' shutdown: "):
                 main.script("ROUTER_GCODE_SCRIPT TARGET=led SCRIPT=M117 WAIT=1")
@@ -260,10 +260,10 @@ def test_a_loss_within_disconnect_grace_is_not_reported(trio):
     restart(trio, trio.afc)
     for printer in marks:
         settle(trio, printer)
-    assert told(trio.main, marks[trio.main]) == []
-    assert told(trio.led, marks[trio.led]) == []
-    # afc itself does not know anybody yet
-    lines = told(trio.afc, marks[trio.afc])
+    assert notifications(trio.main, marks[trio.main]) == []
+    assert notifications(trio.led, marks[trio.led]) == []
+    # afc itself has been notified of no printer yet
+    lines = notifications(trio.afc, marks[trio.afc])
     assert lines[0] == "READY"
     assert sorted(lines[1:]) == [f"CONNECTED PRINTER={name}" for name in ("led", "main", "plain")]
 
@@ -272,13 +272,15 @@ def test_a_shutdown_is_reported_at_once_even_with_disconnect_grace(trio):
     mark = settle(trio, trio.main)
     trio.afc.script("M112")
     try:
-        wait_told(trio.main, mark, "SHUTDOWN PRINTER=afc")
+        wait_notified(trio.main, mark, "SHUTDOWN PRINTER=afc")
     finally:
         trio.afc.restart()
         wait_known(trio.main, "afc")
     settle(trio, trio.main)
-    # Back within its grace: it was never gone
-    assert told(trio.main, mark) == ["SHUTDOWN PRINTER=afc MESSAGE=Shutdown due to M112 command"]
+    # Back within its grace: it was never lost
+    assert notifications(trio.main, mark) == [
+        "SHUTDOWN PRINTER=afc MESSAGE=Shutdown due to M112 command"
+    ]
 
 
 def test_a_loss_longer_than_disconnect_grace_is_reported_after_it(trio):
@@ -286,15 +288,15 @@ def test_a_loss_longer_than_disconnect_grace_is_reported_after_it(trio):
     late = trio.lab.printers["late"]
     late.start().wait_ready()
     for printer, mark in marks.items():
-        wait_told(printer, mark, "CONNECTED PRINTER=late")
+        wait_notified(printer, mark, "CONNECTED PRINTER=late")
     begin = time.monotonic()
     late.kill()
     for printer, mark in marks.items():
-        wait_told(printer, mark, "DISCONNECTED PRINTER=late REASON=disconnected")
+        wait_notified(printer, mark, "DISCONNECTED PRINTER=late REASON=disconnected")
     assert time.monotonic() - begin >= 0.7
     for printer, mark in marks.items():
         settle(trio, printer)
-        assert len(told(printer, mark)) == 2
+        assert len(notifications(printer, mark)) == 2
 
 
 # -- a user's macros
@@ -307,7 +309,7 @@ def test_a_failing_lifecycle_macro_affects_no_other_printer(trio):
     try:
         mark = trio.led.mark()
         restart(trio, trio.led)
-        wait_told(trio.led, mark, "CONNECTED PRINTER=main")
+        wait_notified(trio.led, mark, "CONNECTED PRINTER=main")
         remote_call(trio.led, "router/gcode/script", target="main", script="SHOW FROM=led")
         wait_shown(trio.main, FROM="led")
     finally:

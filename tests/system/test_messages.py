@@ -1,4 +1,4 @@
-"""The messages that the documents explain, against what is really printed."""
+"""The messages that the documents explain, compared with what is really printed."""
 
 # Copyright (C) 2026  Klipper Router contributors
 # This file may be distributed under the terms of the GNU GPLv3 license.
@@ -57,7 +57,7 @@ OF_GIT = {"git clone", "destination path ... already exists"}
 
 
 def messages():
-    """What the bold beginnings of the chapter quote, but for single words."""
+    """What the bold beginnings of the chapter quote, except single words."""
     bold = re.findall(r"^\*\*(.*?)\*\*", CHAPTER, re.MULTILINE | re.DOTALL)
     return {text for part in bold for text in re.findall(r"`([^`]+)`", part) if " " in text}
 

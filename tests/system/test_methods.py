@@ -103,7 +103,7 @@ def test_callback_target_says_where_a_handler_runs(trio, caller):
     told = remote_result(caller, "router/event/trigger", event="elsewhere", context={"k": 1})
     assert told["DELIVERED"] == '["afc"]'
     assert wait_shown(trio.afc, "SHOW_A", mark) == {"K": "1"}
-    # Its owner is the caller: it is the one who can end it
+    # Its owner is the caller, which can end it
     end = {"event": "elsewhere"}
     assert remote_result(trio.afc, "router/event/unsubscribe", **end) == {"REMOVED": "0"}
     assert remote_result(caller, "router/event/unsubscribe", **end) == {"REMOVED": "1"}
@@ -167,7 +167,7 @@ def test_objects_subscribe_calls_back_until_unsubscribed(trio, caller, target):
     set_state(printer, x=second)
     wait_shown(caller, "SHOW_A", mark, GCODE_MACRO_STATE_X=str(second))
 
-    # Here gcode_callback says which subscription: it is over, so it hears nothing any more
+    # Here gcode_callback selects the subscription, which has ended, so there is no callback
     remote_call(caller, "router/objects/unsubscribe", **subscription)
     remote_call(
         caller, "router/objects/subscribe", target=target, objects=STATE_X, gcode_callback="SHOW_B"

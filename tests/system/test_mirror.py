@@ -31,7 +31,7 @@ gcode:
 
 @pytest.fixture(scope="module")
 def main(shared_lab):
-    """The host, ready before its peer has ever been there."""
+    """The host, ready before its peer has ever connected."""
     sections = f"[router]\nstatus_interval: {STATUS_INTERVAL}\n"
     sections += router_section(shared_lab, "led", MIRROR) + recorder() + SAY
     return shared_lab.main(config.printing(sections)).wait_ready()
@@ -70,7 +70,7 @@ def wait_x(main, value):
 
 
 def said(main):
-    """What the macro of the host sees."""
+    """The values that the macro of the host reads."""
     mark = main.mark()
     main.script("SAY")
     return main.wait_line("echo: ", start=mark).split(" ", 1)[1]
@@ -93,7 +93,7 @@ def test_the_keys_exist_before_the_peer_has_connected(main):
 def test_values_follow_the_peer_and_macros_can_read_them(main, led):
     set_state(led, x=1.5, text="two words", y=7)
     wait_x(main, 1.5)
-    # Only what was asked for, and None for what the peer does not have
+    # Only what the config names, and None for what the peer does not have
     assert mirror(main)["gcode_macro STATE"] == {"x": 1.5, "text": "two words"}
     assert mirror(main)["gcode_macro NOT_THERE"] == {"x": None}
     assert said(main) == "x=1.5 state=ready known=True"
@@ -178,13 +178,13 @@ def test_reading_the_mirror_sends_no_request_to_the_peer(main, led):
     main.script("SAY\n" * 50)
     led.script("M112")
     requests = wait_until(lambda: requests_of_the_router(led), 5.0, "the dump", [led])
-    # Asked once for its names, as not all values are known; since then the router only listens
+    # Queried once for its names, as not all values are known; since then the router only receives
     assert requests[0][0] < before
     methods = [method for time, method in requests]
     assert methods.count("objects/subscribe") == methods.count("objects/list") == 1
     assert methods.count("objects/query") == 1
     assert [request for request in requests if request[0] >= before] == []
-    # And a peer that is shut down is there still
+    # And a peer that is shut down is still connected
     wait_known(main, "led", ready=False)
     assert said(main) == f"x={value} state=shutdown known=True"
     led.restart(firmware=True)
@@ -215,7 +215,7 @@ def test_values_are_none_while_the_peer_is_offline_and_return_with_it(main, led)
     assert "max_velocity" in mirror(main)["toolhead"]
     led.start().wait_ready()
     wait_x(main, 0)
-    # During its startup one value is known sooner than another
+    # During its startup some values are known before others
     wait_until(
         lambda: mirror(main)["toolhead"]["max_velocity"] == 300, 20.0, "the toolhead", [main]
     )

@@ -1,4 +1,4 @@
-"""A typo in a mirror, a sensor or a subscription is said once, where its author looks."""
+"""A typo in a mirror, a sensor or a subscription is reported once, where its author looks."""
 
 # Copyright (C) 2026  Klipper Router contributors
 # This file may be distributed under the terms of the GNU GPLv3 license.
@@ -39,7 +39,7 @@ WRONG = [
 
 @pytest.fixture(scope="module")
 def trio(shared_lab):
-    """main wants of led what it does not have; afc is innocent."""
+    """The config of main names what led does not have; afc has everything."""
     trio = start_trio(
         shared_lab,
         afc=says("ROUTER_ON_ERROR"),
@@ -69,7 +69,7 @@ def test_names_in_the_config_that_the_peer_does_not_have_are_reported_once(trio)
     wait_warned(trio.main, 0, *WRONG)
     log = trio.main.log_text()
     assert all(sentence in log for sentence in WRONG)
-    # None is a value; and what is there is not touched by what is not
+    # None is a value; existing names are not affected by missing ones
     mirror = trio.main.query(["router led"])["router led"]["mirror"]
     assert mirror["gcode_macro STATE"] == {"x": 0, "text": None, "zz": None}
 
@@ -82,7 +82,7 @@ def test_the_owner_of_a_subscription_is_warned_and_its_error_macro_is_not_run(tr
     found = f"{target} has no field 'print_stats.stat': did you mean 'print_stats.state'?"
     wait_shown(trio.afc, "SHOW_A", marks[0])
     wait_warned(trio.afc, marks[0], prefix + found)
-    # The same again is not said again
+    # The same again is not reported again
     subscribe(trio.afc, target, {"print_stats": ["stat", "state"]})
     subscribe(trio.afc, target, {"no_such_thing": None}, "SHOW_B")
     other = f"subscription of afc with callback SHOW_B: {target} has no object 'no_such_thing'"
@@ -111,7 +111,7 @@ def test_a_wait_for_a_missing_name_says_so_at_once_and_in_its_error(trio):
         with pytest.raises(ApiError) as error:
             api.answer(number)
     assert str(error.value) == f"led: print_stats.stat is not known after 1 second: {found}"
-    # What has no value is there
+    # A field without a value exists
     with pytest.raises(ApiError) as error:
         script = "ROUTER_OBJECTS_WAIT TARGET=led OBJECT='gcode_macro STATE' FIELD=text EQUALS=x"
         trio.main.script(script + " TIMEOUT=1")
@@ -123,7 +123,7 @@ def test_a_subscription_to_existing_names_is_not_warned(trio):
     set_fields(trio.led, a=None)
     subscribe(trio.afc, "led", {"lab_console": ["a"], "toolhead": None, "print_stats": ["state"]})
     wait_shown(trio.afc, "SHOW_A", marks[0])
-    # Searches of one target come one after the other
+    # Searches of one target run one after the other
     subscribe(trio.afc, "led", {"nothing": None}, "SHOW_B")
     text = "subscription of afc with callback SHOW_B: led has no object 'nothing'"
     wait_warned(trio.afc, marks[0], text)

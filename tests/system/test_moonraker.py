@@ -57,7 +57,7 @@ def rpc(moonraker):
 
 @pytest.fixture(params=DOORS)
 def call(request, moonraker, rpc):
-    """Calls a method of the router through one of Moonraker's doors."""
+    """Calls a method of the router over HTTP or JSON-RPC."""
 
     def call(method, **params):
         if request.param == "rpc":
@@ -66,7 +66,7 @@ def call(request, moonraker, rpc):
             result = moonraker.post("/printer/" + method, params)
         else:
             result = moonraker.get("/printer/" + method, **params)
-        # What Moonraker makes of an empty answer
+        # What Moonraker turns an empty result into
         return {} if result == "ok" else result
 
     return call
@@ -99,7 +99,7 @@ def test_events(call, main, led):
     told = call("router/event/trigger", event="web", context="lane=1")
     assert told == {"delivered": ["led"], "failed": {}}
     assert wait_shown(led, "SHOW_A", mark) == {"LANE": "1"}
-    # The caller is the host: its macros see the same registrations
+    # The caller counts as the host: its macros have the same registrations
     assert main.call("router/event/trigger", {"event": "web"})["failed"].keys() == {"led"}
     assert call("router/event/unsubscribe", **handler) == {"removed": 1}
 
@@ -279,7 +279,7 @@ def test_an_unknown_temperature_is_none(moonraker, main):
     wait_until(recorded, 10.0, "Moonraker has recorded that it is not known", [main, moonraker])
 
 
-# -- Moonraker comes and goes
+# -- Moonraker restarts
 
 
 def test_a_restart_of_moonraker_loses_nothing(moonraker, main, led):

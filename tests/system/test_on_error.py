@@ -56,7 +56,7 @@ class Print:
         main.script("SDCARD_PRINT_FILE FILENAME=part.gcode")
 
     def wait_state(self, state):
-        """Wait until print_stats says this."""
+        """Wait until print_stats has this state."""
         told = {"print_stats": ["state"]}
         wait_until(
             lambda: self.main.query(told)["print_stats"]["state"] == state,
@@ -67,7 +67,7 @@ class Print:
 
     @property
     def said(self):
-        """What M118 and errors said since the print began; all of it, as a marker proves."""
+        """What M118 and errors printed since the print began; complete up to a marker."""
         self.main.script("M118 marker")
         self.main.wait_line("marker", start=self.start)
         said = [line.replace("echo: ", "") for line in self.main.console[self.start :]]
@@ -98,12 +98,12 @@ def test_pause_pauses_and_resume_continues_with_the_next_line(duo, line):
 
 
 def paused(main):
-    """What PAUSE leaves behind."""
+    """Whether pause_resume is paused."""
     return main.query({"pause_resume": ["is_paused"]})["pause_resume"]["is_paused"]
 
 
 def test_pause_raises_when_nothing_is_printing(duo, line):
-    """PAUSE would stay behind, and the next print could not be paused."""
+    """The PAUSE would last, and the next print could not be paused."""
     duo.main.script("SDCARD_RESET_FILE")
     with pytest.raises(ApiError, match="led: .*no filament"):
         duo.main.script(f"{line}pause\nM118 goes on")

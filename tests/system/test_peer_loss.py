@@ -1,4 +1,4 @@
-"""A peer that is lost: what the host's console says, and what it means for a print."""
+"""A peer that is lost: what the host prints on its console, and what happens to a print."""
 
 # Copyright (C) 2026  Klipper Router contributors
 # This file may be distributed under the terms of the GNU GPLv3 license.
@@ -50,7 +50,7 @@ def main(shared_lab):
 
 @pytest.fixture
 def lose(shared_lab, main):
-    """Kill a peer and wait until the host knows; it is back after the test."""
+    """Kill a peer and wait until the host has noticed; it is started again after the test."""
     lost = []
 
     def lose(name):
@@ -65,7 +65,7 @@ def lose(shared_lab, main):
 
 
 def said(main, mark):
-    """What the router said on the console, by itself; all of it, as a marker proves."""
+    """What the router itself printed on the console; complete up to a marker."""
     main.script("M118 marker")
     main.wait_line("marker", start=mark)
     return [line for line in main.console[mark:] if "Router:" in line]
@@ -138,7 +138,7 @@ def test_a_peer_that_keeps_reconnecting_is_reported_at_a_limited_rate(shared_lab
         wait_known(main, "led")
     lines = said(main, mark)
     assert 1 <= len(lines) < 8
-    # What is left out is no loss: the last line is true, be it late
+    # Lines may be left out, but the last one is true, even if it is late
     wait_until(lambda: "ready again" in said(main, mark)[-1], 30.0, "the last line is true", [main])
 
 

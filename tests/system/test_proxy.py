@@ -27,7 +27,7 @@ gcode:
 
 @pytest.fixture(scope="module")
 def duo(shared_lab):
-    """main and led, and a section of a printer that is never there."""
+    """main and led, and a section of a printer that never connects."""
     proxies = "proxy_commands: DISCO_PARTY, disco_stop,\n    DISCO_SLOW, DISCO_FAIL"
     main = router_section(shared_lab, "off", "proxy_commands: OFF_PARTY")
     main += "[gcode_macro TWICE]\ngcode:\n    DISCO_PARTY N=1\n    DISCO_PARTY N=2\n"
@@ -136,7 +136,7 @@ gcode:
     PEER_STOP
 """
 QUOTED = """TEXT='two  words' B="it's = so" """.strip()
-# Its rest of the line is text, and no parameters
+# The rest of its line is text, not parameters
 PEER_TEXT = """
 [gcode_macro M117]
 gcode:

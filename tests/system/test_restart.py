@@ -25,7 +25,7 @@ gcode:
     ROUTER_GCODE_SCRIPT TARGET=led SCRIPT=FIRMWARE_RESTART
 """
 ERROR = "\n[no_such_section]\n"
-# The default toggles a line that a pseudo-terminal does not have: Klippy's own cleanup ends there
+# The default toggles a line that a pseudo-terminal does not have: Klippy's own cleanup fails there
 # then, and its sockets stay open
 MCU = "[mcu]\nrestart_method: command\n"
 
@@ -77,7 +77,7 @@ def led_in(printers):
 
 
 def settled(printer):
-    """Whether its Klippy is in a state that lasts."""
+    """Whether its Klippy has reached a state that lasts."""
     try:
         return printer.state() != "startup"
     except ConnectionError:
@@ -95,7 +95,7 @@ def wait_start(printer, before):
 
 
 def wait_state(main, state):
-    """Wait until main says this of led."""
+    """Wait until main reports this state of led."""
 
     def current():
         return main.query({"router led": ["state"]})["router led"]["state"]
@@ -104,7 +104,7 @@ def wait_state(main, state):
 
 
 def wait_ready_again(main, led, before):
-    """Wait until led has started again, and main knows it is ready."""
+    """Wait until led has started again and is ready for main."""
     wait_start(led, before)
     led.wait_ready()
     wait_known(main, "led")
@@ -140,7 +140,7 @@ def test_the_hint_names_the_kind_of_restart_that_is_needed(printers, led_in, sta
 
 
 def test_the_hint_follows_the_message_of_klipper_not_the_state(printers, led_in):
-    """A plain restart after a shutdown ends in an error that a firmware restart mends."""
+    """A plain restart after a shutdown ends in an error that a firmware restart clears."""
     main, led = printers
     mark = main.mark()
     led_in("shutdown")

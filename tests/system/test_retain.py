@@ -65,7 +65,7 @@ def owner(request, trio):
 
 @pytest.fixture(params=["peer", "host macro", "command", "api"])
 def retain(request, trio):
-    """Triggers a retained event through one of the doors."""
+    """Triggers a retained event through one of the interfaces."""
 
     def trigger(event, **context):
         if request.param == "command":
@@ -102,7 +102,7 @@ def call(owner, method, event, **params):
 
 
 def subscribe(owner, event, gcode="SHOW_A"):
-    """Subscribe, and wait until the router says it is done."""
+    """Subscribe, and wait until the router confirms it."""
     mark = owner.mark()
     call(owner, "router/event/subscribe", event, gcode=gcode, gcode_callback="SHOW_B")
     wait_shown(owner, "SHOW_B", mark)
@@ -169,7 +169,7 @@ def test_an_owner_that_restarted_gets_it_again(trio):
 
 
 def test_an_owner_that_reconnects_gets_what_it_has_missed(lab, kind):
-    """Its handlers live on, and its ROUTER_ON_READY subscribes once more."""
+    """Its handlers are kept, and its ROUTER_ON_READY subscribes once more."""
     sections = "[router]\n" + router_section(lab, "led", "timeout: 1")
     main = lab.printer(kind, "main", config.printing(sections + recorder()))
     led = lab.printer(kind, "led", config.printing(recorder() + ON_READY))
@@ -192,7 +192,7 @@ def test_an_owner_that_reconnects_gets_what_it_has_missed(lab, kind):
 
 
 def settle(trio):
-    """Return when led has done what was on its way to it, and what that has caused."""
+    """Wait until led has handled everything in flight, and whatever that causes."""
     for i in range(3):
         mark = trio.led.mark()
         script = {"target": "led", "script": f"SHOW END={i}"}
@@ -216,7 +216,7 @@ def test_a_target_that_restarted_gets_it_again_when_the_owner_subscribes(trio, n
 
 
 def test_a_removed_handler_does_not_run_for_queued_events(trio, owner, name):
-    """It takes itself out at its first event, when others are queued already."""
+    """It unsubscribes itself at its first event, when others are queued already."""
     value = shlex.quote(repr(name))
     owner.script(f"SET_GCODE_VARIABLE MACRO=ONCE VARIABLE=event VALUE={value}")
     subscribe(owner, name, "ONCE")

@@ -58,7 +58,7 @@ def test_without_macros_of_the_user_the_file_prints_nothing(trio):
 def test_every_parameter_is_a_field_of_a_button_on_the_printer(led):
     shown_by_led = buttons(led.query({"configfile": ["settings"]})["configfile"]["settings"])
     of_the_router = {name: found for name, found in shown_by_led.items() if "ROUTER" in name}
-    # That of the watchdog keeps its name, for the sections that override its timeout
+    # The one of the watchdog keeps its name, for the sections that override its timeout
     assert of_the_router == dict(commands_with_parameters(), ROUTER_HEARTBEAT=set())
 
 

@@ -26,7 +26,7 @@ CHAMBER_PIN = "gpio21"
 
 @pytest.fixture(scope="module")
 def main(shared_lab):
-    """The host, ready before its peer has ever been there. TEMPERATURE_WAIT needs a real clock."""
+    """The host, ready before its peer has ever connected. TEMPERATURE_WAIT needs a real clock."""
     sections = "[router]\nstatus_interval: 0.05\n" + router_section(shared_lab, "led", SENSORS)
     text = config.printing(sections + SAY, "fake")
     return shared_lab.main(text, mcu="fake").wait_ready()
@@ -109,7 +109,7 @@ def test_it_follows_the_peer_and_keeps_minimum_and_maximum(main, led):
 def test_it_can_be_any_field_of_any_object(main, led):
     set_state(led, x=12.345)
     assert wait_temperature(main, 12, 13, OTHER)["temperature"] in (12.34, 12.35)
-    # What is no temperature is none
+    # Values that are not temperatures become None
     for value in ("warm", None, [30], True):
         set_state(led, x=value)
         wait_unknown(main, OTHER)
@@ -149,7 +149,7 @@ def test_a_temperature_wait_ends_when_its_peer_is_lost(main, led, bound):
         with pytest.raises(ApiError, match="led is not connected"):
             api.answer(number, 20.0)
     assert wait_unknown(main)["measured_max_temp"] >= 39
-    # An absence is no reason for a shutdown, neither at once nor a while later
+    # The loss is not a reason for a shutdown, neither at once nor a while later
     main.script("G4 P500\nM400")
     assert main.state() == "ready" and sensor(main)["temperature"] is None
     led.start().wait_ready()
@@ -196,7 +196,7 @@ STEERED = {
 
 @pytest.mark.parametrize("option", STEERED)
 def test_it_cannot_control_a_heater_or_fan(lab, kind, option):
-    """A reading that is missing would shut this printer down."""
+    """A missing reading would shut this printer down."""
     fake = "[thermistor fake]\ntemperature1: 25\nresistance1: 100000\nbeta: 3950\n"
     text = router_section(lab, "led", SENSORS) + fake + STEERED[option]
     printer = lab.printer(kind, "main", config.minimal(text))

@@ -1,4 +1,4 @@
-"""Status subscriptions: who is told what, how often, and what survives a restart."""
+"""Status subscriptions: who gets which values, how often, and what survives a restart."""
 
 # Copyright (C) 2026  Klipper Router contributors
 # This file may be distributed under the terms of the GNU GPLv3 license.
@@ -19,7 +19,7 @@ from tests.system.macros import (
 
 pytestmark = pytest.mark.pairs
 
-# As people write it: whoever comes, the LED asks what the printer does
+# As people write it: whenever a printer connects, the LED subscribes to its state
 LED = """
 [gcode_macro ROUTER_ON_CONNECTED]
 gcode:
@@ -82,7 +82,7 @@ def change(printer, **other):
     return state_params(x=x, **other)
 
 
-# -- what is told
+# -- the values
 
 
 def test_the_first_callback_has_all_values_and_later_ones_only_changes(trio, target):
@@ -94,7 +94,7 @@ def test_the_first_callback_has_all_values_and_later_ones_only_changes(trio, tar
     first, *later = shown(trio.led, "SHOW_A", mark)
     # None is left out of the first one
     assert first.keys() == {*state_params(x=0, y=0), "WEBHOOKS_STATE"}
-    # Where it was not in the first already
+    # Unless the first one had it already
     assert later in ([news], [])
     seen = len(shown(trio.led, "SHOW_A", mark))
     news = change(target)
@@ -132,7 +132,7 @@ def test_two_subscribers_of_one_target_each_get_exactly_what_they_requested(trio
     assert shown(trio.main, "SHOW_A", marks[1])[-1] == state_params(y=y)
     assert all(p.keys() <= {"GCODE_MACRO_STATE_X"} for p in shown(trio.led, "SHOW_A", marks[0]))
 
-    # And when one of them goes, the other is told as before
+    # And when one of them ends, the other is updated as before
     remote_call(trio.led, "router/objects/unsubscribe", target="afc", gcode_callback="SHOW_A")
     remote_call(trio.led, "router/objects/unsubscribe", target="afc", gcode_callback="SHOW_B")
     y = fresh()
@@ -148,7 +148,7 @@ def test_subscribing_twice_gives_one_callback_per_change(trio, target):
     for _change in range(2):
         news = change(target)
         wait_shown(trio.led, "SHOW_A", mark, **news)
-    # The next change came through: a second callback for the first one would be here
+    # The next change has arrived: a second callback for the first one would have, too
     changes = shown(trio.led, "SHOW_A", mark)
     assert len([p for p in changes if p == news]) == 1
     assert len({tuple(p.items()) for p in changes[1:]}) == len(changes[1:])
@@ -246,7 +246,7 @@ def test_while_a_callback_runs_newer_values_are_merged_into_the_next(trio):
     latest = values[-1]
     wait_shown(trio.led, "SHOW_A", mark, **latest)
     assert shown(trio.led, "SHOW_A", mark) == [values[0], {**latest, **state_params(y=y)}]
-    # There was nothing left behind it
+    # Nothing was left after it
     news = change(trio.main)
     wait_shown(trio.led, "SHOW_A", mark, **news)
     assert shown(trio.led, "SHOW_A", mark)[2:] == [news]
@@ -294,7 +294,7 @@ def test_what_a_restarted_target_no_longer_has_is_sent_as_none(trio):
         trio.afc.restart()
         wait_shown(trio.led, "SHOW_A", marks[0], **state_params(x="", y="", text=""))
         wait_shown(trio.main, "SHOW_A", marks[1], **state_params(x=""))
-        # And nobody who comes later is told the old values
+        # And a later subscriber does not get the old values
         subscribe(trio.led, trio.afc, {"gcode_macro STATE": None, "webhooks": ["state"]}, "SHOW_B")
         wait_shown(trio.led, "SHOW_B", marks[0])
         assert shown(trio.led, "SHOW_B", marks[0]) == [{"WEBHOOKS_STATE": "ready"}]
@@ -378,7 +378,7 @@ def test_a_host_that_is_shut_down_still_forwards_its_status(trio):
         trio.main.script("M112")
         wait_shown(trio.led, "SHOW_A", mark, WEBHOOKS_STATE="shutdown")
         wait_shown(trio.led, "ON_STATUS_UPDATE", mark, WEBHOOKS_STATE="shutdown")
-        # A peer that comes now is told, too
+        # A peer that connects now gets the status, too
         mark = trio.afc.mark()
         subscribe(trio.afc, trio.main, {"webhooks": ["state"]})
         wait_shown(trio.afc, "SHOW_A", mark, WEBHOOKS_STATE="shutdown")
@@ -386,7 +386,7 @@ def test_a_host_that_is_shut_down_still_forwards_its_status(trio):
         mark = trio.led.mark()
         trio.main.restart()
         wait_known(trio.main, "led", "afc")
-    # The host's own restart made everything again
+    # The host's own restart registered everything again
     wait_shown(trio.led, "ON_STATUS_UPDATE", mark, WEBHOOKS_STATE="ready")
 
 

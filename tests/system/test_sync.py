@@ -23,13 +23,13 @@ def duo(shared_lab):
 
 
 def echoes(printer, start):
-    """What M118 said since then."""
+    """What M118 printed since then."""
     lines = printer.console[start:]
     return [line[len("echo: ") :] for line in lines if line.startswith("echo: ")]
 
 
 def to(position, speed=100):
-    """A move of one motor of a corexy: 1.4 times as far as the numbers say."""
+    """A move of one motor of a corexy: 1.4 times as long as the numbers."""
     return f"G90\nG1 X{position} Y{position} F{speed * 60}\n"
 
 
@@ -37,7 +37,7 @@ def test_the_peer_gets_it_at_the_end_of_the_move_before_it(duo):
     moves = 3
     duo.main.script(sync.to_and_fro(moves, distance=60.0))
     ends = sync.offsets(duo.main, duo.listener, moves)
-    # Seconds of slack for slow machines: tests/bench.sh sync tells milliseconds. Sent when the
+    # Seconds of slack for slow machines: tests/bench.sh sync measures milliseconds. Sent when the
     # line is parsed, the last one would be 2.5 s early; after all moves, the first 1.7 s late
     assert all(abs(milliseconds) < 1000.0 for milliseconds in ends), ends
 
@@ -82,7 +82,7 @@ def test_without_moves_it_is_sent_soon(duo):
 
 
 def test_a_printer_that_stands_still_stays_idle(lab, kind):
-    """Whatever an LED or idle_timeout's own G-code makes of Printing."""
+    """Even though G-code of an LED or of idle_timeout changes its state to Printing."""
 
     def state():
         return main.query({"idle_timeout": ["state"]})["idle_timeout"]["state"]
@@ -130,7 +130,7 @@ def test_scripts_not_yet_due_are_dropped_with_a_warning_on_a_shutdown_of_the_hos
     assert dropped + f"{SCRIPT}led SCRIPT='M118 never'" in duo.main.console[mark:]
     duo.main.restart(firmware=True)
     wait_known(duo.main, "led")
-    # By now the move would be over, or nearly
+    # By now the move would have ended, or nearly
     duo.main.script("ROUTER_GCODE_SCRIPT TARGET=led SCRIPT='M118 marker'")
     duo.led.wait_line("marker", start=told)
     assert echoes(duo.led, told) == ["marker"]

@@ -66,7 +66,7 @@ def marks_of(trio):
 def check_ran(trio, marks, *names, macro="SHOW"):
     """Wait until these, in the order of everybody(), have run the macro, each once, and no other.
 
-    A console comes over another connection than an answer.
+    A console is received over another connection than an answer.
     """
     everybody_runs = "\n".join(
         f"ROUTER_GCODE_SCRIPT TARGET={p.name} SCRIPT=DONE WAIT=1" for p in everybody(trio)
@@ -124,7 +124,7 @@ def test_an_unknown_name_is_an_error_before_anything_is_sent(trio, target):
 
 def test_a_macro_of_a_peer_with_the_method(trio):
     marks = marks_of(trio)
-    trio.led.script("TO_ALL")  # the old parser cannot take * in what remote_result() sends
+    trio.led.script("TO_ALL")  # the old parser cannot read the * in what remote_result() sends
     result = wait_shown(trio.led, "RESULT", marks[1])
     assert json.loads(result["RESULTS"]) == {"main": {}, "afc": {}} and result["FAILED"] == "{}"
     result = remote_result(trio.led, METHOD, target=["led", "afc"], script="SHOW")
@@ -222,7 +222,7 @@ def test_one_is_offline(trio):
     absent = {"afc": "afc is not connected"}
     answer = trio.main.call(METHOD, {"target": "led,afc", "script": "SHOW"})
     assert answer == {"results": {"led": {}}, "failed": absent}
-    # Not ready, hence not meant
+    # Not ready, so not included
     answer = trio.main.call(METHOD, {"target": "*", "script": "SHOW"})
     assert answer == {"results": {"led": {}}, "failed": {}}
     assert trio.main.call(METHOD, {"target": "afc,", "script": "SHOW"})["failed"] == absent
@@ -233,7 +233,7 @@ def test_one_is_offline(trio):
     with pytest.raises(ApiError, match="^afc is not connected$"):
         trio.main.script("ROUTER_GCODE_SCRIPT TARGET=afc,led SCRIPT=SHOW_B WAIT=1")
     wait_shown(trio.led, "SHOW_B", marks[1])
-    # When the time is over, what failed before is named, too
+    # After a timeout, earlier failures are named, too
     trio.led.freeze()
     with pytest.raises(ApiError, match="^afc is not connected; led: the script has not begun"):
         trio.main.script("ROUTER_GCODE_SCRIPT TARGET=afc,led SCRIPT=SHOW WAIT=1 TIMEOUT=0.2")

@@ -1,4 +1,4 @@
-"""The version of the router where it is shown, and what is said when a peer has another."""
+"""Where the version of the router is shown, and what is reported when a peer has another."""
 
 # Copyright (C) 2026  Klipper Router contributors
 # This file may be distributed under the terms of the GNU GPLv3 license.

@@ -1,4 +1,4 @@
-"""A wait holds the macro that waits and nothing else: not the printer, not its other clients."""
+"""A wait blocks the macro that waits and nothing else: not the printer, not its other clients."""
 
 # Copyright (C) 2026  Klipper Router contributors
 # This file may be distributed under the terms of the GNU GPLv3 license.
@@ -43,7 +43,7 @@ def go(duo, waiting):
 
 
 def lines(duo, waiting):
-    """What M118 said on the host since the wait began."""
+    """What M118 printed on the host since the wait began."""
     said = duo.main.console[waiting.start :]
     return [line[len("echo: ") :] for line in said if line.startswith("echo: ")]
 
@@ -53,7 +53,7 @@ def test_gcode_of_other_clients_waits_as_for_any_long_command(duo, waiting):
         answers = []
         for api, name in ((first, "one"), (second, "two")):
             answers.append((api, api.request("gcode/script", {"script": f"M118 {name}"})))
-            # It has been read: this comes on the same connection
+            # It has been read: this is sent on the same connection
             assert api.call("info")["state"] == "ready"
         remote_call(duo.led, "router/gcode/script", target="main", script="SHOW FROM=led")
         assert lines(duo, waiting) == ["waiting"]
@@ -70,7 +70,7 @@ def test_status_goes_on_at_four_hertz(duo, waiting):
         own = {"objects": {"toolhead": ["estimated_print_time"]}, "response_template": {"own": 1}}
         api.call("objects/subscribe", own)
         ticks = [api.wait_for(lambda m: "own" in m)["params"]["eventtime"] for _ in range(6)]
-        # By Klippy's own clock. Generous: what would be wrong is no update, or one at the end
+        # By Klippy's own clock. Generous: the error would be no update, or one at the end
         assert statistics.median(b - a for a, b in zip(ticks, ticks[1:])) < 0.4
 
         peers = {"target": "led", "objects": {"gcode_macro STATE": ["x"]}}
@@ -104,7 +104,7 @@ def test_emergency_stop_stops_everything_at_once(duo, waiting):
         number = queued.request("gcode/script", {"script": "SHOW QUEUED=1"})
         queued.call("info")
         api.call("emergency_stop")
-        # Not a message later: the same connection asks
+        # Nothing is processed later: it is the same connection
         assert api.call("info")["state"] == "shutdown"
         wait_until(lambda: duo.main.mcu_dump()["shutdown"], 5.0, "the MCU has stopped", [duo.main])
         with pytest.raises(ApiError, match="Shutdown due to webhooks request"):

@@ -1,4 +1,4 @@
-"""ROUTER_ON_ERROR of this printer runs for a wait that failed where the macro goes on."""
+"""ROUTER_ON_ERROR of this printer runs for a failed wait after which the macro continues."""
 
 # Copyright (C) 2026  Klipper Router contributors
 # This file may be distributed under the terms of the GNU GPLv3 license.

@@ -1,4 +1,4 @@
-"""A wait ends for what it waits for only: a value read after it began, and its own script."""
+"""A wait ends only for what it waits for: a value read after it began, and its own script."""
 
 # Copyright (C) 2026  Klipper Router contributors
 # This file may be distributed under the terms of the GNU GPLv3 license.
@@ -27,7 +27,7 @@ mirror:
 proxy_commands: TYPO
 """
 
-# JOB begins something that takes a while, as a changer does that reports its state by an object
+# JOB begins something that takes a while, like a changer that reports its state in an object
 PEER = """
 [gcode_macro JOB]
 variable_busy: 0
@@ -64,7 +64,7 @@ def duo(shared_lab):
         router_section(shared_lab, "broken") + HOST,
         PEER,
         led_mcu="fake",
-        # So rarely that whatever is known of this printer is old
+        # So rarely that the known values of this printer are old
         options="status_interval: 5\n",
         led_options=OPTIONS,
     )
@@ -153,7 +153,7 @@ def test_the_mirror_is_fresh_after_a_wait_without_an_object(main, led):
 
 
 class Others:
-    """Somebody else's script on the peer, which begins before ours and ends with a mistake."""
+    """A script of another client on the peer, which begins before ours and ends with an error."""
 
     def __init__(self, led, milliseconds):
         self.led, self.start, self.milliseconds = led, led.mark(), milliseconds

@@ -102,13 +102,13 @@ def last_error(main):
 
 
 def echoes(printer, start):
-    """What M118 and the router said since then."""
+    """What M118 and the router printed since then."""
     lines = (line.replace("// ", "echo: ", 1) for line in printer.console[start:])
     return [line[len("echo: ") :] for line in lines if line.startswith("echo: ")]
 
 
 class Waiting:
-    """A script that waits, sent to a printer; says "over" when it goes on."""
+    """A script that waits, sent to a printer; prints "over" when it continues."""
 
     def __init__(self, printer, script):
         self.start = printer.mark()
@@ -135,7 +135,7 @@ def test_returns_when_the_script_has_finished_and_shows_its_console(main, led):
     main.wait_line("after", start=mark)
     assert echoes(main, mark) == ["led: slow begin", "led: slow end", "after"]
 
-    # What others make it print later is not shown, nor is any line shown twice
+    # What other clients make it print later is not shown, nor is any line shown twice
     led.script("M118 between")
     main.script("ROUTER_GCODE_SCRIPT TARGET=led SCRIPT='M118 again' WAIT=1")
     main.wait_line("led: again", start=mark)
@@ -143,7 +143,7 @@ def test_returns_when_the_script_has_finished_and_shows_its_console(main, led):
 
 
 def test_without_wait_it_returns_at_once_and_shows_nothing(main, led):
-    # The reader of led's console may be behind
+    # The reader of led's console may lag behind
     begin = str(fresh())
     led.script(f"M118 {begin}")
     led.wait_line(begin)
@@ -172,7 +172,7 @@ def test_a_failure_is_an_error_with_the_peers_own_message(main, led, script, mes
         main.script(f"ROUTER_GCODE_SCRIPT TARGET=led SCRIPT='{script}' WAIT=1\nM118 after")
     assert re.fullmatch(message, str(raised.value))
     assert last_error(main) == str(raised.value).strip()
-    # The next one is not blamed for it
+    # The next one does not fail because of it
     main.script("ROUTER_GCODE_SCRIPT TARGET=led SCRIPT='M118 fine' WAIT=1")
     main.wait_line("led: fine", start=mark)
     assert "after" not in echoes(main, mark)
@@ -276,7 +276,7 @@ def test_a_peer_that_calls_back_into_the_waiting_host_does_not_deadlock(main, le
         "M118 after",
         timeout=15.0,
     )
-    # Its turn comes when the script that waited is over
+    # Its turn comes when the script that waited has ended
     wait_shown(main, "SHOW", mark, FROM="led")
     wait_shown(main, "SHOW_A", mark, LANE="3")
     wait_shown(led, "SHOW", called)
@@ -290,7 +290,7 @@ def test_a_peer_that_calls_back_into_the_waiting_host_does_not_deadlock(main, le
 
 def test_wait_event_listens_before_the_script_is_sent(main, led):
     mark = main.mark()
-    # The event comes while the script runs: here in place, there at its first line
+    # The event is triggered while the script runs: on the host in place, on led at its first line
     main.script(
         "ROUTER_GCODE_SCRIPT TARGET=main SCRIPT='ROUTER_EVENT_TRIGGER EVENT=fed LANE=1'"
         " WAIT_EVENT=fed TIMEOUT=5\nTELL\n"
@@ -401,7 +401,7 @@ def test_objects_wait_names_the_value_it_has_when_it_times_out(main, led):
         main.script("ROUTER_OBJECTS_WAIT TARGET=absent OBJECT=toolhead FIELD=x EQUALS=1")
 
 
-# What ends a wait early. Last: printers are shut down and killed here
+# What ends a wait early. Last, because printers are shut down and killed here
 
 
 def test_a_peer_that_shuts_down_ends_the_wait(main, led):
@@ -415,7 +415,7 @@ def test_a_peer_that_shuts_down_ends_the_wait(main, led):
 
 
 def test_a_script_that_shuts_the_peer_down_has_failed(main, led):
-    """Klippy answers it with success, and says the rest a quarter of a second later."""
+    """Klippy answers with success, and reports the shutdown a quarter of a second later."""
     with pytest.raises(ApiError, match="^led.*Shutdown due to M112"):
         main.script("ROUTER_GCODE_SCRIPT TARGET=led SCRIPT=M112 WAIT=1")
 

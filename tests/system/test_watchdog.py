@@ -1,4 +1,4 @@
-"""includes/router_watchdog.cfg: a peer notices by itself that the host is gone."""
+"""includes/router_watchdog.cfg: a peer notices by itself that the host is offline."""
 
 # Copyright (C) 2026  Klipper Router contributors
 # This file may be distributed under the terms of the GNU GPLv3 license.
@@ -37,7 +37,7 @@ def printers(shared_lab):
 
 @pytest.fixture
 def broken(printers):
-    """Give main a printer.cfg that Klipper does not take, and mend it after the test."""
+    """Give main a printer.cfg that Klipper does not accept, and restore it after the test."""
     main = printers[0]
     path = main.folder / "printer.cfg"
     before = path.read_text(encoding="utf-8")
@@ -71,8 +71,8 @@ def wait_heartbeats(*printers):
     return wait_until(come, 30.0, "a heartbeat", printers)
 
 
-def wait_told(*printers):
-    """Wait until each knows that the host cannot be used."""
+def wait_notified(*printers):
+    """Wait until each was notified that the host cannot be used."""
     wait_until(
         lambda: all(heart(printer)["told"] for printer in printers),
         20.0,
@@ -82,7 +82,7 @@ def wait_told(*printers):
 
 
 def assert_quiet(*printers):
-    """Nothing more is said: each knows, long after its next look and the one after it were due."""
+    """Nothing more is reported, long after the next two checks of each were due."""
 
     def over(printer):
         clock = printer.query({"toolhead": ["estimated_print_time"]})["toolhead"]
@@ -121,7 +121,7 @@ def test_a_killed_host_is_reported_once_and_monitored_again_after_it_reconnects(
     mark, other = led.mark(), quiet.mark()
     main.kill()
     wait_shown(led, GONE, mark, timeout=15.0, PRINTER="main", REASON="timeout")
-    wait_told(quiet)
+    wait_notified(quiet)
     main.start()
     for printer in (led, afc):
         wait_shown(printer, "ROUTER_ON_CONNECTED", mark, timeout=30.0, PRINTER="main")
@@ -136,8 +136,8 @@ def test_a_host_that_shuts_down_is_not_reported_again(printers):
     mark = led.mark()
     main.script("M112")
     wait_shown(led, GONE, mark, PRINTER="main", REASON="shutdown")
-    wait_told(led)
-    # Its router lives, and then no more
+    wait_notified(led)
+    # Its router runs at first, and then no more
     main.kill()
     assert_quiet(led)
     assert shown(led, GONE, mark) == [{"PRINTER": "main", "REASON": "shutdown"}]
@@ -155,7 +155,7 @@ def test_the_button_of_the_heartbeat_only_shows_the_state(printers):
     assert heart(quiet)["host"] == before["host"]
 
 
-# -- goodbye
+# -- the final notification
 
 
 @pytest.mark.parametrize("firmware", [False, True], ids=["RESTART", "FIRMWARE_RESTART"])
@@ -208,7 +208,7 @@ def test_the_notification_of_a_restart_reaches_a_busy_peer(printers):
 
 # -- a config error of the host
 
-# With [router]: its router runs, and says that main is not ready. Without: nothing says anything.
+# With [router], its router runs and reports that main is not ready. Without it, nothing does.
 BROKEN = {"with a router": "@BEFORE@\n[no_such_section]\n", "without a router": "[mcu\n"}
 
 
@@ -237,7 +237,7 @@ def test_a_host_that_is_killed_and_starts_with_a_config_error_is_reported_as_los
     main.start()
     main.wait_state("error")
     wait_shown(led, GONE, mark, timeout=20.0, PRINTER="main", REASON="timeout")
-    wait_told(quiet)
+    wait_notified(quiet)
     assert_quiet(led)
     assert shown(led, GONE, mark) == [{"PRINTER": "main", "REASON": "timeout"}]
     assert quiet.console[other:] == []
@@ -251,5 +251,5 @@ def test_a_peer_that_starts_while_the_host_is_not_ready_is_notified(printers, br
     mark = led.mark()
     led.restart()
     wait_shown(led, GONE, mark, timeout=20.0, PRINTER="main", REASON="timeout")
-    wait_told(led)
+    wait_notified(led)
     assert shown(led, GONE, mark) == [{"PRINTER": "main", "REASON": "timeout"}]

@@ -11,7 +11,7 @@ from tests.lab.closing import Closing
 
 
 class Tunnel(Closing):
-    """Forwards connections from one socket to another; this process is who listens there."""
+    """Forwards connections from one socket to another; this process is the listener."""
 
     def __init__(self, path: str, target: str) -> None:
         """Listen on `path`; connections go to `target`, or end at once where nothing listens."""
@@ -35,7 +35,7 @@ class Tunnel(Closing):
             self._open.clear()
 
     def close(self) -> None:
-        """Break every connection and listen no more."""
+        """Break every connection and stop listening."""
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         self.cut()
