@@ -1,12 +1,12 @@
-"""Fixtures: real printers of every kind of Klipper, and their last words when a test fails."""
+"""Fixtures: real printers of every kind of Klipper, with the ends of their logs if a test fails."""
 
 # Copyright (C) 2026  Klipper Router contributors
 # This file may be distributed under the terms of the GNU GPLv3 license.
 #
-# A test that takes `kind` or `shared_lab` runs once on every kind of Klipper that is here. One that
-# takes `pair`, or `shared_lab` in a module marked `pairs`, runs once with every pair (kind of the
-# host, kind of the peers). All have module scope, so that fixtures of module scope can depend on
-# them and share their printers.
+# A test that takes `kind` or `shared_lab` runs once on every kind of Klipper that is set up. One
+# that takes `pair`, or `shared_lab` in a module marked `pairs`, runs once with every pair (kind of
+# the host, kind of the peers). All have module scope, so that fixtures of module scope can depend
+# on them and share their printers.
 from typing import Any, Dict, Generator, Iterator, List, Tuple
 
 import pytest
@@ -129,7 +129,7 @@ def kinds(request: pytest.FixtureRequest) -> Tuple[str, str]:
 
 @pytest.fixture(scope="module")
 def kind(kinds: Tuple[str, str]) -> str:
-    """A kind of Klipper that is here."""
+    """A kind of Klipper that is set up."""
     return kinds[0]
 
 
@@ -141,7 +141,7 @@ def pair(kinds: Tuple[str, str]) -> Tuple[str, str]:
 
 @pytest.fixture
 def lab() -> Iterator[Lab]:
-    """A lab of this test's own."""
+    """A lab for this test alone."""
     with Lab() as own:
         yield own
 

@@ -1,4 +1,4 @@
-"""How fast the router is, beside what a user could pick instead, on real Klippys of each kind."""
+"""How fast the router is, compared with the alternatives, on real Klippys of each kind."""
 
 # Copyright (C) 2026  Klipper Router contributors
 # This file may be distributed under the terms of the GNU GPLv3 license.

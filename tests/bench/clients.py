@@ -1,4 +1,4 @@
-"""Clients that measure: the tight one of the floor, and what reads the stamps of lab_stamp."""
+"""Clients that measure: a minimal one for the floor, and readers of the stamps of lab_stamp."""
 
 # Copyright (C) 2026  Klipper Router contributors
 # This file may be distributed under the terms of the GNU GPLv3 license.
@@ -18,14 +18,14 @@ Work = Callable[[], None]
 
 
 class Row(Protocol):
-    """What can be measured again and again."""
+    """A measurement that can be repeated."""
 
     def take(self) -> float:
         """One sample, in seconds."""
 
 
 class RoundTrips:
-    """A client that does nothing but ask a printer to run a script, and wait for the answer."""
+    """A client that only sends a script to a printer and waits for the answer."""
 
     def __init__(self, printer: LabPrinter, script: str) -> None:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -56,7 +56,7 @@ class Waited:
 
 
 class Ends:
-    """The stamps of LAB_END on a printer, as they come."""
+    """The stamps of LAB_END on a printer, as they are received."""
 
     def __init__(self, printer: LabPrinter) -> None:
         self._api = printer.api()
@@ -91,7 +91,7 @@ class MacroJob:
 
 
 class ClientJob:
-    """From a client, which begin() makes send a script, to LAB_END in the printer's macro.
+    """From a client, whose script begin() sends, to LAB_END in the printer's macro.
 
     begin(script): sends it; returns what reads the answer.
     """

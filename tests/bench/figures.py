@@ -1,4 +1,4 @@
-"""What a measurement shows: samples, their median and p99, and how they are written."""
+"""Results of a measurement: samples, their median and p99, and how they are printed."""
 
 # Copyright (C) 2026  Klipper Router contributors
 # This file may be distributed under the terms of the GNU GPLv3 license.
@@ -22,7 +22,7 @@ Figures = Dict[str, Figure]
 
 
 def percentile(values: List[float], percent: float) -> float:
-    """The value that `percent` of the values are not above."""
+    """The value that `percent` of the values do not exceed."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(len(ordered) * percent / 100.0))]
 

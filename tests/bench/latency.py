@@ -3,7 +3,7 @@
 # Copyright (C) 2026  Klipper Router contributors
 # This file may be distributed under the terms of the GNU GPLv3 license.
 #
-# Three sets of printers, which know nothing of each other: main, led and afc with the router;
+# Three independent sets of printers: main, led and afc with the router;
 # d_main and d_led with the daemon (both would register the same remote methods); w_main and w_led
 # each with a Moonraker, whose own status subscriptions would disturb the others.
 import json
@@ -77,7 +77,7 @@ class Effort(NamedTuple):
 
 
 class Printers(Closing):
-    """The printers of one kind that the wanted rows need."""
+    """The printers of one kind that the requested rows need."""
 
     def __init__(self, kind: str, wanted: Collection[str]) -> None:
         self._kind = kind
@@ -85,7 +85,7 @@ class Printers(Closing):
         self._stack = ExitStack()
         self.rows: Dict[str, Row] = {}
         self.missing: Dict[str, str] = {}
-        """Row -> why it is not there."""
+        """Row -> why it is not available."""
         try:
             self._lab = self._stack.enter_context(Lab())
             self._start()
@@ -228,7 +228,7 @@ class Printers(Closing):
 
 
 def measure(kind: str, wanted: Collection[str], effort: Effort, missing: Dict[str, str]) -> Figures:
-    """The wanted rows of LATENCY and STATUS on this kind; `missing` gets what cannot be had."""
+    """The requested rows of LATENCY and STATUS on this kind; `missing` gets the others."""
     with Printers(kind, wanted) as printers:
         missing.update(printers.missing)
         return {**printers.times(effort), **printers.status(effort)}

@@ -28,7 +28,7 @@ class _Peer:
 
     def __init__(self, path: str) -> None:
         self.connection: Optional[socket.socket] = None
-        self.scripts = 0  # that it was told to run
+        self.scripts = 0  # that it was sent
         self._unread = b""
         self._number = 0
         self.server = socket.socket(socket.AF_UNIX)
@@ -40,7 +40,7 @@ class _Peer:
         return self.connection
 
     def read(self, connection: socket.socket) -> bool:
-        """Answer what has come; False when the router has gone, or connected again."""
+        """Answer what was received; False when the router has disconnected, or connected again."""
         try:
             data = connection.recv(65536)
         except OSError:
@@ -68,7 +68,7 @@ class _Peer:
         self.send({"id": request["id"], "result": result})
 
     def update(self) -> None:
-        """Tell the router that all the fields have changed."""
+        """Send the router an update in which all fields have changed."""
         params = {"eventtime": time.monotonic(), "status": self._values()}
         self.send({"method": "router/objects/update", "params": params})
 
@@ -82,7 +82,7 @@ class _Peer:
         try:
             self.connection.sendall(json.dumps(message).encode() + ETX)
         except OSError:
-            return  # the router has hung up: read() will see it
+            return  # the router has disconnected: read() will notice
 
 
 class _Peers:
@@ -101,7 +101,7 @@ class _Peers:
         self.running = True
 
     def serve(self, timeout: Optional[float] = None) -> None:
-        """Handle what comes within so many seconds (None: until something comes)."""
+        """Handle what is received within so many seconds (None: until something is received)."""
         ready = self._selector.select(timeout)
         for key, _events in ready:
             if key.fileobj is sys.stdin:
@@ -110,7 +110,7 @@ class _Peers:
                 self._selector.register(key.data.accept(), selectors.EVENT_READ, key.data)
             elif not key.data.read(key.fileobj):
                 self._selector.unregister(key.fileobj)
-        # At last: a command may serve, too, and what is ready is read once only
+        # Last: a command may serve, too, and ready sockets are read only once
         if any(key.fileobj is sys.stdin for key, _events in ready):
             self._command()
 

@@ -133,7 +133,7 @@ class _Host:
 
 
 class Hosts(Closing):
-    """The hosts that the wanted rows need, ready and settled."""
+    """The hosts that the requested rows need, ready and settled."""
 
     def __init__(self, kind: str, wanted: Collection[str]) -> None:
         self._wanted = [row for row in NEEDS if row in wanted]
@@ -232,12 +232,12 @@ class Hosts(Closing):
 
 
 def _forwarded(measure: Callable[[], Tuple[Dict[str, Any], float]]) -> float:
-    """What measure() finds beside what the peers told, in a time when hardly any were merged."""
+    """The results of the peers and of measure(), from a time with hardly any merged updates."""
     for _ in range(TRIES):
         told, found = measure()
         if told["scripts"] > told["sent"] * 0.9:
             return found
-        # The machine was busy with something else: what comes late is merged, and costs less
+        # The machine was busy with something else: late updates are merged, and cost less
     raise RuntimeError(f"{told['sent']} updates, but {told['scripts']} callbacks")
 
 
@@ -261,6 +261,6 @@ def _cost(host: _Host, seconds: float) -> float:
 
 
 def measure(kind: str, wanted: Collection[str], effort: Effort) -> Figures:
-    """The wanted rows of LOAD on this kind."""
+    """The requested rows of LOAD on this kind."""
     with Hosts(kind, wanted) as hosts:
         return hosts.measure(effort)

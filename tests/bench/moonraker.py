@@ -63,7 +63,7 @@ class Curl:
     """A process each, as a shell command of a macro would be."""
 
     def __init__(self, port: int) -> None:
-        # Without what a user's ~/.curlrc or proxy may say
+        # Without the user's ~/.curlrc or proxy
         self._command = ["curl", "-q", "-s", "--noproxy", "*", "-X", "POST"]
         self._command += ["-H", "Content-Type: application/json", f"http://127.0.0.1:{port}{PATH}"]
 

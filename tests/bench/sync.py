@@ -4,8 +4,8 @@
 # This file may be distributed under the terms of the GNU GPLv3 license.
 #
 # The host makes moves on the emulated MCU, to and fro on one axis, each with a SYNC behind it. The
-# MCU's trace has the steps of the moves: when the last step of each is made is the planned time,
-# whatever else the machine does. The peer's console says when it got the script.
+# MCU's trace has the steps of the moves: the time of the last step of each is the planned time,
+# whatever else the machine does. The peer's console shows when it got the script.
 import argparse
 import json
 import statistics
@@ -40,7 +40,7 @@ class Stroke(NamedTuple):
 
 
 def trace_of(printer: LabPrinter) -> Iterator[Command]:
-    """What the emulated MCU was told: (time.monotonic(), command, arguments)."""
+    """The commands sent to the emulated MCU: (time.monotonic(), command, arguments)."""
     for line in Path(printer.folder, "mcu.trace").read_text().splitlines():
         when, name, args = line.split(" ", 2)
         yield float(when), name, json.loads(args)
@@ -64,7 +64,7 @@ def strokes_of(printer: LabPrinter, epoch: float) -> List[Stroke]:
     for when, name, args in trace_of(printer):
         oid = args.get("oid", -1)
         if name == "config_stepper":
-            clocks[oid] = 0  # counts from there until it is told otherwise
+            clocks[oid] = 0  # counts from there until it is set again
         elif name == "reset_step_clock":
             now = int((when - epoch) * CLOCK_FREQ)
             # The clock nearest to now that ends in these 32 bits
@@ -93,7 +93,7 @@ class Listener:
         self.times: Dict[str, float] = {}
         """line without its mark -> time.monotonic()"""
 
-    def hear(self, line: str) -> None:
+    def add_line(self, line: str) -> None:
         self.times.setdefault(line.replace("echo: ", ""), time.monotonic())
 
 
@@ -102,7 +102,7 @@ def start(lab: Lab) -> Tuple[LabPrinter, LabPrinter, Listener]:
     listener = Listener()
     sections = f"[router]\n{router_section(lab, 'led')}{MOTION}"
     main = lab.main(config.whole(sections), mcu="fake", trace=True)
-    led = lab.peer("led", config.printing(), on_line=listener.hear)
+    led = lab.peer("led", config.printing(), on_line=listener.add_line)
     lab.wait_ready()
     wait_known(main, "led")
     main.script(HOMED)
@@ -142,7 +142,7 @@ def run(host: str, peer: str, moves: int) -> List[float]:
 
 
 def percentile(values: List[float], percent: float) -> float:
-    """The value that `percent` of the values are not above."""
+    """The value that `percent` of the values do not exceed."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(len(ordered) * percent / 100.0))]
 

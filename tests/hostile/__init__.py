@@ -1,1 +1,1 @@
-"""Peers that misbehave, and the instrument that shows whether the host noticed."""
+"""Peers that misbehave, and a measurement of their effect on the host."""

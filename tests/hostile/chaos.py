@@ -1,4 +1,4 @@
-"""Random accidents of real peers while the host prints, and the books that must balance after them.
+"""Random failures of real peers while the host prints; every event must be accounted for.
 
 `python -m tests.hostile.chaos [ROUNDS [SEED [HOST_KIND [PEER_KIND]]]]`
 """
@@ -49,8 +49,8 @@ gcode:
 """
 
 
-class Books:
-    """What was triggered, and what was delivered, failed or reported, for each peer."""
+class Counts:
+    """The events that were triggered, and for each peer those delivered and refused."""
 
     def __init__(self) -> None:
         self.delivered: Dict[str, List[int]] = {peer: [] for peer in PEERS}
@@ -58,12 +58,12 @@ class Books:
         self.triggered = 0
 
 
-class Traffic(threading.Thread):
+class Events(threading.Thread):
     """Triggers an event 20 times a second and changes a status of the host with each."""
 
-    def __init__(self, host: LabPrinter, books: Books) -> None:
+    def __init__(self, host: LabPrinter, counts: Counts) -> None:
         super().__init__(daemon=True)
-        self.host, self.books = host, books
+        self.host, self.counts = host, counts
         self.stopping = threading.Event()
         self.error: List[BaseException] = []
 
@@ -77,16 +77,16 @@ class Traffic(threading.Thread):
             self.error.append(e)
 
     def _tick(self, api: Api) -> None:
-        self.books.triggered += 1
-        number = self.books.triggered
+        self.counts.triggered += 1
+        number = self.counts.triggered
         script = f"SET_GCODE_VARIABLE MACRO=TRUTH VARIABLE=value VALUE={number}"
         api.call("gcode/script", {"script": script}, timeout=30.0)
         params = {"event": "tick", "context": {"n": number}}
         result = api.call("router/event/trigger", params, timeout=30.0)
         for peer in result["delivered"]:
-            self.books.delivered[peer].append(number)
+            self.counts.delivered[peer].append(number)
         for peer in result["failed"]:
-            self.books.failed[peer] += 1
+            self.counts.failed[peer] += 1
 
 
 def kill(peer: LabPrinter) -> None:
@@ -120,7 +120,7 @@ def remove_socket(peer: LabPrinter) -> None:
     kill(peer)  # Klippy makes it again when it starts
 
 
-ACCIDENTS: List[Callable[[LabPrinter], None]] = [
+FAILURES: List[Callable[[LabPrinter], None]] = [
     kill,
     freeze,
     restart,
@@ -133,7 +133,7 @@ ACCIDENTS: List[Callable[[LabPrinter], None]] = [
 def chaos(
     rounds: int, seed: int, kind: str, peer_kind: str, say: Callable[[str], None] = print
 ) -> None:
-    """Raises AssertionError when the print was hurt or the books do not balance."""
+    """Raises AssertionError when the print was affected or an event is not accounted for."""
     choice = random.Random(seed)
     random.seed(seed)
     with Lab(kind, peer_kind) as lab:
@@ -150,28 +150,28 @@ def chaos(
         lab.wait_ready()
         until_ready(host)
         host.script("SDCARD_PRINT_FILE FILENAME=long.gcode")
-        books = Books()
-        traffic = Traffic(host, books)
-        traffic.start()
+        counts = Counts()
+        events = Events(host, counts)
+        events.start()
         done: Dict[str, int] = collections.Counter()
         for number in range(rounds):
-            accident, peer = choice.choice(ACCIDENTS), choice.choice(peers)
-            accident(peer)
-            done[accident.__name__] += 1
+            failure, peer = choice.choice(FAILURES), choice.choice(peers)
+            failure(peer)
+            done[failure.__name__] += 1
             peer.wait_ready()
             time.sleep(choice.choice((0.0, 0.3, 1.0)))
             assert host.state() == "ready", host.tail()
             if (number + 1) % 20 == 0:
-                say(f"chaos: {number + 1} rounds, {books.triggered} events")
+                say(f"chaos: {number + 1} rounds, {counts.triggered} events")
         until_ready(host)
         time.sleep(1.0)
-        traffic.stopping.set()
-        traffic.join()
-        assert not traffic.error, traffic.error
-        check(host, peers, books)
+        events.stopping.set()
+        events.join()
+        assert not events.error, events.error
+        check(host, peers, counts)
         say(f"chaos: {dict(done)}")
         for peer in peers:
-            say(f"chaos: {peer.name}: {account(peer, host, books)}")
+            say(f"chaos: {peer.name}: {totals(peer, host, counts)}")
 
 
 def until_ready(host: LabPrinter) -> None:
@@ -183,54 +183,54 @@ def until_ready(host: LabPrinter) -> None:
 
 
 def ticks(peer: LabPrinter) -> List[int]:
-    """The events that it has seen, in order."""
+    """The events that it has received, in order."""
     found = (re.search(r"tick (\d+)", line) for line in peer.console)
     return [int(match.group(1)) for match in found if match]
 
 
-def account(peer: LabPrinter, host: LabPrinter, books: Books) -> Dict[str, Any]:
+def totals(peer: LabPrinter, host: LabPrinter, counts: Counts) -> Dict[str, Any]:
     seen = ticks(peer)
     reports = sum(f"report TARGET={peer.name}" in line for line in host.console)
-    # Of many alike some are only counted, and of very many not even by printer
+    # Of many alike some are only counted, and of very many not even per printer
     left_out = re.compile(rf"Router: ({peer.name}\b.*\((\d+) more like|(\d+) more errors?) ")
     for found in filter(None, map(left_out.search, host.console)):
         reports += int(found.group(2) or found.group(3))
     return {
-        "delivered": len(books.delivered[peer.name]),
+        "delivered": len(counts.delivered[peer.name]),
         "seen": len(seen),
         "seen twice": len(seen) - len(set(seen)),
         "reported": reports,
-        "refused": books.failed[peer.name],
+        "refused": counts.failed[peer.name],
     }
 
 
-def wait_reported(peer: LabPrinter, host: LabPrinter, books: Books, lost: int) -> None:
-    """Wait until it is said of so many events at least that the peer did not get them."""
+def wait_reported(peer: LabPrinter, host: LabPrinter, counts: Counts, lost: int) -> None:
+    """Wait until at least so many events are reported as not received by the peer."""
     wait_until(
-        lambda: account(peer, host, books)["reported"] >= lost,
+        lambda: totals(peer, host, counts)["reported"] >= lost,
         2 * SUMMARY_DELAY,
         f"reports of what {peer.name} did not get: {lost}",
         [host],
     )
 
 
-def check(host: LabPrinter, peers: List[LabPrinter], books: Books) -> None:
-    """The print was not hurt; every event was seen once or reported; the last status is true."""
+def check(host: LabPrinter, peers: List[LabPrinter], counts: Counts) -> None:
+    """The print is not affected, no event is lost silently or run twice, the last status is right."""
     state = host.query({"print_stats": ["state", "message"]})["print_stats"]
     assert state["state"] == "printing", state
     assert host.mcu_dump()["late_count"] == 0
     for peer in peers:
-        last = f"tick {books.delivered[peer.name][-1]}"
+        last = f"tick {counts.delivered[peer.name][-1]}"
         peer.wait_line(last, 20.0)
-        peer.wait_line(f"told {books.triggered}", 20.0)
-        seen, delivered = ticks(peer), books.delivered[peer.name]
-        wait_reported(peer, host, books, len(delivered) - len(seen))
-        figures = account(peer, host, books)
+        peer.wait_line(f"told {counts.triggered}", 20.0)
+        seen, delivered = ticks(peer), counts.delivered[peer.name]
+        wait_reported(peer, host, counts, len(delivered) - len(seen))
+        figures = totals(peer, host, counts)
         assert figures["seen twice"] == 0, (peer.name, figures)
         assert set(seen) <= set(delivered), (peer.name, sorted(set(seen) - set(delivered))[:10])
         assert seen == sorted(seen), (peer.name, "not in the order triggered")
         told = [line for line in peer.console if "told " in line]
-        assert told[-1].endswith(f"told {books.triggered}"), told[-3:]
+        assert told[-1].endswith(f"told {counts.triggered}"), told[-3:]
     assert "internal error" not in host.log_text()
 
 

@@ -1,6 +1,6 @@
 """Peers that misbehave, each in its own way: `python -m tests.hostile.fake_peers WAY SOCK ...`.
 
-A FakePeer answers as a Klippy does, as far as the router asks; its subclasses spoil one thing each.
+A FakePeer answers the router's requests as a Klippy does; its subclasses break one thing each.
 Standard library only; a process of its own, so that it costs the measured Klippy nothing but what
 it sends.
 """
@@ -29,7 +29,7 @@ class Connection:
         self.unread, self.unsent = b"", b""
         self.began = time.monotonic()
         self.closed = False
-        self.count = 0.0  # of what a subclass counts
+        self.count = 0.0  # whatever a subclass counts
 
 
 class FakePeer:
@@ -42,7 +42,7 @@ class FakePeer:
         self.random = random.Random(1)
         self.connections: List[Connection] = []
 
-    # What a subclass may spoil
+    # What a subclass may break
 
     def opened(self, connection: Connection) -> None:
         """The router connected."""
@@ -181,7 +181,7 @@ class FakePeer:
 
 
 class Healthy(FakePeer):
-    """Spoils nothing."""
+    """Breaks nothing."""
 
 
 class Garbage(FakePeer):
@@ -193,7 +193,7 @@ class Garbage(FakePeer):
 
 
 class Truncated(FakePeer):
-    """Half an answer, then the end of the connection."""
+    """Half an answer, then it closes the connection."""
 
     def answer(self, connection: Connection, request: Dict[str, Any]) -> None:
         message = json.dumps({"id": request.get("id"), "result": self.result(request)}).encode()
@@ -279,7 +279,7 @@ class NeverEnding(FakePeer):
 
 
 class ReadsNothing(FakePeer):
-    """Asks for much, and reads nothing any more after a second."""
+    """Requests much, and stops reading after a second."""
 
     def wants_to_read(self, connection: Connection) -> bool:
         return time.monotonic() < connection.began + 1.0
@@ -290,7 +290,7 @@ class ReadsNothing(FakePeer):
 
 
 class AnswersNothing(FakePeer):
-    """Accepts and reads, and never says a word."""
+    """Accepts and reads, but never answers."""
 
     def answer(self, connection: Connection, request: Dict[str, Any]) -> None:
         pass
@@ -361,7 +361,7 @@ class FlipsState(FakePeer):
 
 
 class WrongIds(FakePeer):
-    """Answers with ids that nobody used."""
+    """Answers with ids that no request had."""
 
     def answer(self, connection: Connection, request: Dict[str, Any]) -> None:
         for number in (0, -1, 10**30, 4711, request.get("id", 1) + 1):
@@ -400,7 +400,7 @@ class UnencodableValues(FakePeer):
 
 
 class ManyCallers(FakePeer):
-    """Makes 300 callers wait at once, again and again."""
+    """Makes 300 callers wait at once, repeatedly."""
 
     def beat(self, connection: Connection, now: float) -> None:
         for _ in range(self.due(connection, now, 300)):
@@ -423,7 +423,7 @@ class ManyCallers(FakePeer):
 
 
 class GreedySubscriber(FakePeer):
-    """Subscribes to everything, under ever new names."""
+    """Subscribes to everything, under new names each time."""
 
     def beat(self, connection: Connection, now: float) -> None:
         for _ in range(self.due(connection, now, 200)):

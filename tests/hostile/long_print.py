@@ -1,4 +1,4 @@
-"""A long print that waits for its peers in every round, while others do what must not matter to it.
+"""A long print that waits for its peers in every round, while others do what must not affect it.
 
 `python -m tests.hostile.long_print [MINUTES [HOST_KIND [PEER_KIND]]]`
 """
@@ -10,7 +10,7 @@
 # afc   runs scripts that take their time; others run theirs there, ask much, print much
 # cam   restarts again and again, with and without an object that led follows
 #
-# The macros say themselves when a wait ended too early: the print is in error then.
+# The macros themselves notice when a wait ended too early: then the print is in error.
 import collections
 import math
 import sys
@@ -183,7 +183,7 @@ class LongPrint(Closing):
             raise AssertionError("an answer beyond max_message was taken")
 
     def vanishing_object(self) -> None:
-        """A restart after which the peer has an object no more, or again."""
+        """A restart after which the peer no longer has an object, or has it again."""
         self._cam_has_extra = not self._cam_has_extra
         self.cam.write_config(config.printing(EXTRA * self._cam_has_extra, "fake"))
         self.cam.restart()
@@ -191,7 +191,7 @@ class LongPrint(Closing):
         self.wait_seen("7" if self._cam_has_extra else "")
 
     def wait_seen(self, value: str) -> None:
-        """Wait until the router has notified led of this value of the object; "": it is gone."""
+        """Wait until the router has notified led of this value of the object; "": no value."""
         seen = "gcode_macro SEEN"
         wait_until(
             lambda: self.led.query([seen])[seen]["x"] == value,
@@ -293,7 +293,7 @@ def check(trial: LongPrint, count: int, start: int) -> None:
 def long_print(
     minutes: float, kind: str, peer_kind: str, say: Callable[[str], None] = print
 ) -> None:
-    """Raises AssertionError when a print ended otherwise than its macros say, or hangs."""
+    """Raises AssertionError when a print hangs or does not end as its macros intend."""
     count = math.ceil(minutes * 60.0 / ROUND_SECONDS)
     with LongPrint(kind, peer_kind) as trial:
         trial.jam_without_a_print()

@@ -59,7 +59,7 @@ def main() -> None:
                 before = after
     print(HEADER)
     print(_line("nobody", [Round(figures, figures, figures) for figures in undisturbed]))
-    # How much a figure of "added" means: what nobody adds to nobody
+    # The noise of "added": the difference between two times without a peer
     neighbours = zip(undisturbed, undisturbed[1:], undisturbed[2:])
     print(_line("nobody, as a peer", [Round(*three) for three in neighbours]))
     for way, measured in rounds.items():

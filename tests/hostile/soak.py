@@ -1,4 +1,4 @@
-"""Soak: a host with 8 busy peers for many minutes; its memory and open files must stay flat.
+"""Soak: a host with 8 busy peers for many minutes; its memory and open files must not grow.
 
 `python -m tests.hostile.soak MINUTES [HOST_KIND]`. Also: what one idle peer costs in memory.
 """

@@ -60,7 +60,7 @@ MOVE_TIME = 0.05  # seconds for 2 mm, about
 
 
 class Figures(NamedTuple):
-    """What one trial showed. Times in seconds."""
+    """The results of one trial. Times in seconds."""
 
     way: str
     ticks: int
@@ -98,7 +98,7 @@ class Trial(Closing):
         self.lab.close()
 
     def until_ready(self, *names: str) -> None:
-        """Wait until the host calls these peers ready."""
+        """Wait until these peers are ready for the host."""
 
         def ready() -> bool:
             printers = self.host.query(["router"])["router"]["printers"]

@@ -54,7 +54,7 @@ def applets() -> Iterator[Path]:
 
 @pytest.fixture(params=["dash", "busybox"])
 def shell(request: pytest.FixtureRequest) -> Shell:
-    """A shell that printers have, with the PATH that it has there."""
+    """A shell that printers have, with its PATH there."""
     if request.param == "busybox":
         applets: Path = request.getfixturevalue("applets")
         return Shell("busybox", [str(applets / "sh")], str(applets))

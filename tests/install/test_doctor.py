@@ -272,7 +272,7 @@ def test_on_real_printers(machine: Machine, pair: Any) -> None:
         led.script("M112")
         led.wait_state("shutdown")
         check("WARN led klippy: shutdown: ")
-        # This copy was updated, and what is loaded was not
+        # This copy was updated, but not the code that is loaded
         version = machine.source / "version.py"
         version.write_text(version.read_text().replace(VERSION, "9.9.9"))
         check(

@@ -17,7 +17,7 @@ class ApiError(Exception):
 
 
 class ApiClosed(ConnectionError):
-    """The connection is gone: Klippy ended, restarted or dropped us."""
+    """The connection is closed: Klippy ended, restarted or dropped us."""
 
 
 class Api(Client):
@@ -36,7 +36,7 @@ class Api(Client):
                 return
             except OSError as problem:
                 self.socket.close()
-                # Klippy listens with a backlog of one: "try again" only says that it is busy
+                # Klippy listens with a backlog of one: "try again" only means that it is busy
                 if not isinstance(problem, BlockingIOError) or time.monotonic() > deadline:
                     raise ApiClosed(f"{path}: {problem}") from problem
                 time.sleep(0.01)
@@ -77,7 +77,7 @@ class Api(Client):
             raise ApiClosed(str(problem)) from problem
 
     def receive(self, timeout: float) -> bool:
-        """Read and file what comes next; False when nothing came for `timeout` seconds."""
+        """Read and file the next data; False when nothing was received for `timeout` seconds."""
         self.socket.settimeout(max(0.001, timeout))
         try:
             data = self.socket.recv(65536)

@@ -30,7 +30,7 @@ def tree_of(checkout: str, cache: Path) -> Path:
 
 
 def copy(checkout: str, cache: Path) -> Path:
-    """Make the copy unless it is there, and return its folder (it contains klippy/)."""
+    """Make the copy unless it exists, and return its folder (it contains klippy/)."""
     tree = tree_of(checkout, cache)
     if tree.exists():
         return tree
@@ -40,7 +40,7 @@ def copy(checkout: str, cache: Path) -> Path:
     shutil.copytree(
         root / "klippy", part / "klippy", ignore=NOT_COPIED, ignore_dangling_symlinks=True
     )
-    # Klippy asks git for its version; the copy has no .git, but this file it knows as well
+    # Klippy asks git for its version; the copy has no .git, but Klippy also reads this file
     (part / "klippy" / ".version").write_text(_version(root) + "\n")
     part.rename(tree)
     return tree

@@ -21,7 +21,7 @@ class Client(Closing):
         self._ids = itertools.count(1)
 
     def receive(self, timeout: float) -> bool:
-        """Read and file() what comes next; False when nothing came for `timeout` seconds."""
+        """Read and file() the next data; False when nothing was received for `timeout` seconds."""
         raise NotImplementedError
 
     def file(self, message: Message) -> None:

@@ -9,7 +9,7 @@ Self = TypeVar("Self", bound="Closing")
 
 
 class Closing:
-    """A context manager that gives itself and calls its close() at the end."""
+    """A context manager that returns itself and calls its close() at the end."""
 
     def close(self) -> None:
         raise NotImplementedError

@@ -18,7 +18,7 @@ class EmulatedMcu:
     """Runs fake_mcu; `link` becomes the serial port for printer.cfg."""
 
     def __init__(self, link: Path, options: List[str]) -> None:
-        """Start it and wait for its serial port; what it says goes to `link`.err."""
+        """Start it and wait for its serial port; its output goes to `link`.err."""
         self._lock = threading.Lock()
         with open(link.with_suffix(".err"), "ab") as errors:
             self._process: subprocess.Popen[str] = processes.spawn(
@@ -35,7 +35,7 @@ class EmulatedMcu:
     def is_running(self) -> bool:
         return self._process.poll() is None
 
-    def tell(self, line: str) -> None:
+    def command(self, line: str) -> None:
         """Send one line: `set PIN VALUE`, `shutdown` or `reset`, see fake_mcu."""
         with self._lock:
             self._send(line)

@@ -55,7 +55,7 @@ def main() -> int:
     if options.tmux and not (sys.stdin.isatty() and sys.stdout.isatty()):
         return fail("--tmux needs a terminal.")
 
-    # Not a Queue: a signal may come while the main thread is inside of get()
+    # Not a Queue: a signal may arrive while the main thread is inside get()
     events: queue.SimpleQueue[Event] = queue.SimpleQueue()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: events.put(("quit", "", "")))
@@ -78,7 +78,7 @@ def fail(text: str) -> int:
 
 
 def set_up(checkout: Optional[str], events: "queue.SimpleQueue[Event]") -> int:
-    """Build the environment; quick where it is there already. Returns an exit code."""
+    """Build the environment; quick if it exists already. Returns an exit code."""
     if checkout:
         os.environ["KLIPPER_PATH"] = str(Path(checkout).expanduser().resolve())
     part = "klipper" if checkout else "kalico"

@@ -1,4 +1,4 @@
-"""One run of an example: its printers, and whether they say what it expects of them."""
+"""One run of an example: its printers, and whether they print what it expects."""
 
 # Copyright (C) 2026  Klipper Router contributors
 # This file may be distributed under the terms of the GNU GPLv3 license.
@@ -7,7 +7,7 @@
 #   NAME.cfg            what a user would add to the printer.cfg of printer NAME
 #   emulated/NAME.cfg   the rest of that printer.cfg, where there is no hardware
 #   gcodes/             files to print
-#   expected.txt        a title, then what the printers must say, in order: "NAME: text"
+#   expected.txt        a title, then what the printers must print, in order: "NAME: text"
 import os
 import queue
 import shutil
@@ -23,8 +23,8 @@ from .lab import Lab
 from .printer import LabPrinter
 from .waiting import WaitFailed
 
-TIME_LIMIT = 90.0  # seconds until everything expected must have been said
-AFTERWARDS = 1.0  # seconds to see that nothing else is said
+TIME_LIMIT = 90.0  # seconds until everything expected must have been printed
+AFTERWARDS = 1.0  # seconds to see that nothing else is printed
 INTERRUPTED = 130  # the exit code of a shell's command after Ctrl-C
 
 # What can happen: (kind, printer, text). Put by signals and threads, acted on by the main thread
@@ -33,7 +33,7 @@ Event = Tuple[str, str, str]
 
 
 class Expectation:
-    """Whether the printers say what the example's expected.txt wants of them.
+    """Whether the printers print what the example's expected.txt requires.
 
     Of each printer's console the lines count that begin with a word that one of its expected lines
     begins with. They must be exactly the expected ones, in this order.
@@ -48,7 +48,7 @@ class Expectation:
             self._wanted.setdefault(name, []).append(text)
         self._said: Dict[str, List[str]] = {name: [] for name in self._wanted}
 
-    def hear(self, name: str, line: str) -> None:
+    def add_line(self, name: str, line: str) -> None:
         """A line of a console."""
         text = line[len("echo: ") :] if line.startswith("echo: ") else line
         words = {wanted.split()[0] for wanted in self._wanted.get(name, [])}
@@ -57,11 +57,11 @@ class Expectation:
 
     @property
     def fulfilled(self) -> bool:
-        """Whether everything was said, and nothing else."""
+        """Whether everything was printed, and nothing else."""
         return self._said == self._wanted
 
     def problem(self) -> Optional[str]:
-        """What was said at the wrong time, or too often; None when all is well so far."""
+        """What was printed at the wrong time, or too often; None when all is well so far."""
         for name, said in self._said.items():
             wanted = self._wanted[name]
             if said != wanted[: len(said)]:
@@ -69,7 +69,7 @@ class Expectation:
         return None
 
     def missing(self) -> str:
-        """What has not been said."""
+        """What has not been printed."""
         return "; ".join(
             f"{name}: {text}"
             for name, wanted in self._wanted.items()
@@ -97,7 +97,7 @@ class Run:
         self.tmux = Tmux(self.lab, self.names, self.quit) if tmux else None
 
     def run(self) -> int:
-        """Returns the exit code: 0 only if the printers said what the example expects."""
+        """Returns the exit code: 0 only if the printers printed what the example expects."""
         try:
             with self.lab:
                 printers = [self.add(name) for name in self.names]
@@ -139,7 +139,7 @@ class Run:
         self.events.put(("quit", "", ""))
 
     def watch(self, printer: LabPrinter) -> None:
-        """Tell when a printer does not become ready."""
+        """Report a printer that does not become ready."""
         try:
             printer.wait_ready(TIME_LIMIT)
         except WaitFailed as problem:
@@ -164,7 +164,7 @@ class Run:
                 return result or (INTERRUPTED, "run.sh: interrupted.")
             if kind == "line":
                 self.show(name, text)
-                self.expectation.hear(name, text)
+                self.expectation.add_line(name, text)
                 if self.expectation.fulfilled:
                     deadline = time.monotonic() + AFTERWARDS
             elif kind == "typed":
@@ -177,7 +177,7 @@ class Run:
                     self.announce(result[1])
 
     def judge(self, is_over: bool, failure: str) -> Optional[Tuple[int, str]]:
-        """The result, as soon as there is one."""
+        """The result, as soon as it is known."""
         problem = failure or self.expectation.problem()
         if problem:
             return 1, f"run.sh: FAILED: {problem}"

@@ -52,7 +52,7 @@ def available(kind: str) -> bool:
 
 
 def klipper(kind: str) -> Klipper:
-    """The Klipper of this kind; LookupError says what to do where it is not there."""
+    """The Klipper of this kind; LookupError says what to do if it is not set up."""
     if not available(kind):
         raise LookupError(f"{kind}: set KLIPPER_PATH to a checkout of Klipper")
     if kind == "kalico":

@@ -59,7 +59,7 @@ buttons_state oid=%c ack_count=%c state=%*s;
 endstop_state oid=%c homing=%c next_clock=%u pin_value=%c;
 trsync_state oid=%c can_trigger=%c trigger_reason=%c clock=%u
 """
-# Reasons for a shutdown; the host is told the place in this list
+# Reasons for a shutdown; the host is sent the index in this list
 REASONS = [
     "",
     "Command request",

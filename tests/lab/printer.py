@@ -93,7 +93,7 @@ class LabPrinter(Closing):
                 self.mcu = EmulatedMcu(self.folder / "mcu", self._mcu_options)
         else:
             arguments += ["-o", os.devnull, "-d", str(HERE / "mcu.dict")]
-        # What Klippy says before it has a log, or as it dies
+        # What Klippy prints before it has a log, or as it crashes
         with open(self.folder / "klippy.err", "ab") as errors:
             self.process = processes.spawn(
                 self.klipper.command(*arguments),
@@ -154,9 +154,9 @@ class LabPrinter(Closing):
         self.wait_ready(timeout)
 
     def begin_restart(self, firmware: bool = False, timeout: float = READY_TIMEOUT) -> None:
-        """Like restart(), but return as soon as the old session of Klippy is gone."""
+        """Like restart(), but return as soon as the old session of Klippy has ended."""
         with self.api() as api:
-            # Before it ends: the console may be subscribed to the next one as soon as we know
+            # Before it ends: the console may be subscribed to the next one before we notice
             self._end_session()
             api.request("gcode/firmware_restart" if firmware else "gcode/restart")
             deadline = time.monotonic() + timeout
@@ -186,13 +186,13 @@ class LabPrinter(Closing):
             self._old_sessions = 0
 
     def kill(self) -> None:
-        """SIGKILL to Klippy. Its MCU lives on, as a real one; start() brings Klippy back."""
+        """SIGKILL to Klippy. Its MCU keeps running, like a real one; start() restarts Klippy."""
         if self.process:
             processes.end(self.process)
             self._end_session()
 
     def freeze(self) -> None:
-        """SIGSTOP to Klippy: the process is there, and answers nothing."""
+        """SIGSTOP to Klippy: the process exists, but answers nothing."""
         assert self.process
         os.killpg(self.process.pid, signal.SIGSTOP)
 
@@ -204,7 +204,7 @@ class LabPrinter(Closing):
     # Talking to it
 
     def api(self, timeout: float = 5.0) -> Api:
-        """A new connection to the API socket; ApiClosed where there is none."""
+        """A new connection to the API socket; ApiClosed if that is not possible."""
         return Api(self.sock, timeout)
 
     def call(
@@ -227,10 +227,10 @@ class LabPrinter(Closing):
         return status
 
     def state(self) -> str:
-        """The state that the API's `info` tells."""
+        """The state that the API's `info` returns."""
         return str(self.call("info", timeout=5.0)["state"])
 
-    # What it said
+    # Its output
 
     @property
     def console(self) -> List[str]:
@@ -279,7 +279,7 @@ class LabPrinter(Closing):
 
     def mcu_command(self, line: str) -> None:
         """Any line for the emulated MCU, such as `shutdown` or `reset`."""
-        self._running_mcu().tell(line)
+        self._running_mcu().command(line)
 
     def mcu_dump(self) -> Dict[str, Any]:
         """The state of the emulated MCU: see its `dump`."""

@@ -34,13 +34,13 @@ def spawn(argv: List[str], **options: Any) -> "subprocess.Popen[Any]":
     """Start a program in a process group of its own; options are those of subprocess.Popen."""
     with _blocked(signal.SIGINT, signal.SIGHUP):
         process = subprocess.Popen(argv, start_new_session=True, **options)
-    _tell(f"+{process.pid}")
+    _notify_reaper(f"+{process.pid}")
     return process
 
 
 @contextmanager
 def _blocked(*numbers: signal.Signals) -> Iterator[None]:
-    """What is started in here inherits it, and never needs these signals: a Ctrl-C that comes
+    """What is started in here inherits it, and never needs these signals: a Ctrl-C that arrives
     before it has its own session would end it.
     """
     others = signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
@@ -60,12 +60,12 @@ def end(process: "subprocess.Popen[Any]", grace: float = 0.0) -> int:
             pass
     _signal(process, signal.SIGKILL)
     code = process.wait()
-    _tell(f"-{process.pid}")
+    _notify_reaper(f"-{process.pid}")
     return code
 
 
 def group_is_alive(group: int) -> bool:
-    """Whether any process of this group is there still."""
+    """Whether any process of this group still exists."""
     try:
         os.killpg(group, 0)
     except ProcessLookupError:
@@ -80,7 +80,7 @@ def _signal(process: "subprocess.Popen[Any]", number: int) -> None:
         pass
 
 
-def _tell(line: str) -> None:
+def _notify_reaper(line: str) -> None:
     global _reaper, _reaper_owner
     with _lock:
         if _reaper is None or _reaper_owner != os.getpid():

@@ -28,13 +28,13 @@ class Stepper:
         """The clock of the last step; None once stopped, until a new clock is set."""
 
     def stop(self, clock: int) -> None:
-        """Forget what has not been stepped at this clock."""
+        """Drop the steps that are not done at this clock."""
         self._position = self.position_at(clock)
         self._moves.clear()
         self.direction, self.end = -1, None
 
     def is_idle(self, now: int) -> bool:
-        """Whether it has nothing to step at this clock, and waits for no new clock."""
+        """Whether it has no steps left at this clock, and waits for no new clock."""
         return self.end is not None and (not self._moves or self.end < now)
 
     def queue_step(self, interval: int, count: int, add: int, now: int) -> None:

@@ -1,4 +1,4 @@
-"""Waiting for conditions, with the consoles and logs shown where one never comes true."""
+"""Waiting for conditions, with the consoles and logs shown if one never becomes true."""
 
 # Copyright (C) 2026  Klipper Router contributors
 # This file may be distributed under the terms of the GNU GPLv3 license.
@@ -16,7 +16,7 @@ class HasTail(Protocol):
 
 
 class WaitFailed(AssertionError):
-    """A condition did not come true in time."""
+    """A condition did not become true in time."""
 
 
 def pauses() -> Iterator[float]:

@@ -4,11 +4,11 @@
 # This file may be distributed under the terms of the GNU GPLv3 license.
 #
 # On a real printer Klippy pauses while it talks to the MCU, so its API clients
-# are there before it is ready. In file-output mode nothing pauses, and what a
-# printer prints as it becomes ready would reach nobody.
+# are connected before it is ready. In file-output mode nothing pauses, and what a
+# printer prints as it becomes ready would be lost.
 #
-# The object lab_console has whatever fields LAB_STATUS says, and a field `large`
-# of so many characters, which is there until it was read LARGE_READS times.
+# The object lab_console has whatever fields LAB_STATUS sets, and a field `large`
+# of so many characters, which exists until it was read LARGE_READS times.
 # LAB_STATE_MESSAGE changes Klippy's message while its state stays. LAB_EXIT ends
 # Klippy as its own errors do.
 import json
