@@ -164,7 +164,7 @@ def _read_sensors(config: Any) -> List[SensorSettings]:
             )
         if config.has_section("temperature_sensor " + name):
             raise config.error(
-                "Sensor '%s' in option 'sensors' of section '%s' exists already: rename it, or"
+                "Sensor '%s' in option 'sensors' of section '%s' already exists: rename it, or"
                 " section 'temperature_sensor %s'" % (name, config.get_name(), name)
             )
         sensors.append(SensorSettings(name, source_object.strip(), field.strip() or "temperature"))
@@ -237,7 +237,7 @@ def _check_unique(config: Any, settings: RouterSettings) -> None:
         for what in proxies + sensors:
             if what in taken:
                 raise config.error(
-                    "The %s of section 'router %s' exists already, in section 'router %s': define"
+                    "The %s of section 'router %s' already exists, in section 'router %s': define"
                     " it only once" % (what, peer.name, taken[what])
                 )
             taken[what] = peer.name

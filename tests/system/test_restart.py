@@ -121,7 +121,7 @@ def test_it_restarts_a_peer_that_is_not_ready(printers, led_in, state):
     led_in(state)
     before = starts(led)
     main.script(f"ROUTER_RESTART TARGET=led FIRMWARE={NEEDED[state]}")
-    main.wait_line("// led: restarts", start=mark)
+    main.wait_line("// led: restarting", start=mark)
     wait_ready_again(main, led, before)
     assert not [line for line in main.console[mark:] if "if it does not become ready" in line]
 
@@ -228,7 +228,7 @@ def test_it_works_while_this_printer_is_not_ready(printers):
     main.call("emergency_stop")
     main.wait_state("shutdown")
     main.script("ROUTER_RESTART TARGET=led")
-    main.wait_line("led: restarts", start=mark)
+    main.wait_line("led: restarting", start=mark)
     wait_start(led, before)
     led.wait_ready()
     before = starts(main)

@@ -319,6 +319,6 @@ def test_an_api_client_can_subscribe_to_a_prefix(trio, name):
 
 
 def test_a_star_cannot_be_triggered(trio, name):
-    with pytest.raises(ApiError, match=r"\* is for subscriptions"):
+    with pytest.raises(ApiError, match=r"\* is only for subscriptions"):
         trigger(trio, f"{name}/*")
     check_log(trio.main)

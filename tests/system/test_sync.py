@@ -125,7 +125,7 @@ def test_scripts_not_yet_due_are_dropped_with_a_warning_on_a_shutdown_of_the_hos
         f"{to(60, 50)}{SCRIPT}led SCRIPT='M118 never'\nROUTER_EVENT_TRIGGER EVENT=step N=0 SYNC=1"
     )
     duo.main.call("emergency_stop")
-    dropped = "// Router: not done, the printer shut down before: "
+    dropped = "// Router: not done, because the printer shut down first: "
     duo.main.wait_line(dropped + "ROUTER_EVENT_TRIGGER EVENT=step N=0 SYNC=1", start=mark)
     assert dropped + f"{SCRIPT}led SCRIPT='M118 never'" in duo.main.console[mark:]
     duo.main.restart(firmware=True)

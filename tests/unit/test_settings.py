@@ -80,7 +80,7 @@ def test_a_sensor_that_is_malformed(line):
 
 
 def test_a_sensor_that_exists_on_this_printer():
-    with pytest.raises(ConfigError, match="Sensor 'a' in option 'sensors' .* exists already"):
+    with pytest.raises(ConfigError, match="Sensor 'a' in option 'sensors' .* already exists"):
         peer("sensors:\n  a: fan\n[temperature_sensor a]")
 
 
@@ -121,11 +121,11 @@ def test_what_is_refused(options, message):
         ("[router]\n[router a]\nsock: /own", "this printer's own API socket"),
         (
             "[router]\n[router a]\nproxy_commands: A_B\n[router b]\nsock: /b\nproxy_commands: a_b",
-            "command 'A_B' .* of section 'router b' exists already, in section 'router a'",
+            "command 'A_B' .* of section 'router b' already exists, in section 'router a'",
         ),
         (
             "[router]\n[router a]\nsensors: x: fan\n[router b]\nsock: /b\nsensors: x: fan",
-            "sensor 'x' .* of section 'router b' exists already, in section 'router a'",
+            "sensor 'x' .* of section 'router b' already exists, in section 'router a'",
         ),
     ],
 )

@@ -37,7 +37,7 @@ def checks_text(params: Mapping[str, Any], result: Any) -> str:
 
 def restart_text(params: Mapping[str, Any], result: Any) -> str:
     """For router/restart: that it restarts, and the hint, if there is one."""
-    lines = ["%s: restarts" % (params["target"],), result.get("hint")]
+    lines = ["%s: restarting" % (params["target"],), result.get("hint")]
     return "\n".join(filter(None, lines))
 
 

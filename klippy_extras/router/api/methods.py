@@ -181,7 +181,7 @@ class Methods:
         params = request.params
         name = event_name(params)
         if name.endswith("*"):
-            raise UsageError("Cannot trigger '%s': * is for subscriptions" % (name,))
+            raise UsageError("Cannot trigger '%s': * is only for subscriptions" % (name,))
         context = context_of(params.get("context"), params.get("values"))
         event = Event(name, context, request.caller, is_true(params, "retain"))
         request.done(self._events.trigger(event), None)

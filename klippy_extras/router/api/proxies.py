@@ -68,7 +68,7 @@ class Proxies:
 
     def _error(self, name: str, peer_name: str, reason: str) -> Exception:
         error: Exception = self._config.error(
-            "Command '%s' in option 'proxy_commands' of section 'router %s' cannot be made: %s."
-            " Leave it out, or rename the other one" % (name, peer_name, reason)
+            "Command '%s' in option 'proxy_commands' of section 'router %s' cannot be registered:"
+            " %s. Leave it out, or rename the other one" % (name, peer_name, reason)
         )
         return error

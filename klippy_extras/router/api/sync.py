@@ -47,7 +47,9 @@ class SyncQueue:
         """This printer shuts down: drop and report the actions that are not due yet."""
         actions, self._actions = self._actions, []
         for action in actions:
-            self._klippy.report("not done, the printer shut down before: %s" % (action.command,))
+            self._klippy.report(
+                "not done, because the printer shut down first: %s" % (action.command,)
+            )
 
     def _planned(self, action: _Action, print_time: float) -> None:
         now = self._klippy.timers.now()

@@ -30,7 +30,7 @@ def check_objects(printer: Printer) -> Finding:
     """The objects and fields of mirrors, sensors and subscriptions that it does not have."""
     missing = printer.missing
     if not missing:
-        return Finding(OK, "it has all that is mirrored and subscribed to")
+        return Finding(OK, "it has all that is mirrored or subscribed to")
     text = ", and ".join(map(printable, missing[:MAX_MISSING]))
     if len(missing) > MAX_MISSING:
         text += ", and %d more" % (len(missing) - MAX_MISSING,)

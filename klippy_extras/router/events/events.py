@@ -136,7 +136,7 @@ class Events(PrinterListener):
     def _retain(self, event: Event) -> None:
         if event.name not in self._retained and len(self._retained) >= MAX_RECENT:
             raise UsageError(
-                "Cannot retain '%s': %d events are retained already" % (event.name, MAX_RECENT)
+                "Cannot retain '%s': %d events are already retained" % (event.name, MAX_RECENT)
             )
         self._retained[event.name] = event
 

@@ -133,7 +133,7 @@ def bounded(script: str) -> str:
     """The script itself. Raises UsageError if it is longer than MAX_LENGTH."""
     if len(script) > MAX_LENGTH:
         raise UsageError(
-            "%s is %d characters long; Klipper's parser would halt the printer over more than %d"
+            "%s is %d characters long; more than %d would block the printer"
             % (shown(script), len(script), MAX_LENGTH)
         )
     return script

@@ -40,7 +40,7 @@ class LocalPrinter(Printer):
         self._status_interval = status_interval
         self.old_parser = klippy.old_parser
         self._running = False
-        # Not register_callback(): a script may pause in a timer, too, and this one exists already
+        # Not register_callback(): a script may pause in a timer, too, and this one already exists
         self._runner = klippy.reactor.register_timer(self._run_queue)
         self._gcode_calls = Runners(klippy.reactor, 1)
         self._calls = Runners(klippy.reactor, MAX_RUNNERS)

@@ -47,7 +47,7 @@ def test_checks():
 
 @pytest.mark.parametrize(
     ("result", "text"),
-    [({}, "led: restarts"), ({"hint": "led is in error"}, "led: restarts\nled is in error")],
+    [({}, "led: restarting"), ({"hint": "led is in error"}, "led: restarting\nled is in error")],
 )
 def test_a_restart(result, text):
     assert restart_text(PARAMS, result) == text

@@ -148,8 +148,9 @@ def test_a_shutdown_drops_what_is_not_due_and_reports_it(network):
     network.reactor.advance(10.0)
     assert network.led.sent == []
     assert [line for line in network.take_console() if "not done" in line] == [
-        "// Router: not done, the printer shut down before: " + SYNC.format(1),
-        "// Router: not done, the printer shut down before: ROUTER_EVENT_TRIGGER EVENT=fed SYNC=1",
+        "// Router: not done, because the printer shut down first: " + SYNC.format(1),
+        "// Router: not done, because the printer shut down first:"
+        " ROUTER_EVENT_TRIGGER EVENT=fed SYNC=1",
     ]
 
 
