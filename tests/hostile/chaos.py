@@ -215,7 +215,7 @@ def wait_reported(peer: LabPrinter, host: LabPrinter, counts: Counts, lost: int)
 
 
 def check(host: LabPrinter, peers: List[LabPrinter], counts: Counts) -> None:
-    """The print is not affected, no event is lost silently or run twice, the last status is right."""
+    """The print goes on, no event is lost silently or run twice, and the last status is right."""
     state = host.query({"print_stats": ["state", "message"]})["print_stats"]
     assert state["state"] == "printing", state
     assert host.mcu_dump()["late_count"] == 0
