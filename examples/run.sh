@@ -10,7 +10,7 @@ set -euo pipefail
 
 PYTHON=${PYTHON:-python3}
 if ! command -v "$PYTHON" >/dev/null; then
-    echo "run.sh: $PYTHON is not there: install python3." >&2
+    echo "run.sh: $PYTHON was not found: install python3." >&2
     exit 1
 fi
 # No dirname: a Ctrl-C while that runs would be lost

@@ -51,7 +51,7 @@ def main() -> int:
     if options.klipper and not is_checkout(Path(options.klipper).expanduser()):
         return fail(f"--klipper {options.klipper}: there is no klippy/klippy.py, name a checkout.")
     if options.tmux and not shutil.which("tmux"):
-        return fail("--tmux needs tmux, which is not there: install it (apt install tmux).")
+        return fail("--tmux needs tmux, which is not installed: install it (apt install tmux).")
     if options.tmux and not (sys.stdin.isatty() and sys.stdout.isatty()):
         return fail("--tmux needs a terminal.")
 

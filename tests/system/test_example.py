@@ -194,7 +194,7 @@ def test_tmux_is_not_installed(tmp_path):
     )
     assert ended.returncode == 1
     assert ended.stderr == (
-        "run.sh: --tmux needs tmux, which is not there: install it (apt install tmux).\n"
+        "run.sh: --tmux needs tmux, which is not installed: install it (apt install tmux).\n"
     )
 
 
