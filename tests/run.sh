@@ -26,7 +26,7 @@ Examples:
   tests/run.sh --kinds kalico -n 0        only on Kalico, one test at a time
   KLIPPER_PATH=~/klipper tests/run.sh     also on that checkout of Klipper
 Longer runs, instead of the tests:
-  tests/run.sh --chaos [ROUNDS [SEED [HOST_KIND [PEER_KIND]]]]    accidents during a print
+  tests/run.sh --chaos [ROUNDS [SEED [HOST_KIND [PEER_KIND]]]]    random failures of peers during a print
   tests/run.sh --soak MINUTES [HOST_KIND]    memory and open files, with 8 peers
   tests/run.sh --print [MINUTES [HOST_KIND [PEER_KIND]]]    a print that waits, while others disturb
   tests/run.sh --hostile [--help] [WAY ...]  what misbehaving peers do to the main printer
@@ -39,7 +39,7 @@ END
 }
 
 # Programs that are missing, and how to get them: the tests that need them are skipped.
-say_what_is_skipped() {
+report_what_is_skipped() {
     [ -n "${KLIPPER_PATH:-}" ] ||
         echo "run.sh: KLIPPER_PATH is not set: nothing runs on current Klipper" \
             "(KLIPPER_PATH=~/klipper tests/run.sh)"
@@ -61,7 +61,7 @@ case ${1:-} in
     --fast)
         tests/setup.sh dev
         tests/lint.sh
-        # testpaths: only where the arguments name no tests themselves
+        # testpaths applies only if the arguments name no tests
         exec $python -m pytest -q -o testpaths=tests/unit "${@:2}"
         ;;
 esac
@@ -77,6 +77,6 @@ case ${1:-} in
         exec $python -m tests.hostile.measure "${@:2}"
         ;;
 esac
-say_what_is_skipped
-# More than cores: they wait more than they work
+report_what_is_skipped
+# More workers than cores: the tests wait more than they compute
 exec $python -m pytest -n 8 --dist loadgroup "$@"
