@@ -165,7 +165,7 @@ class LongPrint(Closing):
     # -- what others do meanwhile
 
     def unknown_commands(self) -> None:
-        """Scripts of somebody else on the peers, with unknown commands at their end."""
+        """Scripts of another client on the peers, ending with unknown commands."""
         for peer in (self.led, self.afc):
             peer.script("G4 P400\nM400\nNONSENSE")
 

@@ -250,7 +250,7 @@ def test_an_offline_target_is_reported_by_every_interface_and_nothing_is_kept_fo
     assert trio.main.query(["router"])["router"]["subscriptions"] == 0
 
 
-def test_a_target_that_is_shut_down_takes_no_scripts_and_says_why(trio):
+def test_a_target_that_is_shut_down_accepts_no_scripts_and_says_why(trio):
     trio.afc.script("M112")
     try:
         wait_known(trio.main, "afc", ready=False)

@@ -84,7 +84,7 @@ def test_a_temperature_wait_for_a_peer_that_has_never_connected_ends(main, bound
         main.script(temperature_wait(bound))
 
 
-def test_klippy_goes_on_reporting_while_a_temperature_is_unknown(main):
+def test_klippy_keeps_reporting_while_a_temperature_is_unknown(main):
     """Its once-a-second statistics, and M105."""
     before = main.log_text().count("Stats ")
     main.script("M105")

@@ -215,7 +215,7 @@ def test_a_wait_for_an_event_fails_with_a_failed_script(trio):
 # Last: afc is offline from here on
 
 
-def test_one_is_offline(trio):
+def test_one_of_several_printers_is_offline(trio):
     marks = marks_of(trio)
     trio.afc.kill()
     wait_known(trio.main, "afc", ready=False)

@@ -241,7 +241,7 @@ def test_a_script_that_timed_out_behind_others_on_the_peer_runs_later_and_the_er
     led.wait_line("late", start=mark)
 
 
-def test_a_script_that_timed_out_on_the_peer_goes_on_there(main, led):
+def test_a_script_that_timed_out_on_the_peer_keeps_running_there(main, led):
     mark, told = led.mark(), main.mark()
     with pytest.raises(ApiError, match="not finished after 0.2 seconds. It is still running there"):
         main.script("ROUTER_GCODE_SCRIPT TARGET=led SCRIPT='SLOW MS=800' WAIT=1 TIMEOUT=0.2")
@@ -251,7 +251,7 @@ def test_a_script_that_timed_out_on_the_peer_goes_on_there(main, led):
     main.wait_line("led: marker", start=told)
 
 
-def test_the_host_itself_runs_it_in_place(main):
+def test_a_script_for_the_host_itself_runs_in_place(main):
     mark = main.mark()
     main.script("ROUTER_GCODE_SCRIPT TARGET=main SCRIPT='M118 inside' WAIT=1\nM118 after")
     main.wait_line("after", start=mark)

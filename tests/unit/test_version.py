@@ -21,7 +21,7 @@ CODE = [ROOT / "install.sh", ROOT / "pyproject.toml", *INCLUDES] + [
 ]
 
 
-def test_it_has_three_numbers():
+def test_the_version_has_three_numbers():
     assert re.fullmatch(r"\d+\.\d+\.\d+", VERSION)
 
 

@@ -23,7 +23,7 @@ def network():
 # -- router/gcode/script
 
 
-def test_a_script_runs_there_and_its_end_is_the_answer(network):
+def test_a_script_runs_on_its_target_and_is_answered_at_its_end(network):
     network.led.duration = 3.0
     begin = network.reactor.now
     assert network.call(SCRIPT, target="led", script="SHOW A=1\nSHOW B=2") == {}
@@ -31,14 +31,14 @@ def test_a_script_runs_there_and_its_end_is_the_answer(network):
     assert network.reactor.now == begin + 3.0
 
 
-def test_its_failure_is_the_error(network):
+def test_the_failure_of_the_script_is_the_error(network):
     network.led.duration = None
     network.reactor.at(1.0, lambda: network.led.finish(RouterError("led: no filament")))
     with pytest.raises(CommandError, match="^led: no filament$"):
         network.call(SCRIPT, target="led", script="JAM")
 
 
-def test_on_this_printer_itself(network):
+def test_a_script_for_this_printer_itself(network):
     assert network.call(SCRIPT, target="main", script="SHOW") == {}
     assert network.take_ran() == ["SHOW"]
     with pytest.raises(CommandError, match='^main: Unknown command:"NO"$'):
@@ -54,7 +54,7 @@ def test_on_this_printer_itself(network):
         ("main , *", ["main", "led", "afc"]),
     ],
 )
-def test_on_several_of_which_each_answers(network, target, names):
+def test_a_script_for_several_printers_has_a_result_for_each(network, target, names):
     answer = network.call(SCRIPT, target=target, script="SHOW")
     assert answer == {"results": {name: {} for name in names}, "failed": {}}
     assert list(answer["results"]) == names
@@ -71,7 +71,7 @@ def test_everybody_means_all_ready_printers_but_the_caller(network):
     assert network.call(SCRIPT, target="*", script="SHOW")["results"] == {"led": {}}
 
 
-def test_one_of_several_that_fails_is_named(network):
+def test_a_failure_among_several_printers_is_named(network):
     network.afc.disconnects()
     assert network.call(SCRIPT, target="led,afc", script="SHOW") == {
         "results": {"led": {}},
@@ -105,7 +105,7 @@ def test_a_long_script_of_short_lines_is_fine(network):
 # -- of peers and of macros here
 
 
-def test_a_call_of_a_macro_has_its_result_in_a_macro(network):
+def test_the_result_of_a_macros_call_goes_to_its_gcode_callback(network):
     network.led.call_router("router/printers/list", gcode_callback="ON_LIST")
     (script,) = network.led.take_sent()
     assert script.startswith("ON_LIST PRINTERS='main,led,afc' MAIN_CONNECTED='True'")

@@ -61,12 +61,12 @@ def gcode():
     return FakeGcode()
 
 
-def test_each_has_its_help(gcode):
+def test_each_command_has_its_help(gcode):
     assert register_commands(gcode, (Some(), Others()), ()) == []
     assert gcode.help == {"ROUTER_STATUS": "Show", "ROUTER_FAIL": "Fail", "ROUTER_WAIT": "Wait"}
 
 
-def test_some_work_while_klippy_is_not_ready(gcode):
+def test_some_commands_work_while_klippy_is_not_ready(gcode):
     register_commands(gcode, (Some(), Others()), ())
     assert gcode.when_not_ready == {
         "ROUTER_STATUS": True,

@@ -47,7 +47,7 @@ def test_what_the_script_prints_is_shown_here(network):
     assert network.take_console() == ["// led: loading lane 1"]
 
 
-def test_its_failure_ends_the_macro(network):
+def test_the_failure_of_the_script_ends_the_macro(network):
     network.reactor.at(1.0, lambda: network.led.finish(RouterError("led: no filament")))
     assert fails(network, WAIT.format("led") + "\nSHOW_A") == "led: no filament"
     assert network.last_error == "led: no filament"

@@ -28,7 +28,7 @@ class Watched:
 
 
 @pytest.mark.parametrize("reason", ["disconnected", "timeout"])
-def test_without_grace_it_is_lost_at_once(reason):
+def test_without_grace_a_printer_is_lost_at_once(reason):
     watched = Watched(0.0)
     watched.led.connects()
     assert watched.grace.counts_as_ready(watched.led)
@@ -45,7 +45,7 @@ def test_the_reason_is_the_state_of_its_klippy(state):
     assert watched.losses.seen == [("led", state)]
 
 
-def test_it_is_lost_at_the_end_of_its_grace_and_once():
+def test_a_printer_is_lost_once_at_the_end_of_its_grace():
     watched = Watched(5.0)
     watched.led.connects()
     watched.led.shuts_down()

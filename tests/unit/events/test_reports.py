@@ -43,14 +43,14 @@ def test_a_printer_with_the_macro_runs_it():
         ([], "ECHO ROUTER_ERROR='no filament'"),
     ],
 )
-def test_one_without_it_prints_the_error(commands, script):
+def test_a_printer_without_the_macro_prints_the_error(commands, script):
     main = Reported()
     main.led.commands = frozenset(commands)
     main.fail(main.led)
     assert main.led.take_sent() == [script]
 
 
-def test_this_printer_prints_it_itself():
+def test_this_printer_prints_its_own_errors():
     main = Reported()
     main.fail(main.local)
     main.reports.warn(main.local, "a hint")
