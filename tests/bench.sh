@@ -5,7 +5,7 @@
 # This file may be distributed under the terms of the GNU GPLv3 license.
 #
 # Usage: tests/bench.sh [--quick] [--kinds KIND,...] [ROW ...]
-#   without a ROW: the whole table, about 6 minutes a kind of Klipper (--quick: one)
+#   without a ROW: the whole table, about 6 minutes per kind of Klipper (--quick: one)
 #   KLIPPER_PATH=~/klipper tests/bench.sh     also on that checkout of Klipper
 #   tests/bench.sh --help                     the names of the rows
 # or tests/bench.sh sync: how far from the end of a move SYNC=1 is.

@@ -26,8 +26,10 @@ def main() -> int:
         epilog="rows: " + ", ".join(rows.ALL) + ". Besides: tests/bench.sh sync",
     )
     parser.add_argument("rows", nargs="*", metavar="ROW", help="rows to measure; default: all")
-    parser.add_argument("--quick", action="store_true", help="a minute a kind, less exact")
-    parser.add_argument("--kinds", help=f"kinds of Klipper, by commas: {', '.join(ALL_KINDS)}")
+    parser.add_argument("--quick", action="store_true", help="about a minute per kind, less exact")
+    parser.add_argument(
+        "--kinds", help=f"kinds of Klipper, separated by commas: {', '.join(ALL_KINDS)}"
+    )
     parser.add_argument(
         "--rest",
         type=float,

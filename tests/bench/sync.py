@@ -150,7 +150,9 @@ def percentile(values: List[float], percent: float) -> float:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="tests/bench.sh sync", description=__doc__)
     parser.add_argument("--moves", type=int, default=120, help="moves to make; default 120")
-    parser.add_argument("--kinds", help=f"kinds of Klipper, by commas: {', '.join(ALL_KINDS)}")
+    parser.add_argument(
+        "--kinds", help=f"kinds of Klipper, separated by commas: {', '.join(ALL_KINDS)}"
+    )
     options = parser.parse_args()
     kinds = options.kinds.split(",") if options.kinds else [k for k in KINDS if available(k)]
     print(f"SYNC=1, {options.moves} moves: milliseconds from the end of the move to the peer")

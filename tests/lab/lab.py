@@ -31,7 +31,7 @@ class Lab(Closing):
         atexit.register(self.close)
 
     def sock(self, name: str) -> str:
-        """The API socket of the printer of this name, made or not yet made."""
+        """The API socket of the printer of this name, whether that exists yet or not."""
         return str(self.folder / name / "klippy.sock")
 
     def main(self, config_text: str, **options: Any) -> LabPrinter:

@@ -72,7 +72,7 @@ class LabPrinter(Closing):
     # Starting and ending
 
     def write_config(self, text: str) -> None:
-        """Replace printer.cfg; it counts from the next start or restart."""
+        """Replace printer.cfg; it takes effect at the next start or restart."""
         text = text.replace("@MCU@", str(self.folder / "mcu"))
         text = text.replace("@FOLDER@", str(self.folder))
         if not self._has_mcu:

@@ -183,13 +183,13 @@ def router_section(lab: Lab, name: str, options: str = "") -> str:
 
 
 def add_config(printer: LabPrinter, text: str) -> None:
-    """Append sections to printer.cfg; they count from the next restart."""
+    """Append sections to printer.cfg; they take effect at the next restart."""
     with open(printer.folder / "printer.cfg", "a", encoding="utf-8") as file:
         file.write(text)
 
 
 def wait_known(main: LabPrinter, *peers: str, ready: bool = True, timeout: float = 30.0) -> None:
-    """Wait until the host says of these peers that they are ready, or are not."""
+    """Wait until these peers are ready for the host, or are not."""
     with main.api() as api:
         wait_until(
             lambda: all(is_ready(api, name) is ready for name in peers),
@@ -200,7 +200,7 @@ def wait_known(main: LabPrinter, *peers: str, ready: bool = True, timeout: float
 
 
 def is_ready(api: Api, peer: str) -> bool:
-    """Whether the host, on whose connection we ask, says of this peer that it is ready."""
+    """Whether this peer is ready for the host that the connection is to."""
     status = api.call("objects/query", {"objects": {"router": ["printers"]}})["status"]
     ready = status["router"]["printers"][peer]["ready"]
     assert isinstance(ready, bool)

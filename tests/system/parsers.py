@@ -15,7 +15,7 @@ from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 
 class Ran(NamedTuple):
-    """What a script did."""
+    """What happened when a script ran."""
 
     calls: List[Tuple[str, Dict[str, str]]]
     """The known commands that ran, with their parameters."""

@@ -87,7 +87,7 @@ RIGHT = {
 
 @pytest.fixture(scope="module")
 def read(shared_lab, kind):
-    """What this Klipper makes of all the configurations: name -> result."""
+    """How this Klipper reads all the configurations: name -> result."""
     installed = klipper(kind)
     texts = {**{name: text for name, (text, _words) in WRONG.items()}, **RIGHT}
     klippy = installed.extras.parent

@@ -1,4 +1,4 @@
-"""Configs that people wrote for the external router daemon, which must run unchanged."""
+"""Configs that people wrote for the external router daemon; they must run unchanged."""
 
 # Copyright (C) 2026  Klipper Router contributors
 # This file may be distributed under the terms of the GNU GPLv3 license.

@@ -1,4 +1,4 @@
-"""Whole set-ups as people made them for the external router daemon: an LED, a filament changer.
+"""Complete setups as people made them for the external router daemon: an LED, a filament changer.
 
 Their wrappers, bridges, subscriptions and events use the same features as real configs.
 """
