@@ -1,4 +1,4 @@
-# The methods, their front doors (commands, endpoints, remote methods), waits and SYNC=1
+# The methods, the three ways to call them (commands, endpoints, remote methods), waits and SYNC=1
 #
 # Copyright (C) 2026  Klipper Router contributors
 #

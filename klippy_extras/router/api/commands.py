@@ -1,4 +1,4 @@
-# Front door for G-code: the ROUTER_... commands of this printer that do not wait
+# The ROUTER_... commands of this printer that do not wait
 #
 # Copyright (C) 2026  Klipper Router contributors
 #

@@ -74,7 +74,7 @@ class Method(NamedTuple):
 
 
 class Methods:
-    """The methods, for the front doors. printers: by name, this printer first."""
+    """The methods. printers: by name, this printer first."""
 
     def __init__(
         self,

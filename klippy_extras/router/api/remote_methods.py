@@ -1,4 +1,4 @@
-# Front door for macros: action_call_remote_method("router/...") of peers and of this printer
+# Remote methods: action_call_remote_method("router/...") in macros of peers and of this printer
 #
 # Copyright (C) 2026  Klipper Router contributors
 #

@@ -1,4 +1,4 @@
-# Front door for API clients: the methods as webhooks endpoints of this printer
+# API clients: the methods as webhooks endpoints of this printer
 #
 # Copyright (C) 2026  Klipper Router contributors
 #
