@@ -4,6 +4,7 @@
 # This file may be distributed under the terms of the GNU GPLv3 license.
 import itertools
 import time
+from abc import abstractmethod
 from typing import Any, Callable, Dict, List
 
 from .closing import Closing
@@ -20,9 +21,9 @@ class Client(Closing):
         self._answers: Dict[int, Message] = {}
         self._ids = itertools.count(1)
 
+    @abstractmethod
     def receive(self, timeout: float) -> bool:
         """Read and file() the next data; False when nothing was received for `timeout` seconds."""
-        raise NotImplementedError
 
     def file(self, message: Message) -> None:
         """Keep a message that was received."""

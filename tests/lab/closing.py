@@ -2,17 +2,19 @@
 
 # Copyright (C) 2026  Klipper Router contributors
 # This file may be distributed under the terms of the GNU GPLv3 license.
+from abc import ABC, abstractmethod
 from types import TracebackType
 from typing import Optional, Type, TypeVar
 
 Self = TypeVar("Self", bound="Closing")
 
 
-class Closing:
+class Closing(ABC):
     """A context manager that returns itself and calls its close() at the end."""
 
+    @abstractmethod
     def close(self) -> None:
-        raise NotImplementedError
+        """Free what it holds; harmless when that was done."""
 
     def __enter__(self: Self) -> Self:
         return self
