@@ -8,7 +8,8 @@ pins are gpio0..gpio63. An ADC pin reads as a 100k thermistor (beta 3950) on the
 in printer.cfg [thermistor fake] with temperature1: 25, resistance1: 100000, beta: 3950.
 
 Lines on standard input control it, and closing a pipe there ends it:
-    set PIN VALUE   temperature (Celsius) or endstop level (0 or 1) of a pin
+    set PIN VALUE   temperature (Celsius) of a pin, or level (0 or 1) of an endstop, a button or a
+                    filament sensor; before, these read as not pressed
     dump            print the state on standard output, as one line of JSON
     shutdown        go to the shutdown state, as after an error of its own
     reset           restart, as after a power failure
@@ -30,6 +31,7 @@ import time
 import tty
 from typing import Any, Callable, Dict, List, Optional, Tuple, Union
 
+from .buttons import Buttons
 from .mcu_protocol import (
     ADC_MAX,
     CLOCK_FREQ,
@@ -88,6 +90,7 @@ class FakeMcu:
         self.reason: Optional[str] = None  # of a shutdown
         self.objects: Dict[int, Args] = {}  # oid -> the latest arguments it was given
         self.steppers: Dict[int, Stepper] = {}
+        self.buttons: Dict[int, Buttons] = {}
         self.timers: Dict[TimerKey, Tuple[int, Callable[[], None]]] = {}  # -> (clock, callback)
         self.set_timer("stats", self.now() + STATS_TICKS, self.send_stats)
 
@@ -210,6 +213,7 @@ class FakeMcu:
         command = words[0] if words else ""
         if command == "set":
             self.levels[int(words[1].replace("gpio", ""))] = float(words[2])
+            self.read_buttons()
         elif command == "shutdown":
             self.shutdown("Command request")
         elif command == "reset":
@@ -314,6 +318,41 @@ class FakeMcu:
         leds = self.objects[oid]
         leds["shown"], leds["sent"] = bytes(leds["buffer"]), leds["sent"] + 1
         self.send("neopixel_result", oid=oid, success=1)
+
+    # Buttons, and what else is a button for Klipper, such as filament sensors
+
+    def do_config_buttons(self, oid: int, **args: int) -> None:
+        self.buttons[oid] = Buttons()
+
+    def do_buttons_add(self, oid: int, pos: int, pin: int, **args: int) -> None:
+        self.buttons[oid].add(pos, pin)
+
+    def do_buttons_query(self, oid: int, clock: int, invert: int, **args: int) -> None:
+        self.buttons[oid].start(invert)
+        self.timers.pop(("buttons", oid), None)
+        self.set_timer(("first look", oid), self.full_clock(clock), self.first_look, oid)
+
+    def first_look(self, clock: int, oid: int) -> None:
+        if self.buttons[oid].read(self.levels):
+            self.send_buttons(clock, oid)
+
+    def read_buttons(self) -> None:
+        for oid, buttons in self.buttons.items():
+            # A firmware samples all the time; here a pin changes only on command
+            if ("first look", oid) not in self.timers and buttons.read(self.levels):
+                self.send_buttons(self.now(), oid)
+
+    def send_buttons(self, clock: int, oid: int) -> None:
+        """Send the reports, and again until the host acknowledges them."""
+        buttons, query = self.buttons[oid], self.objects[oid]
+        if self.reason or not buttons.reports:
+            return
+        self.send("buttons_state", oid=oid, ack_count=buttons.ack_count, state=buttons.reports)
+        again = self.now() + query["rest_ticks"] * query["retransmit_count"]
+        self.set_timer(("buttons", oid), again, self.send_buttons, oid)
+
+    def do_buttons_ack(self, oid: int, count: int) -> None:
+        self.buttons[oid].acknowledge(count)
 
     # Steppers, and endstops that stop them by way of a "trsync" object
 

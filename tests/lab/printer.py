@@ -274,7 +274,10 @@ class LabPrinter(Closing):
     # The emulated MCU
 
     def set_pin(self, pin: str, value: float) -> None:
-        """Set the temperature (Celsius) or level (0 or 1) that an input pin reads."""
+        """Set the temperature (Celsius) or level (0 or 1) that an input pin reads.
+
+        A level is that of the pin itself: a config with `!` sees the opposite.
+        """
         self.mcu_command(f"set {pin} {value}")
 
     def mcu_command(self, line: str) -> None:

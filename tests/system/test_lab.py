@@ -24,6 +24,23 @@ gcode:
     M118 early
 """
 
+INPUTS = """
+[filament_switch_sensor runout]
+switch_pin: gpio41
+pause_on_runout: False
+[filament_motion_sensor wheel]
+switch_pin: gpio43
+extruder: extruder
+detection_length: 5
+pause_on_runout: False
+[gcode_button stop]
+pin: ^!gpio42
+press_gcode:
+    M118 stop PRESSED
+release_gcode:
+    M118 stop RELEASED
+"""
+
 
 def print_state(printer):
     return printer.query({"print_stats": ["state"]})["print_stats"]["state"]
@@ -160,6 +177,47 @@ def test_heating_homing_and_neopixels(lab, kind):
     assert printer.query({"toolhead": ["homed_axes"]})["toolhead"]["homed_axes"] == "xyz"
     strips = [o for o in printer.mcu_dump()["objects"].values() if o["type"] == "neopixel"]
     assert strips[0]["shown"].startswith("00ff00")
+
+
+def wait_status(printer, name, **expected):
+    def reached():
+        status = printer.query([name])[name]
+        return expected.items() <= status.items()
+
+    wait_until(reached, 10.0, f"{name} has {expected}", [printer])
+
+
+def test_filament_sensors_and_buttons(lab, kind):
+    printer = lab.printer(kind, "one", config.whole(INPUTS), mcu="fake").wait_ready()
+    for filament, button in ((True, "PRESSED"), (False, "RELEASED")) * 2:
+        mark = printer.mark()
+        printer.set_pin("gpio41", int(filament))
+        wait_status(printer, "filament_switch_sensor runout", filament_detected=filament)
+        printer.set_pin("gpio42", int(button == "RELEASED"))
+        wait_status(printer, "gcode_button stop", state=button)
+        printer.wait_line(f"stop {button}", start=mark)
+
+    # Filament moves as long as its wheel does
+    printer.set_pin("gpio43", 1)
+    wait_status(printer, "filament_motion_sensor wheel", filament_detected=True)
+    printer.set_pin("gpio27", 200)
+    printer.script("TEMPERATURE_WAIT SENSOR=extruder MINIMUM=199")
+    printer.script("G92 E0\nG1 E20 F600\nM400")
+    wait_status(printer, "filament_motion_sensor wheel", filament_detected=False)
+    printer.set_pin("gpio43", 0)
+    wait_status(printer, "filament_motion_sensor wheel", filament_detected=True)
+
+
+def test_buttons_keep_their_state_over_a_restart(lab, kind):
+    printer = lab.printer(kind, "one", config.whole(INPUTS), mcu="fake").wait_ready()
+    wait_status(printer, "filament_switch_sensor runout", filament_detected=False)
+    wait_status(printer, "gcode_button stop", state="RELEASED")
+    printer.set_pin("gpio41", 1)
+    printer.set_pin("gpio42", 0)
+    for firmware in (False, True):
+        printer.restart(firmware=firmware)
+        wait_status(printer, "filament_switch_sensor runout", filament_detected=True)
+        wait_status(printer, "gcode_button stop", state="PRESSED")
 
 
 @pytest.mark.skipif(not available("klipper"), reason="KLIPPER_PATH is not set")
