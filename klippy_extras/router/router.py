@@ -8,6 +8,7 @@ from typing import Any, Dict, List, Tuple
 
 from .api.command_calls import CommandCalls
 from .api.commands import Commands
+from .api.device_commands import DeviceCommands
 from .api.methods import Methods
 from .api.proxies import Proxies
 from .api.registration import register_commands
@@ -16,6 +17,7 @@ from .api.sync import SyncQueue
 from .api.wait_commands import WaitCommands
 from .api.waits import Waits
 from .api.webhooks import Endpoints
+from .devices.devices import Devices
 from .devices.sensors import RemoteSensor
 from .diagnosis.diagnosis import Diagnosis
 from .diagnosis.echo import Echoes
@@ -88,26 +90,33 @@ class Router:
         self._mirrors: Dict[RemotePrinter, Mirror] = {}
         self._stopped_with_us: List[RemotePrinter] = []
         echoes = Echoes(self._printers)
-        registrations = Registrations(self._subscriptions, self._events)
-        self._host_checks = HostChecks(klippy, self._local, registrations, self._reports)
-        peer_checks = PeerChecks(klippy.timers, registrations, echoes)
-        diagnosis = Diagnosis(klippy.timers, self._peers, self._host_checks, peer_checks)
+        diagnosis = self._make_diagnosis(echoes)
         methods = Methods(self._printers, self._subscriptions, self._events, diagnosis.start)
         remote_methods = RemoteMethods(methods, self._reports, echoes)
         for peer in settings.peers:
             self._add_peer(peer, remote_methods)
+        self._devices = Devices(self._peers, settings.peers)
         self._add_listeners(settings, remote_methods)
         remote_methods.register_on(klippy, self._local)
         Endpoints(klippy, methods, self._local).register()
         self._register_commands(config, settings, methods)
         for peer in settings.peers:
             self._add_sensors(config, peer)
+        if self._devices.all:
+            self._add_devices(config, methods)
         printer.register_event_handler("klippy:ready", self._handle_ready)
         printer.register_event_handler("klippy:shutdown", self._handle_shutdown)
         printer.register_event_handler("klippy:disconnect", self._handle_disconnect)
         if not klippy.is_batch:
             # Once the reactor runs, even if this printer never becomes ready
             klippy.timers.soon(self._start)
+
+    def _make_diagnosis(self, echoes: Echoes) -> Diagnosis:
+        klippy = self._klippy
+        registrations = Registrations(self._subscriptions, self._events)
+        self._host_checks = HostChecks(klippy, self._local, registrations, self._reports)
+        peer_checks = PeerChecks(klippy.timers, registrations, echoes)
+        return Diagnosis(klippy.timers, self._peers, self._host_checks, peer_checks)
 
     def _add_peer(self, peer: PeerSettings, remote_methods: RemoteMethods) -> None:
         printer = RemotePrinter(self._klippy, peer, remote_methods.names, remote_methods.called)
@@ -122,12 +131,29 @@ class Router:
         printer = self._peers[peer.name]
         for setting in peer.sensors:
             sensor = RemoteSensor(
-                setting.name, printer, setting.source_object, setting.source_field
+                setting.name,
+                printer,
+                setting.source_object,
+                setting.source_field,
+                setting.option,
             )
             sensor.register(config)
             printer.listeners.append(sensor)
             objects: Objects = {setting.source_object: [setting.source_field]}
             self._subscriptions.subscribe_always(self._local, printer, objects, sensor)
+
+    def _add_devices(self, config: Any, methods: Methods) -> None:
+        klippy, devices = self._klippy, self._devices
+        devices.register(config)
+        commands = DeviceCommands(methods, self._reports, self._local)
+        commands.register(config, klippy.gcode, devices.all)
+        devices.heaters.start(klippy, self._heartbeat.heartbeat)
+        for device in devices.all:
+            device.peer.listeners.append(device)
+            objects: Objects = {device.settings.source: None}
+            self._subscriptions.subscribe_always(self._local, device.peer, objects, device)
+        for peer in {device.peer for device in devices.all}:
+            peer.listeners.append(devices.sections)
 
     def _register_commands(self, config: Any, settings: RouterSettings, methods: Methods) -> None:
         gcode = self._klippy.gcode
@@ -145,7 +171,11 @@ class Router:
         on_connect[self._local] = settings.on_connect
         self._lifecycle = Lifecycle(self._printers.values(), on_connect)
         self._heartbeat = Heartbeat(
-            klippy.timers, self._local, self._peers.values(), self._lifecycle
+            klippy.timers,
+            self._local,
+            self._peers.values(),
+            self._lifecycle,
+            self._devices.heaters.set_on,
         )
         grace = DisconnectGrace(klippy.timers)
         quiet, pausing = (
@@ -216,8 +246,10 @@ class Router:
 
     def _handle_ready(self) -> None:
         guarded(self._local.update_state)
+        guarded(self._devices.heaters.list_all)
 
     def _handle_shutdown(self) -> None:
+        guarded(self._devices.heaters.turn_off_all)
         for peer in self._stopped_with_us:
             guarded(peer.emergency_stop)
         guarded(self._sync_queue.drop_all)
@@ -238,7 +270,8 @@ class Router:
             loss = self._lifecycle.loss_script(peer, self._local, self._klippy.end_reason)
             # The last heartbeat says that the peer was notified, so that its watchdog does nothing
             heartbeat = self._heartbeat.heartbeat(peer)
-            peer.send_last("\n".join(filter(None, [heartbeat, loss])))
+            off = self._devices.heaters.off_script(peer)
+            peer.send_last("\n".join(filter(None, [off, heartbeat, loss])))
 
     def _callback_failed(self, owner: Printer, target: Printer, error: RouterError) -> None:
         self._reports.begin(owner, "router/objects/subscribe").failed(target.name, error)

@@ -4,7 +4,7 @@
 #
 # This file may be distributed under the terms of the GNU GPLv3 license.
 import math
-from typing import Any, Optional
+from typing import Any, Dict, Optional
 
 # Text from elsewhere is cut to this many characters in the log and on the console
 MAX_LOGGED = 200
@@ -48,6 +48,17 @@ def plain(value: Any, max_depth: int = MAX_DEPTH) -> Any:
     Raises ValueError for values nested deeper than max_depth.
     """
     return _plain(value, max_depth, max_depth)
+
+
+def encodable(values: Dict[str, Any]) -> Dict[str, Any]:
+    """A copy of an object's status as plain() makes it; None for values nested too deeply."""
+    copy: Dict[str, Any] = {}
+    for field, value in values.items():
+        try:
+            copy[field] = plain(value)
+        except ValueError:
+            copy[field] = None
+    return copy
 
 
 def _plain(value: Any, depth: int, max_depth: int) -> Any:

@@ -16,6 +16,9 @@ ON_DISCONNECT = ("ignore", "warn", "pause")
 # Klipper's rule for extended commands (klippy/gcode.py, register_command), or one like M150
 COMMAND_RULE = re.compile(r"[A-Z_][A-Z_][A-Z0-9_]*|[A-Z][0-9]+")
 NAME_RULE = re.compile(r"[A-Za-z0-9_-]+")
+OBJECT_RULE = re.compile(r"([\w.-]+)(?:\s+(?!as\s)([\w.-]+))?(?:\s+as\s+([A-Za-z0-9_-]+))?")
+# Heaters of a peer's own extruders and bed: here they are only temperatures
+TEMPERATURE_RULE = re.compile(r"extruder\d*|heater_bed")
 # The largest power of two with which no message blocks the host for 5 ms. Measured: decoding the
 # worst text of this length (many short floats) takes 4.5 ms, that of a typical status 1.9 ms.
 DEFAULT_MAX_MESSAGE = 65536
@@ -28,6 +31,23 @@ class SensorSettings:
     name: str
     source_object: str
     source_field: str
+    option: str = "sensors"
+
+
+@dataclass(frozen=True)
+class DeviceSettings:
+    """One line of option 'objects': an object of the peer, and its name here.
+
+    source: the object there, such as 'neopixel strip'; module and source_name: its two words (the
+    second is empty where it has only one). full_name: the object here, such as 'neopixel cabinet';
+    name: its last word.
+    """
+
+    source: str
+    module: str
+    source_name: str
+    full_name: str
+    name: str
 
 
 @dataclass(frozen=True)
@@ -39,6 +59,7 @@ class PeerSettings:
     on_connect: str
     mirror: Dict[str, Optional[List[str]]]  # object -> fields, None for all
     sensors: Tuple[SensorSettings, ...]
+    objects: Tuple[DeviceSettings, ...]
     proxy_commands: Tuple[str, ...]
     allow: FrozenSet[str]
     on_disconnect: str
@@ -89,19 +110,21 @@ def read_settings(config: Any, own_sock: Optional[str]) -> RouterSettings:
 
 def _read_peer(config: Any) -> PeerSettings:
     section = config.get_name()
-    name = _checked_name(config, section[len("router ") :].strip(), "section '[%s]'" % (section,))
+    name = _checked_name(config, _peer_name(config), "section '[%s]'" % (section,))
     sock = config.get("sock", "~/printer_%s_data/comms/klippy.sock" % (name,)).strip()
     if not sock:
         raise config.error(
             "Option 'sock' in section '%s' is empty: write the path of that printer's API socket"
             " (Klippy's -a option), or leave the option out" % (section,)
         )
+    devices, temperatures = _read_objects(config)
     return PeerSettings(
         name=name,
         sock=os.path.expanduser(sock),
         on_connect=config.get("on_connect", "").strip(),
         mirror=_read_mirror(config),
-        sensors=tuple(_read_sensors(config)),
+        sensors=tuple(_read_sensors(config) + temperatures),
+        objects=tuple(devices),
         proxy_commands=tuple(_read_proxies(config)),
         allow=_read_allow(config),
         on_disconnect=_read_on_disconnect(config),
@@ -113,6 +136,11 @@ def _read_peer(config: Any) -> PeerSettings:
             "max_message", DEFAULT_MAX_MESSAGE, minval=16384, maxval=16777216
         ),
     )
+
+
+def _peer_name(config: Any) -> str:
+    name: str = config.get_name()[len("router ") :].strip()
+    return name
 
 
 def _read_seconds(
@@ -169,6 +197,34 @@ def _read_sensors(config: Any) -> List[SensorSettings]:
             )
         sensors.append(SensorSettings(name, source_object.strip(), field.strip() or "temperature"))
     return sensors
+
+
+def _read_objects(config: Any) -> Tuple[List[DeviceSettings], List[SensorSettings]]:
+    devices, temperatures = [], []
+    for line in _read_lines(config, "objects"):
+        match = OBJECT_RULE.fullmatch(line)
+        if match is None:
+            raise config.error(
+                "Invalid line '%s' in option 'objects' of section '%s': write one object per line,"
+                " as in 'heater_generic chamber' or 'neopixel strip as cabinet'"
+                % (line, config.get_name())
+            )
+        module, source_name, new_name = match.groups("")
+        name = new_name or source_name or module
+        if not source_name and TEMPERATURE_RULE.fullmatch(module):
+            temperatures.append(SensorSettings(name, module, "temperature", "objects"))
+            full_name = "temperature_sensor " + name
+        else:
+            source = " ".join(filter(None, [module, source_name]))
+            full_name = "%s %s" % (module, name) if source_name else name
+            devices.append(DeviceSettings(source, module, source_name, full_name, name))
+        if config.has_section(full_name):
+            raise config.error(
+                "Object '%s' in option 'objects' of section '%s' already exists in this printer:"
+                " give it another name, as in '%s as %s_%s'"
+                % (full_name, config.get_name(), line.split(" as ")[0], _peer_name(config), name)
+            )
+    return devices, temperatures
 
 
 def _read_proxies(config: Any) -> List[str]:
@@ -233,8 +289,9 @@ def _check_unique(config: Any, settings: RouterSettings) -> None:
     taken: Dict[str, str] = {}
     for peer in settings.peers:
         proxies = ["command '%s' in option 'proxy_commands'" % (c,) for c in peer.proxy_commands]
-        sensors = ["sensor '%s' in option 'sensors'" % (s.name,) for s in peer.sensors]
-        for what in proxies + sensors:
+        sensors = ["sensor '%s' in option '%s'" % (s.name, s.option) for s in peer.sensors]
+        objects = ["object '%s' in option 'objects'" % (o.full_name,) for o in peer.objects]
+        for what in proxies + sensors + objects:
             if what in taken:
                 raise config.error(
                     "The %s of section 'router %s' already exists, in section 'router %s': define"

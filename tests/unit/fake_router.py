@@ -17,6 +17,9 @@ CONFIG = "[router]\n[router led]\n[router afc]\n"
 class FakeHeaters:
     """The object heaters."""
 
+    def __init__(self) -> None:
+        self.available_sensors: List[str] = []
+
     def register_sensor(self, config: Any, sensor: Any) -> None:
         """Of temperature_sensor objects."""
 

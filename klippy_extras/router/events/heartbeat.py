@@ -3,7 +3,7 @@
 # Copyright (C) 2026  Klipper Router contributors
 #
 # This file may be distributed under the terms of the GNU GPLv3 license.
-from typing import Any, Collection, Set
+from typing import Any, Callable, Collection, Dict, List, Set
 
 from ..gcode.parameters import command
 from ..klippy.timers import Timers
@@ -37,7 +37,8 @@ class _Beat:
 class Heartbeat(PrinterListener):
     """Sends heartbeats to every peer as long as this Klippy runs.
 
-    A listener of this printer (host) and of the peers.
+    A listener of this printer (host) and of the peers. heaters: the names of a peer's heaters that
+    this printer has set, which the peer turns off when the heartbeats stop.
     """
 
     def __init__(
@@ -46,9 +47,10 @@ class Heartbeat(PrinterListener):
         host: Printer,
         peers: Collection[Printer],
         lifecycle: Lifecycle,
+        heaters: Callable[[Printer], List[str]],
     ) -> None:
         self._timers, self._host = timers, host
-        self._peers, self._lifecycle = peers, lifecycle
+        self._peers, self._lifecycle, self._heaters = peers, lifecycle, heaters
         self._under_way: Set[Printer] = set()  # peers that have not answered their heartbeat
 
     def start(self) -> None:
@@ -73,11 +75,14 @@ class Heartbeat(PrinterListener):
             return ""
         # A host that is not ready counts as lost after a while, unless the peer was notified
         notified = self._lifecycle.was_notified_of_loss(peer, self._host)
-        params = {
+        params: Dict[str, object] = {
             "PRINTER": self._host.name,
             "READY": int(self._host.ready and not notified),
             "TOLD": int(notified),
         }
+        heaters = self._heaters(peer)
+        if heaters:
+            params["HEATERS"] = ",".join(heaters)
         return command(HEARTBEAT_MACRO, params, peer.old_parser)
 
     def ended(self, beat: _Beat, error: Failure) -> None:

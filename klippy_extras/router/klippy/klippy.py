@@ -102,6 +102,14 @@ class Klippy:
         if sdcard is not None and sdcard.is_active() and not sdcard.must_pause_work:
             raise RouterError("PAUSE did not pause the print: run CLEAR_PAUSE before a print")
 
+    def reset_idle_timeout(self) -> None:
+        """Restart idle_timeout, as every command that sets a heater does; may pause.
+
+        Source: klippy/extras/heaters.py, set_temperature().
+        """
+        toolhead: Any = self.printer.lookup_object("toolhead")
+        toolhead.register_lookahead_callback(_ignore_time)
+
     def run_script_here(self, script: str, printed: Optional[Callable[[str], None]] = None) -> None:
         """Run G-code for a caller that holds gcode_mutex; may pause. Raises RouterError.
 
@@ -194,3 +202,7 @@ class Klippy:
             RemoteMethodReceiver(receive),
         )
         self.webhooks.get_callback("register_remote_method")(request)
+
+
+def _ignore_time(_print_time: float) -> None:
+    """A callback for when the toolhead gets here."""

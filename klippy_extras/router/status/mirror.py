@@ -3,11 +3,11 @@
 # Copyright (C) 2026  Klipper Router contributors
 #
 # This file may be distributed under the terms of the GNU GPLv3 license.
-from typing import Any, Callable, Dict, Optional
+from typing import Callable, Optional
 
 from ..printers.printer import Objects, Printer, PrinterListener, Status
 from ..printers.receiver import Receiver
-from ..sanitize import plain
+from ..sanitize import encodable
 from .subscriptions import Subscriptions
 
 
@@ -33,7 +33,7 @@ class Mirror(PrinterListener, Receiver):
     def update(self, eventtime: float, status: Status) -> None:
         new = dict(self.values)
         for name, values in status.items():
-            new[name] = dict(new.get(name, {}), **_encodable(values))
+            new[name] = dict(new.get(name, {}), **encodable(values))
         self.values = new
         self.time = self._monotonic()
 
@@ -41,13 +41,3 @@ class Mirror(PrinterListener, Receiver):
         if not printer.connected:
             self.values = {name: dict.fromkeys(values) for name, values in self.values.items()}
             self.time = None
-
-
-def _encodable(values: Dict[str, Any]) -> Dict[str, Any]:
-    encodable: Dict[str, Any] = {}
-    for field, value in values.items():
-        try:
-            encodable[field] = plain(value)
-        except ValueError:  # nested too deeply for Klipper to copy
-            encodable[field] = None
-    return encodable

@@ -22,10 +22,10 @@ class Sensed(Machine):
 
     def __init__(self, text=CONFIG):
         super().__init__()
-        self.registered = []
+        self.registered, self.available_sensors = [], []
         self.printer.objects["heaters"] = self
         self.led = FakePrinter("led").connects()
-        self.sensor = RemoteSensor("chamber", self.led, "heater_bed", "temperature")
+        self.sensor = RemoteSensor("chamber", self.led, "heater_bed", "temperature", "sensors")
         self.led.listeners.append(self.sensor)
         self.sensor.register(FakeConfig(self.printer, text).section("router"))
 

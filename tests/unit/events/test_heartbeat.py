@@ -22,7 +22,10 @@ class Host:
         self.main, self.led, self.afc = map(FakePrinter, ("main", "led", "afc"))
         printers = [self.main, self.led, self.afc]
         self.lifecycle = Lifecycle(printers, {})
-        self.heartbeat = Heartbeat(self.timers, self.main, printers[1:], self.lifecycle)
+        self.heaters = []  # of a peer, set by the host
+        self.heartbeat = Heartbeat(
+            self.timers, self.main, printers[1:], self.lifecycle, lambda peer: self.heaters
+        )
         for printer in printers:
             printer.listeners += [self.lifecycle, self.heartbeat]
 

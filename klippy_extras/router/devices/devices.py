@@ -1,0 +1,96 @@
+# Makes the devices of all peers, and registers them with Klippy
+#
+# Copyright (C) 2026  Klipper Router contributors
+#
+# This file may be distributed under the terms of the GNU GPLv3 license.
+from typing import Any, Iterable, List, Mapping
+
+from ..printers.printer import Printer
+from ..settings import DeviceSettings, PeerSettings
+from .device import Device
+from .device_settings import DeviceSections
+from .heaters import Heater, Heaters
+from .kinds import CLAIMED, CLAIMED_MODULES, KINDS
+from .lights import Light
+
+
+class Devices:
+    """The devices of all peers, in the order of the config. peers: by name."""
+
+    def __init__(self, peers: Mapping[str, Printer], settings: Iterable[PeerSettings]) -> None:
+        self.all = [_device(peers[peer.name], one) for peer in settings for one in peer.objects]
+        self.heaters = Heaters([d for d in self.all if isinstance(d, Heater)])
+        self.sections = DeviceSections(self.all)
+
+    def register(self, config: Any) -> None:
+        """Make them objects of this printer, with their settings.
+
+        Those with a name of one word follow at klippy:connect: only then, all others that Klippy's
+        modules make without a section of their own exist. Raises the config error, now or then,
+        for a device that would take the place of something in this printer.
+        """
+        for device in self.all:
+            _check_name(config, device)
+        _register([d for d in self.all if d.settings.source_name], config)
+        others = [d for d in self.all if not d.settings.source_name]
+        printer = config.get_printer()
+        printer.register_event_handler("klippy:connect", lambda: _register(others, config))
+        self.sections.register(printer.lookup_object("configfile"))
+
+
+def _device(peer: Printer, settings: DeviceSettings) -> Device:
+    if settings.source_name and settings.module == "heater_generic":
+        return Heater(peer, settings)
+    device = Device(peer, settings)
+    return Light(peer, settings) if "color_data" in device.kind.at_rest else device
+
+
+def _register(devices: List[Device], config: Any) -> None:
+    for device in devices:
+        if config.get_printer().lookup_object(device.full_name, None) is not None:
+            raise taken(config, device, "this printer has an object of this name")
+        device.register(config)
+
+
+def _check_name(config: Any, device: Device) -> None:
+    settings = device.settings
+    if settings.source_name and settings.module in CLAIMED_MODULES:
+        raise config.error(
+            "Object '%s' in %s cannot be an object of this printer, which would use it as a %s of"
+            " its own: name it in option 'mirror'"
+            % (settings.source, device.title, settings.module)
+        )
+    if settings.full_name in CLAIMED:
+        raise config.error(
+            "Object '%s' in %s cannot have this name, because this printer uses the object of this"
+            " name as its own: write '%s as %s_%s'"
+            % (settings.full_name, device.title, settings.source, device.peer.name, settings.name)
+        )
+    for other in _same_commands(device):
+        if config.has_section("%s %s" % (other, settings.name)):
+            raise taken(
+                config, device, "its commands are those of section '%s %s'" % (other, settings.name)
+            )
+
+
+def taken(config: Any, device: Device, reason: str) -> Exception:
+    """The config error for a device whose name is in use."""
+    settings = device.settings
+    error: Exception = config.error(
+        "Object '%s' in %s cannot be registered: %s. Give it another name, as in '%s as %s_%s'"
+        % (
+            settings.full_name,
+            device.title,
+            reason,
+            settings.source,
+            device.peer.name,
+            settings.name,
+        )
+    )
+    return error
+
+
+def _same_commands(device: Device) -> List[str]:
+    """The modules whose objects are named in the same commands."""
+    names = {command.name for command in device.kind.commands}
+    return [m for m, kind in KINDS.items() if names & {command.name for command in kind.commands}]
