@@ -92,12 +92,12 @@ class Router:
         echoes = Echoes(self._printers)
         diagnosis = self._make_diagnosis(echoes)
         methods = Methods(self._printers, self._subscriptions, self._events, diagnosis.start)
-        remote_methods = RemoteMethods(methods, self._reports, echoes)
+        remote_methods = RemoteMethods(klippy, self._local, methods, self._reports, echoes)
         for peer in settings.peers:
             self._add_peer(peer, remote_methods)
         self._devices = Devices(self._peers, settings.peers)
         self._add_listeners(settings, remote_methods)
-        remote_methods.register_on(klippy, self._local)
+        remote_methods.register_here()
         Endpoints(klippy, methods, self._local).register()
         self._register_commands(config, settings, methods)
         for peer in settings.peers:
@@ -119,7 +119,8 @@ class Router:
         return Diagnosis(klippy.timers, self._peers, self._host_checks, peer_checks)
 
     def _add_peer(self, peer: PeerSettings, remote_methods: RemoteMethods) -> None:
-        printer = RemotePrinter(self._klippy, peer, remote_methods.names, remote_methods.called)
+        names = remote_methods.names(peer.relay_methods)
+        printer = RemotePrinter(self._klippy, peer, names, remote_methods.called)
         mirror = Mirror(peer.mirror, self._klippy.timers.now)
         self._peers[peer.name] = self._printers[peer.name] = printer
         self._status[peer.name] = PeerStatus(printer, mirror)

@@ -19,6 +19,7 @@ NAME_RULE = re.compile(r"[A-Za-z0-9_-]+")
 OBJECT_RULE = re.compile(r"([\w.-]+)(?:\s+(?!as\s)([\w.-]+))?(?:\s+as\s+([A-Za-z0-9_-]+))?")
 # Heaters of a peer's own extruders and bed: here they are only temperatures
 TEMPERATURE_RULE = re.compile(r"extruder\d*|heater_bed")
+REMOTE_METHOD_RULE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./-]*")
 # The largest power of two with which no message blocks the host for 5 ms. Measured: decoding the
 # worst text of this length (many short floats) takes 4.5 ms, that of a typical status 1.9 ms.
 DEFAULT_MAX_MESSAGE = 65536
@@ -61,6 +62,7 @@ class PeerSettings:
     sensors: Tuple[SensorSettings, ...]
     objects: Tuple[DeviceSettings, ...]
     proxy_commands: Tuple[str, ...]
+    relay_methods: Tuple[str, ...]
     allow: FrozenSet[str]
     on_disconnect: str
     required: bool
@@ -126,6 +128,7 @@ def _read_peer(config: Any) -> PeerSettings:
         sensors=tuple(_read_sensors(config) + temperatures),
         objects=tuple(devices),
         proxy_commands=tuple(_read_proxies(config)),
+        relay_methods=tuple(_read_relays(config)),
         allow=_read_allow(config),
         on_disconnect=_read_on_disconnect(config),
         required=config.getboolean("required", False),
@@ -234,6 +237,22 @@ def _read_proxies(config: Any) -> List[str]:
             raise config.error(
                 "Invalid command '%s' in option 'proxy_commands' of section '%s': write names of"
                 " commands, separated by commas" % (name, config.get_name())
+            )
+    return names
+
+
+def _read_relays(config: Any) -> List[str]:
+    names = list(dict.fromkeys(_read_words(config, "relay_methods")))
+    for name in names:
+        where = "'%s' in option 'relay_methods' of section '%s'" % (name, config.get_name())
+        if not REMOTE_METHOD_RULE.fullmatch(name):
+            raise config.error(
+                "Invalid remote method %s: write names of remote methods, separated by commas"
+                % (where,)
+            )
+        if name.startswith("router/"):
+            raise config.error(
+                "Remote method %s is the router's own: remove it, as every peer has it" % (where,)
             )
     return names
 

@@ -170,6 +170,8 @@ class FakeWebhooks:
         return request.result
 
     def call_remote_method(self, name: str, **params: Any) -> None:
+        if name not in self._remote_methods:
+            raise CommandError(f"Remote method '{name}' not registered")
         for connection, template in self._remote_methods[name].items():
             connection.send(dict(template, params=params))
 

@@ -30,16 +30,24 @@ class FakePeer(FakePrinter):
     duration: seconds that its scripts take; None: until the test ends them.
     """
 
-    def __init__(self, network: "Network", settings: PeerSettings, on_call: Any) -> None:
+    def __init__(
+        self, network: "Network", settings: PeerSettings, methods: Any, on_call: Any
+    ) -> None:
         super().__init__(settings.name, settings.disconnect_grace)
         self.software_version, self.latency = "", None
         self.reconnects = self.unanswered = self.calls = 0
         self.sock, self.allow = settings.sock, settings.allow
+        self.method_names = list(methods)  # the remote methods that are registered there
+        self.klippy_process: Optional[int] = None
         self.duration: Optional[float] = 0.0
         self.last: List[str] = []  # what it was sent before the end
         self.is_stopped = self.is_started = False
         self.emergency_stops = 0
         self._network, self._on_call = network, on_call
+
+    @property
+    def klippy_pid(self) -> Optional[int]:
+        return self.klippy_process
 
     def start(self) -> None:
         self.is_started = True
@@ -81,6 +89,7 @@ class ApiClient:
         self._network = network
         self.received: List[Dict[str, Any]] = []
         self.is_open = True
+        self.sock: Any = None  # a test that needs one sets it
 
     def is_closed(self) -> bool:
         return not self.is_open
@@ -124,7 +133,7 @@ class Network(Machine):
                 peer.connects()
 
     def _peer(self, klippy: Any, settings: PeerSettings, methods: Any, on_call: Any) -> FakePeer:
-        peer = self.peers[settings.name] = FakePeer(self, settings, on_call)
+        peer = self.peers[settings.name] = FakePeer(self, settings, methods, on_call)
         return peer
 
     @property

@@ -35,6 +35,7 @@ def test_defaults():
     assert (led.timeout, led.disconnect_grace, led.max_message) == (5.0, 0.0, DEFAULT_MAX_MESSAGE)
     assert (led.on_disconnect, led.required, led.emergency_stop) == ("warn", False, False)
     assert (led.mirror, led.sensors, led.proxy_commands) == ({}, (), ())
+    assert led.relay_methods == ()
     assert led.allow == set(PERMISSIONS)
 
 
@@ -84,6 +85,11 @@ def test_a_sensor_that_exists_on_this_printer():
         peer("sensors:\n  a: fan\n[temperature_sensor a]")
 
 
+def test_relayed_methods_are_names_and_each_counts_once():
+    led = peer("relay_methods: notify, a.b/c-d,\n  Notify, notify\n")
+    assert led.relay_methods == ("notify", "a.b/c-d", "Notify")
+
+
 def test_proxy_commands_and_allow_are_words():
     led = peer("proxy_commands: feed,\n  LOAD_LANE, m150\nallow: status\n  event,")
     assert led.proxy_commands == ("FEED", "LOAD_LANE", "M150")
@@ -95,6 +101,9 @@ def test_proxy_commands_and_allow_are_words():
     ("options", "message"),
     [
         ("proxy_commands: A B", "Invalid command 'A B'"),
+        ("relay_methods: *", "Invalid remote method '\\*' in option 'relay_methods'"),
+        ("relay_methods: a b", "Invalid remote method 'a b' in option 'relay_methods'"),
+        ("relay_methods: a, router/call", "'router/call' .* is the router's own: remove it"),
         ("proxy_commands: M118;", "Invalid command 'M118;'"),
         ("allow: gcodes", "Unknown word 'gcodes' in option 'allow'"),
         ("on_disconnect: stop", "Unknown word 'stop' in option 'on_disconnect'.*ignore, warn, pau"),

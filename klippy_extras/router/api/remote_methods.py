@@ -3,12 +3,14 @@
 # Copyright (C) 2026  Klipper Router contributors
 #
 # This file may be distributed under the terms of the GNU GPLv3 license.
-from typing import Any, Dict
+from typing import Any, Dict, List, Sequence
 
 from ..diagnosis.echo import ECHO_METHOD, Echoes
 from ..errors import RouterError, UsageError
 from ..events.reports import Report, Reports
 from ..klippy.klippy import Klippy
+from ..printers.link import peer_pid
+from ..printers.local_printer import LocalPrinter
 from ..printers.printer import Failure, Printer, PrinterListener
 from ..sanitize import plain, printable
 from .methods import Methods, Request
@@ -47,24 +49,60 @@ class RemoteMethods(PrinterListener):
     A remote call has no answer: results go to gcode_callback, errors are reported.
     """
 
-    def __init__(self, methods: Methods, reports: Reports, echoes: Echoes) -> None:
+    def __init__(
+        self,
+        klippy: Klippy,
+        local: LocalPrinter,
+        methods: Methods,
+        reports: Reports,
+        echoes: Echoes,
+    ) -> None:
+        self._klippy, self._local = klippy, local
         self._methods, self._reports, self._echoes = methods, reports, echoes
-        # Registered on peers: every method, and the method of the echo test
-        self.names = [*methods.names, ECHO_METHOD]
 
-    def register_on(self, klippy: Klippy, printer: Printer) -> None:
+    def names(self, relayed: Sequence[str]) -> List[str]:
+        """What is registered on a peer: every method, the echo test's, and those relayed to it."""
+        return [*self._methods.names, ECHO_METHOD, *relayed]
+
+    def register_here(self) -> None:
         """Offer the methods to this printer's own macros, as to those of a peer."""
         for name in self._methods.names:
-            klippy.register_remote_method(
-                name, lambda message: self.called(printer, message["method"], message["params"])
+            self._klippy.register_remote_method(
+                name, lambda message: self.called(self._local, message["method"], message["params"])
             )
 
     def called(self, caller: Printer, method: str, params: Dict[str, Any]) -> None:
         """A printer called a method. Never pauses."""
         if method == ECHO_METHOD:
             self._echoes.received(caller, params)
+            return
+        report = self._reports.begin(caller, method)
+        if method in self._methods.names:
+            _Call(report, params).run(self._methods)
         else:
-            _Call(self._reports.begin(caller, method), params).run(self._methods)
+            self._relay(report, params)
 
     def call_skipped(self, printer: Printer, method: str, error: RouterError) -> None:
         self._reports.begin(printer, method).failed("", error)
+
+    def _relay(self, report: Report, params: Dict[str, Any]) -> None:
+        """Call a remote method of this printer for a peer that was offered it."""
+        local = self._local
+        try:
+            self._check_direction(report.caller, report.method)
+            self._klippy.call_remote_method(report.method, plain(params))
+        except RouterError as e:
+            report.failed(local.name, local.named(e))
+        except ValueError as e:
+            report.failed(local.name, UsageError("Malformed parameters: %s" % (e,)))
+
+    def _check_direction(self, caller: Printer, method: str) -> None:
+        """Raises UsageError if the caller has a router that relays the method back to it."""
+        if caller.klippy_pid is None:
+            return
+        receivers = self._klippy.other_clients(lambda name: name == method)
+        if caller.klippy_pid in map(peer_pid, receivers):
+            raise UsageError(
+                "'%s' is in option 'relay_methods' of %s and of %s: remove it from one of them, or"
+                " a call would never end" % (method, self._local.name, caller.name)
+            )

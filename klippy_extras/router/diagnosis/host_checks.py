@@ -115,7 +115,8 @@ class HostChecks:
         )
 
     def _check_others(self) -> Finding:
-        pids = [peer_pid(sock) for sock in self._klippy.other_clients("router/")]
+        others = self._klippy.other_clients(lambda method: method.startswith("router/"))
+        pids = [peer_pid(sock) for sock in others]
         if not pids:
             return Finding(OK, "none: only this router answers calls of this printer's macros")
         named = sorted(pids)[:MAX_OTHERS]

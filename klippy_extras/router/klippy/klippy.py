@@ -6,7 +6,7 @@
 import logging
 from typing import Any, Callable, Dict, FrozenSet, List, Optional, Tuple
 
-from ..errors import RouterError
+from ..errors import RouterError, UsageError
 from ..sanitize import printable
 from .guard import guarded
 from .protocols import KlippyPrinter, Reactor
@@ -144,13 +144,31 @@ class Klippy:
             raise RouterError("endpoint '%s' failed: %s" % (endpoint, printable(e))) from e
         return request.result
 
+    def call_remote_method(self, method: str, params: Dict[str, Any]) -> None:
+        """Call a remote method that API clients, such as Moonraker, have registered here.
+
+        As a macro of this printer does. params: encodable. Raises RouterError.
+        """
+        reserved = {"self", "method"} & params.keys()  # klippy/webhooks.py, call_remote_method()
+        if reserved:
+            raise UsageError(
+                "Remote method '%s' cannot have a parameter '%s'" % (method, min(reserved))
+            )
+        try:
+            self.webhooks.call_remote_method(method, **params)
+        except self.command_error as e:
+            raise RouterError(
+                "%s: check that Moonraker, or the program that has this method, is connected and"
+                " configured for it" % (printable(e),)
+            ) from e
+
     def info(self) -> Dict[str, Any]:
         """The answer of this Klippy's endpoint 'info': app (Kalico only), software_version, ..."""
         info = self.call_endpoint("info", {})
         return info if isinstance(info, dict) else {}
 
-    def other_clients(self, prefix: str) -> List[Any]:
-        """The sockets of API clients that registered remote methods with this prefix here.
+    def other_clients(self, is_method: Callable[[str], bool]) -> List[Any]:
+        """The sockets of API clients that registered such remote methods here.
 
         A remote method call goes to them, too. Source: klippy/webhooks.py, call_remote_method().
         """
@@ -158,7 +176,7 @@ class Klippy:
         connections = {
             connection
             for name, registered in methods.items()
-            if name.startswith(prefix)
+            if is_method(name)
             for connection in registered
             if not isinstance(connection, RemoteMethodReceiver) and not connection.is_closed()
         }

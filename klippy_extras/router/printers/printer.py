@@ -170,6 +170,11 @@ class Printer(ABC):
         self._queue: Deque[Job] = deque()
 
     @property
+    def klippy_pid(self) -> Optional[int]:
+        """The process ID that its Klippy reports; None if it is not known."""
+        return None
+
+    @property
     def connected(self) -> bool:
         """Whether its Klippy answers, ready or not."""
         return self.state != "disconnected"
