@@ -30,6 +30,10 @@ Longer runs, instead of the tests:
   tests/run.sh --soak MINUTES [HOST_KIND]    memory and open files, with 8 peers
   tests/run.sh --print [MINUTES [HOST_KIND [PEER_KIND]]]    a print that waits, while others disturb
   tests/run.sh --hostile [--help] [WAY ...]  what misbehaving peers do to the main printer
+  tests/run.sh --browser [options of pytest]    what users see in Mainsail
+
+--browser needs Chromium and a Mainsail, as a checkout or built:
+  MAINSAIL_PATH=~/mainsail tests/run.sh --browser --pictures /tmp/pictures
 
 The first run sets up .cache/; that needs python3 (3.9 or later, with venv), gcc and
 a Python package index. --fast sets up less, needs no gcc, and no network after that.
@@ -65,6 +69,10 @@ case ${1:-} in
         exec $python -m pytest -q -o testpaths=tests/unit "${@:2}"
         ;;
 esac
+if [ "${1:-}" = --browser ]; then
+    tests/setup.sh all browser
+    exec .cache/venv-browser/bin/python -m pytest tests/browser "${@:2}"
+fi
 tests/setup.sh all
 case ${1:-} in
     --chaos | --soak)

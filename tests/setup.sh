@@ -4,13 +4,15 @@
 # Copyright (C) 2026  Klipper Router contributors
 # This file may be distributed under the terms of the GNU GPLv3 license.
 #
-# Usage: tests/setup.sh kalico|klipper2023|klipper|moonraker|dev|all ...
+# Usage: tests/setup.sh kalico|klipper2023|klipper|moonraker|dev|all|browser ...
 #   kalico       Kalico from the package index
 #   klipper2023  the Klipper of September 2023 from the package index
 #   klipper      a copy of the checkout in $KLIPPER_PATH
 #   moonraker    Moonraker from the package index
 #   dev          pytest, linters and type checker: all that tests/run.sh --fast needs
 #   all          everything above; klipper only where $KLIPPER_PATH is set
+#   browser      what tests/run.sh --browser needs besides: playwright, and Mainsail, built
+#                from the checkout in $MAINSAIL_PATH; see tests/browser/mainsail.sh
 # Needs python3 (3.9 or later, with venv) and, for the Klippers, gcc. What is
 # built already is left alone: that takes no time and no network. PYTHON=...
 # chooses another interpreter.
@@ -49,9 +51,10 @@ is_built() { [ "$(cat "$CACHE/$1.stamp" 2>/dev/null)" = "$2" ]; }
 # Make the virtual environment .cache/venv-NAME hold the packages of a file;
 # more arguments are for pip.
 build_venv() {
-    local name=$1 file=$2 venv=$CACHE/venv-$1 key
+    local name=$1 file=$2 venv=$CACHE/venv-$1 included key
     shift 2
-    key=$(key_of "$file" "$REQUIREMENTS/klippy.txt")
+    mapfile -t included < <(sed -n "s#^-r #$REQUIREMENTS/#p" "$file")
+    key=$(key_of "$file" "${included[@]}")
     is_built "venv-$name" "$key" && return
     rm -f "$CACHE/venv-$name.stamp"
     if ! "$PYTHON" -c 'import ensurepip, venv' 2>/dev/null; then
@@ -144,7 +147,12 @@ setup_moonraker() { build_venv moonraker "$REQUIREMENTS/moonraker.txt"; }
 
 setup_dev() { build_venv dev "$REQUIREMENTS/dev.txt"; }
 
-[ $# -gt 0 ] || fail "nothing to set up was named. Name one or more of kalico, klipper2023, klipper, moonraker, dev, all."
+setup_browser() {
+    build_venv browser "$REQUIREMENTS/browser.txt"
+    "$ROOT/tests/browser/mainsail.sh" "$CACHE"
+}
+
+[ $# -gt 0 ] || fail "nothing to set up was named. Name one or more of kalico, klipper2023, klipper, moonraker, dev, all, browser."
 command -v "$PYTHON" >/dev/null || fail "$PYTHON was not found: install python3, or name another interpreter with PYTHON=..."
 INTERPRETER=$("$PYTHON" -c 'import sys; print(sys.executable, sys.version)') ||
     fail "$PYTHON does not run: install python3, or name another interpreter with PYTHON=..."
@@ -162,7 +170,7 @@ fi
 
 for part in "$@"; do
     case $part in
-        kalico | klipper2023 | klipper | moonraker | dev) "setup_$part" ;;
+        kalico | klipper2023 | klipper | moonraker | dev | browser) "setup_$part" ;;
         all)
             setup_kalico
             setup_klipper2023
@@ -170,6 +178,6 @@ for part in "$@"; do
             setup_moonraker
             setup_dev
             ;;
-        *) fail "unknown part '$part'. The parts are kalico, klipper2023, klipper, moonraker, dev, all." ;;
+        *) fail "unknown part '$part'. The parts are kalico, klipper2023, klipper, moonraker, dev, all, browser." ;;
     esac
 done

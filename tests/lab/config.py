@@ -20,11 +20,14 @@ path: @FOLDER@/gcodes
 [respond]
 """
 
-_HEATING = """\
+_THERMISTOR = """\
 [thermistor fake]
 temperature1: 25
 resistance1: 100000
 beta: 3950
+"""
+
+_CHAMBER = """\
 [heater_generic chamber]
 heater_pin: gpio20
 sensor_type: fake
@@ -98,6 +101,11 @@ pin: ^gpio31
 press_gcode:
 """
 
+_PRINT_MACROS = "".join(
+    f"[gcode_macro {name}]\nrename_existing: BASE_{name}\ngcode:\n    BASE_{name}\n"
+    for name in ("PAUSE", "RESUME", "CANCEL_PRINT")
+)
+
 
 def minimal(extra: str = "", mcu: str = "none") -> str:
     """The smallest printer, with the sections `extra` behind; `mcu` as in LabPrinter.
@@ -119,12 +127,18 @@ def printing(extra: str = "", mcu: str = "none") -> str:
 def heating(extra: str = "") -> str:
     """printing() on the emulated MCU, with `heater_generic chamber` (sensor on gpio21) and a
     `neopixel strip` of 20 (pin gpio1)."""
-    return printing(_HEATING + extra, "fake")
+    return printing(_THERMISTOR + _CHAMBER + extra, "fake")
 
 
 def moving(extra: str = "") -> str:
     """printing() on the emulated MCU, with three steppers and their endstops."""
     return _corexy(printing(_STEPPERS + extra, "fake"))
+
+
+def ordinary(extra: str = "") -> str:
+    """A printer as most are, with what interfaces ask for: moving() with extruder (sensor gpio27),
+    bed (gpio29), fan, and macros to pause, resume and cancel a print; no chamber, no light."""
+    return moving(_THERMISTOR + _REST + _PRINT_MACROS + extra)
 
 
 def whole(extra: str = "") -> str:

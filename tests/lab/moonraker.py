@@ -33,6 +33,8 @@ validate_service: False
 validate_config: False
 [authorization]
 trusted_clients: 127.0.0.1
+# Pages that a test serves
+cors_domains: http://127.0.0.1:*
 """
 
 
