@@ -39,9 +39,12 @@ class Heater(Device):
 
         Raises NotReady or Busy; done is not called then.
         """
+        if not self.peer.ready:
+            raise self.peer.not_ready()
+        # Before it is sent: the heartbeat that is sent with it names the heaters that are set
+        self.is_set, self._is_off_due = True, False
         job = _Target(self, self._times_off, params)
         self.peer.submit(Job(job.text, done))
-        self.is_set, self._is_off_due = True, False
         self._klippy.reset_idle_timeout()
 
     def turn_off(self) -> None:
