@@ -43,7 +43,7 @@ class FakePrinter(Printer):
 
     def connects(self, *commands: str) -> "FakePrinter":
         """It becomes ready, and has these commands."""
-        self.commands = frozenset(commands)
+        self.commands = dict.fromkeys(commands, "A macro")
         self._set_state("ready", "Printer is ready", True)
         return self
 

@@ -65,7 +65,7 @@ def test_peers_are_connected_while_klippy_runs():
 
 def test_a_shutdown_stops_peers_with_emergency_stop_and_notifies_the_others():
     network = Network(CONFIG)
-    network.afc.commands |= {"ROUTER_ON_SHUTDOWN", "ROUTER_ON_DISCONNECTED"}
+    network.afc.commands.update(ROUTER_ON_SHUTDOWN="", ROUTER_ON_DISCONNECTED="")
     network.shuts_down("MCU 'mcu' shutdown\nmore")
     assert (network.led.emergency_stops, network.afc.emergency_stops) == (1, 0)
     assert [script.split()[0] for script in network.afc.take_sent()] == [

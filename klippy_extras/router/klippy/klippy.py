@@ -4,7 +4,7 @@
 #
 # This file may be distributed under the terms of the GNU GPLv3 license.
 import logging
-from typing import Any, Callable, Dict, FrozenSet, List, Optional, Tuple
+from typing import Any, Callable, Dict, List, Optional, Tuple
 
 from ..errors import RouterError, UsageError
 from ..sanitize import printable
@@ -55,9 +55,9 @@ class Klippy:
         message, state = self.printer.get_state_message()
         return state, message
 
-    def commands(self) -> FrozenSet[str]:
-        """The G-code commands that have a help text, as endpoint 'gcode/help' lists them."""
-        return frozenset(self.gcode.get_command_help())
+    def commands(self) -> Dict[str, Any]:
+        """The G-code commands that have a help text, with it, as endpoint 'gcode/help'."""
+        return self.gcode.get_command_help()  # type: ignore[no-any-return]
 
     @property
     def prints_file(self) -> bool:

@@ -3,14 +3,14 @@
 # Copyright (C) 2026  Klipper Router contributors
 #
 # This file may be distributed under the terms of the GNU GPLv3 license.
-from typing import Any, Dict, FrozenSet, List, Optional
+from typing import Any, Collection, Dict, List, Optional
 
 # Objects whose status shows how old a Klipper is; see parser_is_old()
 PARSER_PROBE: Dict[str, Optional[List[str]]] = {"idle_timeout": ["idle_timeout"]}
 
 
 def parser_is_old(
-    info: Dict[str, Any], commands: FrozenSet[str], status: Dict[str, Dict[str, Any]]
+    info: Dict[str, Any], commands: Collection[str], status: Dict[str, Dict[str, Any]]
 ) -> bool:
     """Whether a peer may fail to parse # * ; in a parameter, as Klipper before December 2024.
 

@@ -163,7 +163,9 @@ class Printer(ABC):
         self.state_message = ""
         self.ready = False
         self.old_parser = True
-        self.commands: FrozenSet[str] = frozenset()
+        # Its G-code commands that have a help text, macros included: {name: text}. A peer's text is
+        # not checked: it may be anything.
+        self.commands: Dict[str, Any] = {}
         self.include_version: Optional[str] = None  # of its router_api.cfg; None without one
         self.last_error = ""
         self.loss_reason = ""  # why it disconnected: disconnected or timeout

@@ -10,7 +10,7 @@
 # object 'webhooks' (klippy/webhooks.py, get_status). The state is passed on as received and not
 # stored here; the printer stores it.
 from collections import deque
-from typing import Any, Deque, Dict, FrozenSet, List, Optional, Sequence
+from typing import Any, Deque, Dict, List, Optional, Sequence
 
 from ..errors import BadMessage, PeerError, TooLong
 from ..version import VERSION
@@ -61,7 +61,7 @@ class Session:
         self._events: Deque[Event] = deque()
         self._output: List[bytes] = []
         # The contents of Ready, as far as they have arrived
-        self._commands: Optional[FrozenSet[str]] = None
+        self._commands: Optional[Dict[str, Any]] = None
         self._restored: Optional[Dict[str, Dict[str, Any]]] = None
 
     # -- what the owner calls
@@ -219,7 +219,7 @@ class Session:
         if own is OwnRequest.SUBSCRIBE:
             return self._handle_subscribed(result)
         if own is OwnRequest.HELP:
-            self._commands = frozenset(str(name) for name in result)
+            self._commands = result
             return self._check_prepared()
         if own is OwnRequest.INFO:
             return self._handle_info(result)
@@ -285,7 +285,7 @@ class Session:
             self._send_subscription()
             return []
         if own is OwnRequest.HELP:
-            self._commands = frozenset()
+            self._commands = {}
             return [Skipped(SkippedKind.COMMANDS), *self._check_prepared()]
         if own is OwnRequest.PING:
             self._liveness.answered()

@@ -4,7 +4,7 @@
 #
 # This file may be distributed under the terms of the GNU GPLv3 license.
 from enum import Enum
-from typing import Any, Dict, FrozenSet, NamedTuple, Optional, Union
+from typing import Any, Dict, NamedTuple, Optional, Union
 
 from ..errors import RouterError
 
@@ -25,11 +25,11 @@ class StateReported(NamedTuple):
 class Ready(NamedTuple):
     """The peer is ready for use.
 
-    commands: the G-code commands that have a help text, macros included; status: of the subscribed
-    objects and the probe.
+    commands: the G-code commands that have a help text, macros included, with that text; status: of
+    the subscribed objects and the probe.
     """
 
-    commands: FrozenSet[str]
+    commands: Dict[str, Any]
     status: Dict[str, Dict[str, Any]]
 
 

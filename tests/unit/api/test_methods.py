@@ -130,7 +130,7 @@ def test_a_macro_of_this_printer_calls_methods_like_one_of_a_peer(network):
 
 
 def test_an_error_of_a_call_goes_to_its_caller_only(network):
-    network.led.commands |= {"ROUTER_ON_ERROR"}
+    network.led.commands["ROUTER_ON_ERROR"] = ""
     network.led.call_router(SCRIPT, target="no", script="SHOW")
     assert network.led.take_sent() == [
         "ROUTER_ON_ERROR METHOD='router/gcode/script' TARGET='no'"

@@ -155,7 +155,7 @@ def test_a_printer_that_is_not_ready_is_named_and_the_others_get_the_event(netwo
 
 
 def test_a_failure_is_reported_to_the_triggering_printer(network):
-    network.afc.commands |= {"ROUTER_ON_ERROR"}
+    network.afc.commands["ROUTER_ON_ERROR"] = ""
     network.led.duration = None
     network.led.call_router(SUBSCRIBE, event="fed", gcode="ON_A")
     network.afc.call_router(TRIGGER, event="fed", context={"lane": 1})
@@ -247,7 +247,7 @@ def test_a_restarted_target_gets_retained_events_again(network):
 
 def test_what_is_missing_for_a_retained_event_is_reported_to_the_subscriber(network):
     trigger(network, "color", retain=True, rgb="red")
-    network.led.commands |= {"ROUTER_ON_ERROR"}
+    network.led.commands["ROUTER_ON_ERROR"] = ""
     network.led.call_router(SUBSCRIBE, event="color", gcode="SHOW N={lane}")
     (script,) = network.led.take_sent()
     assert script.startswith("ROUTER_ON_ERROR") and "needs a value for {lane}" in script

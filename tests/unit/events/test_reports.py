@@ -45,7 +45,7 @@ def test_a_printer_with_the_macro_runs_it():
 )
 def test_a_printer_without_the_macro_prints_the_error(commands, script):
     main = Reported()
-    main.led.commands = frozenset(commands)
+    main.led.commands = dict.fromkeys(commands)
     main.fail(main.led)
     assert main.led.take_sent() == [script]
 

@@ -77,7 +77,7 @@ def test_the_state_is_that_of_klippy():
     assert states.seen == ["startup", "error"]  # from here on events say it
     local.update_state()
     assert states.seen[2:] == ["ready"]
-    assert local.commands == {"SHOW"}
+    assert list(local.commands) == ["SHOW"]
 
 
 # -- scripts

@@ -123,7 +123,7 @@ class Led(Machine):
         self.handle(
             Identified(info),
             StateReported("ready", "Printer is ready"),
-            Ready(frozenset(commands), status or {}),
+            Ready(dict.fromkeys(commands), status or {}),
         )
 
     def handle(self, *events):
@@ -334,11 +334,11 @@ def test_it_is_ready_when_all_preparing_requests_are_answered():
     led.handle(Identified({"state": "ready", "process_id": PID}))
     led.handle(StateReported("ready", "Printer is ready"))
     assert (led.led.connected, led.led.ready) == (True, False)
-    led.handle(Ready(frozenset(["SHOW"]), {"gcode_macro _ROUTER": {"version": VERSION}}))
+    led.handle(Ready({"SHOW": "A macro"}, {"gcode_macro _ROUTER": {"version": VERSION}}))
     assert led.listener.seen == ["restarted", "ready", "ready"]
-    assert led.led.commands == {"SHOW"} and led.led.include_version == VERSION
+    assert led.led.commands == {"SHOW": "A macro"} and led.led.include_version == VERSION
     assert led.led.old_parser  # in doubt
-    led.handle(Ready(frozenset(), {"idle_timeout": {"idle_timeout": 600.0}}))
+    led.handle(Ready({}, {"idle_timeout": {"idle_timeout": 600.0}}))
     assert not led.led.old_parser and led.led.include_version is None
 
 
