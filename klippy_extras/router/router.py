@@ -161,7 +161,7 @@ class Router:
         waiting = WaitCommands(self._klippy, methods, self._reports, self._waits, self._local)
         calls = CommandCalls(methods, self._reports, self._sync_queue, self._local)
         commands = Commands(calls, waiting, self._status_lines)
-        proxies = Proxies(config, gcode, calls)
+        proxies = Proxies(config, gcode, calls, self._klippy.show)
         self._host_checks.shadowed = register_commands(gcode, (commands, waiting), proxies.macros)
         proxies.register(settings.peers)
 

@@ -3,13 +3,13 @@
 # Copyright (C) 2026  Klipper Router contributors
 #
 # This file may be distributed under the terms of the GNU GPLv3 license.
-from typing import Any, Mapping
+from typing import Any, Mapping, Optional
 
 from ..errors import NotAllowed, RouterError, UsageError
 from ..events.reports import Report, Reports
 from ..printers.printer import Failure, Printer
 from .console import Show, no_text
-from .methods import Methods, Request
+from .methods import Follow, Methods, Request
 from .sync import SyncQueue
 from .target_lists import failures
 
@@ -23,13 +23,22 @@ class CommandCalls:
         self._methods, self._reports = methods, reports
         self._sync_queue, self._printer = sync_queue, printer
 
-    def call(self, gcmd: Any, method: str, params: Mapping[str, Any], show: Show = no_text) -> None:
+    def call(
+        self,
+        gcmd: Any,
+        method: str,
+        params: Mapping[str, Any],
+        show: Show = no_text,
+        follow: Optional[Follow] = None,
+    ) -> None:
         """Call a method, and show its result on the console.
+
+        follow: makes the follower of a script on a printer.
 
         Raises UsageError and NotAllowed: a typo is an error of the command. That a printer is
         offline is only reported: an LED that is off must not stop a print.
         """
-        request = self._request(gcmd, method, params, show)
+        request = self._request(gcmd, method, params, show)._replace(follow=follow)
         try:
             self._methods.call(method, request)
         except (UsageError, NotAllowed):

@@ -45,6 +45,8 @@ _AT_ONCE = (
 )
 _AT_ONCE_HERE = ("router/objects/list", "router/objects/query")
 
+# Makes the follower of the script on a printer
+Follow = Callable[[Printer], Follower]
 # Checks these printers. Raises Busy.
 Diagnose = Callable[[Collection[Printer], Done], None]
 
@@ -60,7 +62,7 @@ class Request(NamedTuple):
     params: Mapping[str, Any]
     done: Done
     client: Optional[Subscriber] = None
-    follow: Optional[Callable[[Printer], Follower]] = None
+    follow: Optional[Follow] = None
 
 
 class Method(NamedTuple):

@@ -28,6 +28,26 @@ def test_an_offline_peer_does_not_end_the_gcode():
     assert network.take_console() == ["// Router: led is not connected"]
 
 
+class Prints:
+    """A peer whose scripts print, as Follower.printed() gets it, when they begin."""
+
+    def __init__(self, network, *lines):
+        self._begin, self._lines = network.led._begin, lines
+        network.led._begin = self.begin
+
+    def begin(self, job):
+        for line in self._lines:
+            job.follower.printed(line)
+        self._begin(job)
+
+
+def test_what_it_prints_there_is_shown():
+    network = Network(CONFIG)
+    Prints(network, "gate 1", "loaded")
+    network.run("SET_LANE N=1")
+    assert network.take_console() == ["// led: gate 1", "// led: loaded"]
+
+
 def test_it_has_a_help_text():
     assert Network(CONFIG).gcode.get_command_help()["SET_LANE"] == "Run SET_LANE on led"
 
