@@ -11,6 +11,7 @@ from .api.commands import Commands
 from .api.device_commands import DeviceCommands
 from .api.methods import Methods
 from .api.proxies import Proxies
+from .api.proxy_patterns import PatternProxies
 from .api.registration import register_commands
 from .api.remote_methods import RemoteMethods
 from .api.sync import SyncQueue
@@ -164,6 +165,13 @@ class Router:
         proxies = Proxies(config, gcode, calls, self._klippy.show)
         self._host_checks.shadowed = register_commands(gcode, (commands, waiting), proxies.macros)
         proxies.register(settings.peers)
+        patterns: Dict[Printer, Tuple[str, ...]] = {
+            self._peers[p.name]: p.proxy_patterns for p in settings.peers if p.proxy_patterns
+        }
+        if patterns:
+            listener = PatternProxies(self._klippy, proxies, self._local, patterns)
+            for printer in (self._local, *patterns):
+                printer.listeners.append(listener)
 
     def _add_listeners(self, settings: RouterSettings, remote_methods: RemoteMethods) -> None:
         """Add the listeners of all printers, in the order in which they are notified."""

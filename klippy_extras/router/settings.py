@@ -15,6 +15,14 @@ PERMISSIONS = ("gcode", "event", "status", "call")
 ON_DISCONNECT = ("ignore", "warn", "pause")
 # Klipper's rule for extended commands (klippy/gcode.py, register_command), or one like M150
 COMMAND_RULE = re.compile(r"[A-Z_][A-Z_][A-Z0-9_]*|[A-Z][0-9]+")
+# Klipper registers these for as long as it needs them, and shuts down if it cannot. Sources:
+# klippy/extras/manual_probe.py, bed_screws.py, temperature_probe.py and load_cell.py.
+TEMPORARY_COMMANDS = (
+    "ABORT", "ACCEPT", "ADJUSTED", "CALIBRATE", "NEXT", "TARE", "TESTZ",
+    "TEMPERATURE_PROBE_COMPLETE", "TEMPERATURE_PROBE_NEXT",
+)  # fmt: skip
+# The beginning of such a name
+PATTERN_RULE = re.compile(r"[A-Z_][A-Z0-9_]*")
 NAME_RULE = re.compile(r"[A-Za-z0-9_-]+")
 OBJECT_RULE = re.compile(r"([\w.-]+)(?:\s+(?!as\s)([\w.-]+))?(?:\s+as\s+([A-Za-z0-9_-]+))?")
 # Heaters of a peer's own extruders and bed: here they are only temperatures
@@ -62,6 +70,7 @@ class PeerSettings:
     sensors: Tuple[SensorSettings, ...]
     objects: Tuple[DeviceSettings, ...]
     proxy_commands: Tuple[str, ...]
+    proxy_patterns: Tuple[str, ...]  # the beginnings of names: MMU_ for MMU_*
     relay_methods: Tuple[str, ...]
     allow: FrozenSet[str]
     on_disconnect: str
@@ -120,6 +129,7 @@ def _read_peer(config: Any) -> PeerSettings:
             " (Klippy's -a option), or leave the option out" % (section,)
         )
     devices, temperatures = _read_objects(config)
+    commands, patterns = _read_proxies(config)
     return PeerSettings(
         name=name,
         sock=os.path.expanduser(sock),
@@ -127,7 +137,8 @@ def _read_peer(config: Any) -> PeerSettings:
         mirror=_read_mirror(config),
         sensors=tuple(_read_sensors(config) + temperatures),
         objects=tuple(devices),
-        proxy_commands=tuple(_read_proxies(config)),
+        proxy_commands=tuple(commands),
+        proxy_patterns=tuple(patterns),
         relay_methods=tuple(_read_relays(config)),
         allow=_read_allow(config),
         on_disconnect=_read_on_disconnect(config),
@@ -230,15 +241,47 @@ def _read_objects(config: Any) -> Tuple[List[DeviceSettings], List[SensorSetting
     return devices, temperatures
 
 
-def _read_proxies(config: Any) -> List[str]:
-    names = [name.upper() for name in _read_words(config, "proxy_commands")]
-    for name in names:
-        if not COMMAND_RULE.fullmatch(name):
+def _read_proxies(config: Any) -> Tuple[List[str], List[str]]:
+    """The commands, and the beginnings of the names of others (what is before a '*')."""
+    commands: List[str] = []
+    patterns: List[str] = []
+    for name in [word.upper() for word in _read_words(config, "proxy_commands")]:
+        if name.endswith("*"):
+            patterns.append(_checked_pattern(config, name))
+        elif COMMAND_RULE.fullmatch(name) and name not in TEMPORARY_COMMANDS:
+            commands.append(name)
+        else:
             raise config.error(
-                "Invalid command '%s' in option 'proxy_commands' of section '%s': write names of"
-                " commands, separated by commas" % (name, config.get_name())
+                "Invalid command '%s' in option 'proxy_commands' of section '%s': %s"
+                % (name, config.get_name(), _command_advice(name))
             )
-    return names
+    return commands, patterns
+
+
+def _command_advice(name: str) -> str:
+    if name in TEMPORARY_COMMANDS:
+        return "Klipper registers it itself, during a calibration: leave it out"
+    return (
+        "write names of commands, separated by commas; a '*' at the end of a name matches the rest,"
+        " as in MMU_*"
+    )
+
+
+def _checked_pattern(config: Any, pattern: str) -> str:
+    """What is before the '*'."""
+    beginning = pattern[:-1]
+    if not beginning:
+        reason = "it would match all commands: write the beginning of their names before it"
+    elif beginning.startswith("ROUTER_"):
+        reason = "the router has these commands itself"
+    elif not PATTERN_RULE.fullmatch(beginning):
+        reason = "write '*' only at the end of a name, as in MMU_*"
+    else:
+        return beginning
+    raise config.error(
+        "Invalid '%s' in option 'proxy_commands' of section '%s': %s"
+        % (pattern, config.get_name(), reason)
+    )
 
 
 def _read_relays(config: Any) -> List[str]:

@@ -36,6 +36,7 @@ def test_defaults():
     assert (led.on_disconnect, led.required, led.emergency_stop) == ("warn", False, False)
     assert (led.mirror, led.sensors, led.proxy_commands) == ({}, (), ())
     assert led.relay_methods == ()
+    assert led.proxy_patterns == ()
     assert led.allow == set(PERMISSIONS)
 
 
@@ -97,6 +98,13 @@ def test_proxy_commands_and_allow_are_words():
     assert peer("allow:").allow == set()
 
 
+def test_proxy_commands_may_end_in_an_asterisk():
+    led = peer("proxy_commands: MMU_*, T0, t*\n  _X*")
+    assert (led.proxy_commands, led.proxy_patterns) == (("T0",), ("MMU_", "T", "_X"))
+    both = "[router]\n[router a]\nproxy_commands: A*\n[router b]\nproxy_commands: A*, A1"
+    assert [p.proxy_patterns for p in read(both).peers] == [("A",), ("A",)]
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -105,6 +113,13 @@ def test_proxy_commands_and_allow_are_words():
         ("relay_methods: a b", "Invalid remote method 'a b' in option 'relay_methods'"),
         ("relay_methods: a, router/call", "'router/call' .* is the router's own: remove it"),
         ("proxy_commands: M118;", "Invalid command 'M118;'"),
+        ("proxy_commands: MMU_*_X", r"Invalid command 'MMU_\*_X'.*at the end of a name matches"),
+        ("proxy_commands: *", r"Invalid '\*' in option 'proxy_commands' of .*match all commands"),
+        ("proxy_commands: MMU_**", r"Invalid 'MMU_\*\*' .* only at the end of a name"),
+        ("proxy_commands: *_MMU*", r"Invalid '\*_MMU\*' .* only at the end of a name"),
+        ("proxy_commands: 3D*", r"Invalid '3D\*' .* only at the end of a name"),
+        ("proxy_commands: router_*", r"Invalid 'ROUTER_\*' .* the router has these commands"),
+        ("proxy_commands: abort", "Invalid command 'ABORT' .* during a calibration: leave it out"),
         ("allow: gcodes", "Unknown word 'gcodes' in option 'allow'"),
         ("on_disconnect: stop", "Unknown word 'stop' in option 'on_disconnect'.*ignore, warn, pau"),
         ("sock:", "Option 'sock' in section 'router led' is empty"),

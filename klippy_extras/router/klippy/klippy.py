@@ -22,6 +22,7 @@ class Klippy:
         self.reactor: Reactor = self.printer.get_reactor()
         self.timers = Timers(self.reactor)
         self.command_error = self.printer.command_error
+        self.config_error = self.printer.config_error
         self.gcode = self.printer.lookup_object("gcode")
         self.gcode_mutex = self.gcode.get_mutex()
         self.webhooks = self.printer.lookup_object("webhooks")

@@ -41,6 +41,7 @@ class KlippyPrinter(Protocol):
     """klippy/klippy.py, class Printer."""
 
     command_error: Type[Exception]
+    config_error: Type[Exception]
 
     def get_reactor(self) -> Reactor: ...
     def get_start_args(self) -> Dict[str, Any]: ...

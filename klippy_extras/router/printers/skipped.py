@@ -21,7 +21,7 @@ _SENTENCES = {
     SkippedKind.OUTPUT: "a message on its console longer than {limit} is not shown; to see it,"
     " {raise_it}",
     SkippedKind.COMMANDS: "its list of commands is longer than {limit}: its ROUTER_ON_ macros are"
-    " not run; {raise_it}",
+    " not run, and * in proxy_commands matches none; {raise_it}",
     SkippedKind.CALL: "this call is longer than {limit}: send less, or {raise_it}",
 }
 

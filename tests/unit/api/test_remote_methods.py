@@ -69,7 +69,7 @@ def test_values_that_are_nested_too_deep_are_reported(network, client):
 
 
 def test_a_method_that_nobody_has_registered_is_reported_to_the_caller(network):
-    network.led.commands |= {"ROUTER_ON_ERROR"}
+    network.led.commands["ROUTER_ON_ERROR"] = ""
     network.led.call_router("beep")
     (script,) = network.led.take_sent()
     macro, method, target, message = shlex.split(script)
