@@ -350,16 +350,19 @@ def _check_names(config: Any, settings: RouterSettings) -> None:
 def _check_unique(config: Any, settings: RouterSettings) -> None:
     taken: Dict[str, str] = {}
     for peer in settings.peers:
-        proxies = ["command '%s' in option 'proxy_commands'" % (c,) for c in peer.proxy_commands]
-        sensors = ["sensor '%s' in option '%s'" % (s.name, s.option) for s in peer.sensors]
-        objects = ["object '%s' in option 'objects'" % (o.full_name,) for o in peer.objects]
-        for what in proxies + sensors + objects:
-            if what in taken:
+        named = [(c, "command '%s' in option 'proxy_commands'" % (c,)) for c in peer.proxy_commands]
+        for sensor in peer.sensors:
+            what = "sensor '%s' in option '%s'" % (sensor.name, sensor.option)
+            named.append(("temperature_sensor " + sensor.name, what))
+        for device in peer.objects:
+            named.append((device.full_name, "object '%s' in option 'objects'" % device.full_name))
+        for name, what in named:
+            if name in taken:
                 raise config.error(
                     "The %s of section 'router %s' already exists, in section 'router %s': define"
-                    " it only once" % (what, peer.name, taken[what])
+                    " it only once" % (what, peer.name, taken[name])
                 )
-            taken[what] = peer.name
+            taken[name] = peer.name
 
 
 def _check_sockets(config: Any, settings: RouterSettings, own_sock: Optional[str]) -> None:

@@ -15,16 +15,23 @@ from ..events.reports import Report, Reports
 from ..gcode.parameters import command
 from ..printers.printer import Failure, Printer
 from .methods import Methods, Request
+from .proxies import PeerOutput, ShowLine
 from .registration import Command
 
 _PARAMETER_RULE = re.compile(r"[A-Z0-9_]+")
 
 
 class DeviceCommands:
-    """Registers the commands of devices, and runs them on the printers that have the devices."""
+    """Registers the commands of devices, and runs them on the printers that have the devices.
 
-    def __init__(self, methods: Methods, reports: Reports, printer: Printer) -> None:
-        self._methods, self._reports, self._printer = methods, reports, printer
+    printer: this one; show: shows a line on its console.
+    """
+
+    def __init__(
+        self, methods: Methods, reports: Reports, printer: Printer, show: ShowLine
+    ) -> None:
+        self._methods, self._reports = methods, reports
+        self._printer, self._show = printer, show
 
     def register(self, config: Any, gcode: Any, devices: List[Device]) -> None:
         """Register them beside those of this printer's own devices.
@@ -47,12 +54,16 @@ class DeviceCommands:
     def send(self, call: "_Call", script: str) -> None:
         """Run G-code on the device's printer. If it is offline, that is only reported."""
         params = {"target": call.device.peer.name, "script": script}
+        request = Request(self._printer, params, call.done, follow=self._follow)
         try:
-            self._methods.call("router/gcode/script", Request(self._printer, params, call.done))
+            self._methods.call("router/gcode/script", request)
         except UsageError:
             raise
         except RouterError as e:
             call.done(None, e)
+
+    def _follow(self, printer: Printer) -> PeerOutput:
+        return PeerOutput(printer, self._show)
 
     def _register(
         self, config: Any, gcode: Any, device: Device, row: DeviceCommand, run: Any

@@ -9,7 +9,7 @@ from ..klippy.klippy import Klippy
 from ..printers.printer import Printer, PrinterListener
 from ..sanitize import printable
 from ..settings import COMMAND_RULE, TEMPORARY_COMMANDS
-from .proxies import Proxies
+from .proxies import Proxied, Proxies
 
 # Commands of one peer that are registered because of patterns
 MAX_COMMANDS = 256
@@ -78,7 +78,7 @@ class PatternProxies(PrinterListener):
 
     def _can_be_added(self, name: str) -> bool:
         return (
-            name not in self._proxies.owners
+            name not in self._proxies.proxied
             and name not in TEMPORARY_COMMANDS
             and not name.startswith(OWN_PREFIX)
             and len(name) <= MAX_COMMAND_NAME
@@ -88,7 +88,8 @@ class PatternProxies(PrinterListener):
     def _add(self, peer: Printer, name: str) -> None:
         text = _help_text(peer.commands.get(name), name, peer.name)
         try:
-            self._proxies.register_command(name, peer.name, text)
+            source = "a pattern in option 'proxy_commands'"
+            self._proxies.register_command(name, Proxied(peer.name, name, source), text)
             self._owners[name] = peer
         except self._klippy.config_error:
             self._left_out(peer, name)
