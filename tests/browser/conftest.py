@@ -68,6 +68,6 @@ def dashboard(request: Any, chromium: Browser, site: Site) -> Iterator[Dashboard
     folder = request.config.getoption("--pictures")
     name = re.sub(r"[^\w.-]+", "-", request.node.name).strip("-")
     dashboard.page.screenshot(path=folder / f"{name}.png")
-    errors = dashboard.errors()
+    errors = dashboard.take_errors()
     context.close()
     assert errors == []
