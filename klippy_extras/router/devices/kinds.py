@@ -106,6 +106,9 @@ KINDS: Mapping[str, Kind] = {
     "filament_switch_sensor": _FILAMENT_SENSOR,
     "filament_motion_sensor": _FILAMENT_SENSOR,
     "gcode_button": Kind(at_rest={"state": None}),
+    # Of Happy Hare; Mainsail's panel needs these lists
+    "mmu": Kind(at_rest={"enabled": False, "gate_status": [], "gate_color": []}),
+    "mmu_machine": Kind(at_rest={"num_units": 0}),
     "gcode_macro": Kind(
         defaults={"gcode": ""},
         commands=(
