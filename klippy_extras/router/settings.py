@@ -350,19 +350,30 @@ def _check_names(config: Any, settings: RouterSettings) -> None:
 def _check_unique(config: Any, settings: RouterSettings) -> None:
     taken: Dict[str, str] = {}
     for peer in settings.peers:
-        named = [(c, "command '%s' in option 'proxy_commands'" % (c,)) for c in peer.proxy_commands]
-        for sensor in peer.sensors:
-            what = "sensor '%s' in option '%s'" % (sensor.name, sensor.option)
-            named.append(("temperature_sensor " + sensor.name, what))
-        for device in peer.objects:
-            named.append((device.full_name, "object '%s' in option 'objects'" % device.full_name))
-        for name, what in named:
-            if name in taken:
+        for key, what, way_out in _defined(peer):
+            if key in taken:
                 raise config.error(
                     "The %s of section 'router %s' already exists, in section 'router %s': define"
-                    " it only once" % (what, peer.name, taken[name])
+                    " it only once%s" % (what, peer.name, taken[key], way_out)
                 )
-            taken[name] = peer.name
+            taken[key] = peer.name
+
+
+def _defined(peer: PeerSettings) -> List[Tuple[str, str, str]]:
+    """What this printer gets from a peer: (unique name, what it is, another way out)."""
+    rename = ", or give it another name, as in '%%s as %s_%%s'" % (peer.name,)
+    defined = [
+        (c, "command '%s' in option 'proxy_commands'" % (c,), "") for c in peer.proxy_commands
+    ]
+    for s in peer.sensors:
+        is_object = s.option == "objects"
+        way_out = rename % (s.source_object, s.name) if is_object else ""
+        what = "sensor '%s' in option '%s'" % (s.name, s.option)
+        defined.append(("temperature_sensor " + s.name, what, way_out))
+    for o in peer.objects:
+        what = "object '%s' in option 'objects'" % (o.full_name,)
+        defined.append((o.full_name, what, rename % (o.source, o.name)))
+    return defined
 
 
 def _check_sockets(config: Any, settings: RouterSettings, own_sock: Optional[str]) -> None:

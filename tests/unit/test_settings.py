@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from klippy_extras.router.settings import (
     DEFAULT_MAX_MESSAGE,
     PERMISSIONS,
+    DeviceSettings,
     SensorSettings,
     gcode_prefix,
     read_settings,
@@ -91,6 +92,74 @@ def test_relayed_methods_are_names_and_each_counts_once():
     assert led.relay_methods == ("notify", "a.b/c-d", "Notify")
 
 
+def test_objects():
+    led = peer(
+        "objects:\n  neopixel strip as cabinet\n\n  mmu_machine\n  mcu as led_mcu\n"
+        "  AFC_stepper lane.1-b  as  l1\n  extruder\n  heater_bed as led-bed\n  extruder12"
+    )
+    assert led.objects == (
+        DeviceSettings("neopixel strip", "neopixel", "strip", "neopixel cabinet", "cabinet"),
+        DeviceSettings("mmu_machine", "mmu_machine", "", "mmu_machine", "mmu_machine"),
+        DeviceSettings("mcu", "mcu", "", "led_mcu", "led_mcu"),
+        DeviceSettings("AFC_stepper lane.1-b", "AFC_stepper", "lane.1-b", "AFC_stepper l1", "l1"),
+    )
+    assert led.sensors == (
+        SensorSettings("extruder", "extruder", "temperature", "objects"),
+        SensorSettings("led-bed", "heater_bed", "temperature", "objects"),
+        SensorSettings("extruder12", "extruder12", "temperature", "objects"),
+    )
+    assert peer("objects:").objects == ()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "a b c",
+        "neopixel strip as",
+        "neopixel strip as a b",
+        "a, b",
+        "mmu as x y",
+        "a b as c.d",
+        "a:",
+    ],
+)
+def test_an_object_that_is_malformed(line):
+    with pytest.raises(ConfigError) as error:
+        peer(f"objects:\n  {line}")
+    assert str(error.value) == (
+        f"Invalid line '{line}' in option 'objects' of section 'router led': write one object per"
+        " line, as in 'heater_generic chamber' or 'neopixel strip as cabinet'"
+    )
+
+
+@pytest.mark.parametrize(
+    ("line", "section", "way_out"),
+    [
+        ("neopixel strip", "neopixel strip", "neopixel strip as led_strip"),
+        ("neopixel strip as a", "neopixel a", "neopixel strip as led_a"),
+        ("mmu", "mmu", "mmu as led_mmu"),
+        ("mmu as other", "other", "mmu as led_other"),
+        ("extruder", "temperature_sensor extruder", "extruder as led_extruder"),
+        ("heater_bed as bed", "temperature_sensor bed", "heater_bed as led_bed"),
+    ],
+)
+def test_an_object_that_exists_on_this_printer(line, section, way_out):
+    for text in (
+        "[router]\n[router led]\nobjects: {0}\n[{1}]",
+        "[{1}]\n[router]\n[router led]\nobjects: {0}",
+    ):
+        with pytest.raises(ConfigError) as error:
+            read(text.format(line, section))
+        assert str(error.value) == (
+            f"Object '{section}' in option 'objects' of section 'router led' already exists in this"
+            f" printer: give it another name, as in '{way_out}'"
+        )
+
+
+def test_an_object_may_have_the_name_of_a_section_of_another_module():
+    peer("objects: neopixel strip\n[output_pin strip]\n[strip]\n[neopixel strip2]")
+
+
 def test_proxy_commands_and_allow_are_words():
     led = peer("proxy_commands: feed,\n  LOAD_LANE, m150\nallow: status\n  event,")
     assert led.proxy_commands == ("FEED", "LOAD_LANE", "M150")
@@ -150,6 +219,28 @@ def test_what_is_refused(options, message):
         (
             "[router]\n[router a]\nsensors: x: fan\n[router b]\nsock: /b\nsensors: x: fan",
             "sensor 'x' .* of section 'router b' already exists, in section 'router a'",
+        ),
+        (
+            "[router]\n[router a]\nobjects: mmu\n[router b]\nsock: /b\nobjects: ace as mmu",
+            "object 'mmu' .* of section 'router b' already exists, in section 'router a': define it"
+            " only once, or give it another name, as in 'ace as b_mmu'$",
+        ),
+        (
+            "[router]\n[router a]\nobjects: extruder\n[router b]\nsock: /b\nobjects: extruder",
+            "sensor 'extruder' .* of section 'router b' .* as in 'extruder as b_extruder'$",
+        ),
+        (
+            "[router]\n[router a]\nsensors: extruder: fan\nobjects: extruder",
+            "sensor 'extruder' in option 'objects' .* as in 'extruder as a_extruder'$",
+        ),
+        (
+            "[router]\n[router a]\nsensors: x: fan\n[router b]\nsock: /b\n"
+            "objects: temperature_sensor y as x",
+            "object 'temperature_sensor x' .* as in 'temperature_sensor y as b_x'$",
+        ),
+        (
+            "[router]\n[router a]\nobjects: led x\n  led y as x",
+            "section 'router a' already exists, in section 'router a': define it only once",
         ),
     ],
 )
