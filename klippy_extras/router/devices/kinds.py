@@ -124,15 +124,17 @@ def kind_of(module: str) -> Kind:
     return KINDS.get(module, UNKNOWN)
 
 
-# Other modules of a Klippy find these objects by name and call their methods
+# Other modules of a Klippy find these objects by name and call their methods, also if they have no
+# section: lookup_object("axis_twist_compensation", None)
 CLAIMED = frozenset([
-    "bed_mesh", "buttons", "canbus_ids", "configfile", "danger_options", "display_status",
-    "dockable_probe", "dual_carriage", "endstop_phase", "error_mcu", "exclude_object", "fan",
-    "force_move", "gcode", "gcode_macro", "gcode_move", "heaters", "homing", "idle_timeout",
-    "input_shaper", "led", "manual_probe", "mcu", "motion_queuing", "motion_report",
-    "pause_resume", "pid_calibrate", "pins", "print_stats", "probe", "query_adc",
-    "query_endstops", "save_variables", "stepper_enable", "template_evaluator", "tmc_uart",
-    "toolhead", "trad_rack", "tuning_tower", "virtual_sdcard", "webhooks",
+    "aio_executor", "axis_twist_compensation", "bed_mesh", "buttons", "canbus_ids", "configfile",
+    "danger_options", "display_status", "display_template", "dockable_probe", "dual_carriage",
+    "endstop_phase", "error_mcu", "exclude_object", "fan", "force_move", "gcode", "gcode_macro",
+    "gcode_move", "heaters", "homing", "idle_timeout", "indx_factories", "input_shaper", "led",
+    "manual_probe", "mcu", "motion_queuing", "motion_report", "pause_resume", "pid_calibrate",
+    "pins", "print_stats", "probe", "query_adc", "query_endstops", "safe_z_home", "save_variables",
+    "stepper_enable", "template_evaluator", "testing", "tmc_uart", "toolhead", "trad_rack",
+    "tuning_tower", "virtual_sdcard", "webhooks",
 ])  # fmt: skip
 # Modules of which a Klippy uses every object that there is
 CLAIMED_MODULES = frozenset(["mcu", "manual_stepper"])
