@@ -97,6 +97,8 @@ class FakeGCode:
         self._commands: Dict[str, Callable[[Any], None]] = {}
         self._helps: Dict[str, str] = {}
         self._handlers: List[Callable[[str], None]] = []
+        # command -> (the parameter that selects one, {its value: handler})
+        self._mux: Dict[str, Tuple[str, Dict[str, Callable[[Any], None]]]] = {}
 
     def get_mutex(self) -> Any:
         return self._mutex
@@ -116,6 +118,24 @@ class FakeGCode:
         if desc is not None:
             self._helps[name] = desc
         return None
+
+    def register_mux_command(
+        self, name: str, key: str, value: str, run: Any, desc: Optional[str] = None
+    ) -> None:
+        if name not in self._mux:
+            self.register_command(name, lambda gcmd: self._run_mux(name, gcmd), desc=desc)
+            self._mux[name] = (key, {})
+        known_key, runs = self._mux[name]
+        if known_key != key or value in runs:
+            raise ConfigError(f"mux command {name} {key} {value} already registered")
+        runs[value] = run
+
+    def _run_mux(self, name: str, gcmd: Any) -> None:
+        key, runs = self._mux[name]
+        value = gcmd.get(key)
+        if value not in runs:
+            raise gcmd.error(f"The value '{value}' is not valid for {key}")
+        runs[value](gcmd)
 
     def get_command_help(self) -> Dict[str, str]:
         return dict(self._helps)

@@ -19,6 +19,8 @@ class FakeHeaters:
 
     def __init__(self) -> None:
         self.available_sensors: List[str] = []
+        self.available_heaters: List[str] = []
+        self.heaters: Dict[str, Any] = {}
 
     def register_sensor(self, config: Any, sensor: Any) -> None:
         """Of temperature_sensor objects."""
@@ -118,6 +120,7 @@ class Network(Machine):
             toolhead=FakeObject(position=[0, 0, 0, 0]),
             print_stats=FakeObject(state="standby"),
             heaters=FakeHeaters(),
+            configfile=FakeObject(settings={}, config={}),
         )
         self.command("FAIL", self.fail)
         for name in ("SHOW", "SHOW_A", "SHOW_B"):

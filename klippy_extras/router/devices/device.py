@@ -45,10 +45,7 @@ class Device(TemperatureObject, Receiver):
         # A field that the peer's object no longer has is None
         at_rest = {f: self.at_rest(f) for f, value in changes.items() if value is None}
         self._status = {**self._status, **changes, **at_rest}
-        if not self._is_listed and self.temperature() is not None:
-            # An object of unknown kind, when its temperature is first seen
-            self._is_listed = True
-            guarded(self.list_as_sensor)
+        guarded(self._list_if_sensor)
 
     def at_rest(self, field: str) -> Any:
         """The value of a field while the peer is offline."""
@@ -69,6 +66,16 @@ class Device(TemperatureObject, Receiver):
     def register(self, config: Any) -> None:
         super().register(config)
         if self.kind.is_sensor:
-            self._is_listed = True
             self.check_unused(config)
+        self._list_if_sensor()
+
+    def _list_if_sensor(self) -> None:
+        """List it with the temperature sensors, once.
+
+        An object of unknown kind is one when its temperature is first seen, which may be before it
+        is registered: a peer that is already ready sends its status while this Klippy connects.
+        """
+        is_sensor = self.kind.is_sensor or self.temperature() is not None
+        if is_sensor and self.is_registered and not self._is_listed:
+            self._is_listed = True
             self.list_as_sensor()

@@ -54,6 +54,12 @@ def _register(devices: List[Device], config: Any) -> None:
 
 def _check_name(config: Any, device: Device) -> None:
     settings = device.settings
+    kind = device.kind
+    if not settings.source_name and settings.module in KINDS and not kind.is_single:
+        raise config.error(
+            "Object '%s' in %s has no name: write '%s NAME', with the name that it has on that"
+            " printer" % (settings.source, device.title, settings.module)
+        )
     if settings.source_name and settings.module in CLAIMED_MODULES:
         raise config.error(
             "Object '%s' in %s cannot be an object of this printer, which would use it as a %s of"

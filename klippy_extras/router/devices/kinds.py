@@ -31,6 +31,7 @@ class Kind(NamedTuple):
     commands: Tuple[DeviceCommand, ...] = ()
     refused: Tuple[DeviceCommand, ...] = ()
     is_sensor: bool = False  # whether it is listed with the temperature sensors from the start
+    is_single: bool = False  # whether there is only one, which has the name of the module
 
 
 _SET_LED = DeviceCommand("SET_LED", "LED", "Set the color of an LED")
@@ -107,8 +108,10 @@ KINDS: Mapping[str, Kind] = {
     "filament_motion_sensor": _FILAMENT_SENSOR,
     "gcode_button": Kind(at_rest={"state": None}),
     # Of Happy Hare; Mainsail's panel needs these lists
-    "mmu": Kind(at_rest={"enabled": False, "gate_status": [], "gate_color": []}),
-    "mmu_machine": Kind(at_rest={"num_units": 0}),
+    "mmu": Kind(
+        at_rest={"enabled": False, "gate_status": [], "gate_color": []}, is_single=True
+    ),
+    "mmu_machine": Kind(at_rest={"num_units": 0}, is_single=True),
     "gcode_macro": Kind(
         defaults={"gcode": ""},
         commands=(

@@ -3,6 +3,7 @@
 # Copyright (C) 2026  Klipper Router contributors
 #
 # This file may be distributed under the terms of the GNU GPLv3 license.
+import math
 from typing import Any, List, Mapping
 
 from ..errors import RouterError
@@ -36,6 +37,8 @@ class Light(Device):
             colors, index = self._colors(), int(params.get("INDEX", 0))
         except ValueError:
             return  # the peer has reported it
+        if not all(map(math.isfinite, color)):
+            return  # Klipper's minval and maxval let nan pass, which JSON does not have
         self._status = {
             **self._status,
             "color_data": [

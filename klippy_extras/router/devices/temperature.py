@@ -84,6 +84,10 @@ class TemperatureObject(PrinterListener):
         klippy_printer.add_object(self.full_name, self)
         self._heaters = klippy_printer.load_object(config, "heaters")
 
+    @property
+    def is_registered(self) -> bool:
+        return self._heaters is not None
+
     def list_as_sensor(self) -> None:
         """Add it to the temperature sensors, for TEMPERATURE_WAIT and the user interfaces."""
         # A new list, as Klippy sends a list to subscribers only if it is not equal to the last one
@@ -96,7 +100,9 @@ class TemperatureObject(PrinterListener):
         for section in config.get_prefix_sections(""):
             for option in self.control_options:
                 value = section.get(option, "", note_valid=False)
-                if {name.strip() for name in str(value).split(",")} & own_names:
+                names = {name.strip() for name in str(value).split(",")} & own_names
+                # Such as extruder: a section of exactly this name is what is meant
+                if any(not config.has_section(name) for name in names):
                     raise config.error(
                         "Option '%s' in section '%s' cannot use '%s': it is measured by printer"
                         " '%s', which may be offline (%s)"
