@@ -85,11 +85,11 @@ compile_chelper() {
 }
 
 # Link the router into a Klippy's folder of extras, as install.sh does, and the
-# extras of the test harness beside it.
+# extras of the test harness and of the examples beside it.
 link_extra() {
     ln -sfn "$ROOT/klippy_extras/router" "$1/router"
     local extra
-    for extra in "$ROOT"/tests/lab/klippy_extra/*.py; do
+    for extra in "$ROOT"/tests/lab/klippy_extra/*.py "$ROOT"/examples/*/*.py; do
         ln -sfn "$extra" "$1/${extra##*/}"
     done
 }

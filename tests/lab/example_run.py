@@ -6,10 +6,12 @@
 # An example is a folder of examples/:
 #   NAME.cfg            what a user would add to the printer.cfg of printer NAME
 #   emulated/NAME.cfg   the rest of that printer.cfg, where there is no hardware
+#   NAME.py             a Klipper extra that NAME.cfg needs (tests/setup.sh links it)
 #   gcodes/             files to print
 #   expected.txt        a title, then what the printers must print, in order: "NAME: text"
 import os
 import queue
+import re
 import shutil
 import sys
 import threading
@@ -25,6 +27,7 @@ from .waiting import WaitFailed
 
 TIME_LIMIT = 90.0  # seconds until everything expected must have been printed
 AFTERWARDS = 1.0  # seconds to see that nothing else is printed
+MARK = re.compile(r"^(echo: |// )")
 INTERRUPTED = 130  # the exit code of a shell's command after Ctrl-C
 
 # What can happen: (kind, printer, text). Put by signals and threads, acted on by the main thread
@@ -35,6 +38,7 @@ Event = Tuple[str, str, str]
 class Expectation:
     """Whether the printers print what the example's expected.txt requires.
 
+    Without the marks (echo: ..., // ...) that begin the lines of a console.
     Of each printer's console the lines count that begin with a word that one of its expected lines
     begins with. They must be exactly the expected ones, in this order.
     """
@@ -50,7 +54,7 @@ class Expectation:
 
     def add_line(self, name: str, line: str) -> None:
         """A line of a console."""
-        text = line[len("echo: ") :] if line.startswith("echo: ") else line
+        text = MARK.sub("", line)
         words = {wanted.split()[0] for wanted in self._wanted.get(name, [])}
         if text.split()[:1] and text.split()[0] in words:
             self._said[name].append(text)
