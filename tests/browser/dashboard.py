@@ -2,6 +2,7 @@
 
 # Copyright (C) 2026  Klipper Router contributors
 # This file may be distributed under the terms of the GNU GPLv3 license.
+import json
 import re
 from typing import Any, List, Optional, Pattern
 
@@ -31,11 +32,11 @@ class Dashboard:
 
     def __init__(self, page: Page) -> None:
         self.page = page
-        self._messages: List[str] = []
+        self._errors: List[str] = []
         page.add_init_script(_KEEP_ERRORS)
         self._websocket: Optional[WebSocket] = None
         page.on("websocket", self._opened)
-        page.on("pageerror", lambda error: self._messages.append(str(error)))
+        page.on("pageerror", lambda error: self._errors.append(str(error)))
 
     def open(self, url: str) -> "Dashboard":
         self.page.goto(url)
@@ -44,7 +45,7 @@ class Dashboard:
 
     def reload(self) -> None:
         """Load the page again, as after F5."""
-        self._messages += self._red_messages()
+        self._errors += self._red_messages()
         self.open(self.page.url)
 
     def sends(self, text: str) -> Any:
@@ -54,6 +55,13 @@ class Dashboard:
 
     def _opened(self, websocket: WebSocket) -> None:
         self._websocket = websocket
+        websocket.on("framereceived", self._received)
+
+    def _received(self, frame: str) -> None:
+        """Keep a red line of the console. On the dashboard there is no other message about it."""
+        message = json.loads(frame)
+        if message.get("method") == "notify_gcode_response":
+            self._errors += [line for line in message["params"] if line.startswith("!!")]
 
     def panel(self, name: str) -> Locator:
         """A panel by the name of its class in Mainsail, without -panel."""
@@ -107,9 +115,9 @@ class Dashboard:
         return self.page.locator(".v-menu__content.menuable__content__active")
 
     def take_errors(self) -> List[str]:
-        """The red messages and the exceptions since open(), or since they were last taken."""
-        taken = self._messages + self._red_messages()
-        self._messages.clear()
+        """What was shown in red, and exceptions: since open(), or since they were last taken."""
+        taken = self._errors + self._red_messages()
+        self._errors.clear()
         return taken
 
     def _red_messages(self) -> List[str]:

@@ -17,6 +17,7 @@ OBJECTS = """objects:
     output_pin lamp
     output_pin dimmer
     filament_switch_sensor runout
+    gcode_macro BLINK as BLINK_CABINET
 """
 # Of the kinds that the peer has, one is the printer's own
 OWN = """
@@ -38,6 +39,11 @@ pwm: True
 [filament_switch_sensor runout]
 switch_pin: gpio41
 pause_on_runout: False
+[gcode_macro BLINK]
+description: Let the light blink
+gcode:
+    {% set count = params.COUNT|default(3)|int %}
+    M118 BLINK {count} {params.COLOR|default('red')}
 """
 SENSOR_PIN, RUNOUT_PIN = "gpio21", "gpio41"
 RED, BLACK = "rgb(255, 0, 0)", "rgb(0, 0, 0)"
@@ -161,6 +167,23 @@ def test_a_runout_sensor(main, peer, dashboard):
     check_log(main)
 
 
+def test_a_macro(main, peer, dashboard):
+    buttons = dashboard.macro("BLINK CABINET")
+    mark = peer.mark()
+    buttons.get_by_role("button").first.click()
+    peer.wait_line("BLINK 3 red", start=mark)
+
+    buttons.get_by_role("button").last.click()
+    count, color = map(dashboard.menu().get_by_label, ("COUNT", "COLOR"))
+    expect(count).to_have_attribute("placeholder", "3")
+    expect(color).to_have_attribute("placeholder", "red")
+    count.fill("5")
+    color.fill("green")
+    dashboard.menu().get_by_role("button", name="Send").click()
+    peer.wait_line("BLINK 5 green", start=mark)
+    check_log(main)
+
+
 def test_they_are_off_while_their_printer_is_offline(main, peer, dashboard):
     peer.set_pin(SENSOR_PIN, 33)
     peer.set_pin(RUNOUT_PIN, 1)
@@ -182,7 +205,12 @@ def test_they_are_off_while_their_printer_is_offline(main, peer, dashboard):
     expect(dashboard.device("Exhaust").locator("input")).to_have_value("0")
     expect(dashboard.switch_icon("Lamp")).to_have_attribute("d", SWITCH_OFF)
     expect(dashboard.device("Runout")).to_contain_text("empty")
+    mark = main.mark()
+    dashboard.macro("BLINK CABINET").get_by_role("button").first.click()
+    main.wait_line("enclosure is not connected", start=mark)
     assert dashboard.take_errors() == []
+    enter(dashboard.target("Chamber"), "40")
+    assert "enclosure is not connected" in wait_errors(dashboard)[0]
 
     peer.start()
     expect(dashboard.temperature("Chamber")).to_have_text("33.0°C")
