@@ -122,7 +122,7 @@ def test_a_second_color_keeps_the_first(main, peer, dashboard):
     """Mainsail sends the whole color, as it was shown last, 0.5 s after a channel was entered."""
     dashboard.light_color("Cabinet").click()
     red, green = map(dashboard.light_dialog().get_by_label, ("red", "green"))
-    for _round in range(5):
+    for _round in range(3):
         peer.script("SET_LED LED=strip")
         expect(red).to_have_value("0")
         expect(green).to_have_value("0")
