@@ -59,15 +59,22 @@ def site(moonraker: LabMoonraker) -> Iterator[Site]:
 
 
 @pytest.fixture
-def dashboard(request: Any, chromium: Browser, site: Site) -> Iterator[Dashboard]:
+def pictures(request: Any) -> Path:
+    """The folder of the option --pictures."""
+    folder: Path = request.config.getoption("--pictures")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@pytest.fixture
+def dashboard(request: Any, chromium: Browser, site: Site, pictures: Path) -> Iterator[Dashboard]:
     """Mainsail's dashboard, opened for this test; it must show no error to the end."""
     # Its service worker would keep the settings of an earlier run
     context = chromium.new_context(viewport=SIZE, service_workers="block", color_scheme="dark")
     dashboard = Dashboard(context.new_page()).open(site.url)
     yield dashboard
-    folder = request.config.getoption("--pictures")
     name = re.sub(r"[^\w.-]+", "-", request.node.name).strip("-")
-    dashboard.page.screenshot(path=folder / f"{name}.png")
+    dashboard.page.screenshot(path=pictures / f"{name}.png")
     errors = dashboard.take_errors()
     context.close()
     assert errors == []
