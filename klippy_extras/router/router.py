@@ -33,6 +33,7 @@ from .events.lifecycle import Lifecycle
 from .events.notices import Notices
 from .events.print_guard import PrintGuard
 from .events.reports import Reports
+from .klippy.activity import Activity
 from .klippy.guard import guarded
 from .klippy.klippy import Klippy
 from .printers.local_printer import LocalPrinter
@@ -78,6 +79,7 @@ class Router:
         names = ", ".join(peer.name for peer in settings.peers)
         logging.info("router: version %s, peers: %s", VERSION, names or "none")
         self._local = LocalPrinter(klippy, settings.name, settings.status_interval)
+        self._activity = Activity(klippy, config.has_section)
         self._reports = Reports(klippy)
         self._subscriptions = Subscriptions(
             self._callback_failed, NameCheck(klippy.timers.soon, self._reports.warn)
@@ -99,8 +101,7 @@ class Router:
         self._devices = Devices(self._peers, settings.peers)
         self._add_listeners(settings, remote_methods)
         remote_methods.register_here()
-        Endpoints(klippy, methods, self._local).register()
-        self._register_commands(config, settings, methods)
+        self._register_interfaces(config, settings, methods)
         for peer in settings.peers:
             self._add_sensors(config, peer)
         if self._devices.all:
@@ -157,7 +158,8 @@ class Router:
         for peer in {device.peer for device in devices.all}:
             peer.listeners.append(devices.sections)
 
-    def _register_commands(self, config: Any, settings: RouterSettings, methods: Methods) -> None:
+    def _register_interfaces(self, config: Any, settings: RouterSettings, methods: Methods) -> None:
+        Endpoints(self._klippy, methods, self._local).register()
         gcode = self._klippy.gcode
         waiting = WaitCommands(self._klippy, methods, self._reports, self._waits, self._local)
         calls = CommandCalls(methods, self._reports, self._sync_queue, self._local)
@@ -212,6 +214,7 @@ class Router:
         return {
             "name": self._local.name,
             "version": VERSION,
+            "activity": self._activity.read(eventtime),
             "printers": {
                 printer.name: {
                     "connected": printer.connected,

@@ -249,9 +249,9 @@ class FakeKlippyPrinter:
     def register_event_handler(self, event: str, callback: Callable[..., None]) -> None:
         self._handlers.setdefault(event, []).append(callback)
 
-    def send_event(self, event: str) -> None:
+    def send_event(self, event: str, *args: Any) -> None:
         for callback in self._handlers.get(event, []):
-            callback()
+            callback(*args)
 
 
 class FakeConfig:

@@ -28,7 +28,7 @@ ROOT_MODULES = ("router", "__init__")
 # Values in, values out: no Klippy, no file, no socket, no log, no clock
 PURE = (
     "errors", "rates", "sanitize", "settings", "version",
-    "gcode.contexts", "gcode.parameters", "gcode.templates",
+    "gcode.contexts", "gcode.parameters", "gcode.templates", "klippy.activity_rules",
     "printers.framing", "printers.liveness", "printers.message_checks", "printers.phases",
     "printers.peer_subscription",
     "printers.session", "printers.session_events", "printers.unanswered",

@@ -80,9 +80,13 @@ class Klippy:
         Klippy does not know whether a host such as OctoPrint is printing: every line from the
         serial port counts as part of a print. Source: klippy/gcode.py, class GCodeIO.
         """
+        return self.is_printing_or_paused or self.serial_port_is_busy
+
+    @property
+    def serial_port_is_busy(self) -> bool:
+        """Whether a line from the serial port is being executed, or waits for other G-code."""
         gcode_io = self.printer.lookup_object("gcode_io", None)
-        serial_port_is_busy = bool(getattr(gcode_io, "is_processing_data", False))
-        return self.is_printing_or_paused or serial_port_is_busy
+        return bool(getattr(gcode_io, "is_processing_data", False))
 
     @property
     def can_pause(self) -> bool:
