@@ -1,4 +1,4 @@
-"""The pictures of the documents: they are made here, and examples/pictures/ has copies of them."""
+"""A picture of a peer's devices in Mainsail, and what examples/pictures/ has of such pictures."""
 
 # Copyright (C) 2026  Klipper Router contributors
 # This file may be distributed under the terms of the GNU GPLv3 license.
