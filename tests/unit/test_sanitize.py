@@ -3,6 +3,7 @@
 # Copyright (C) 2026  Klipper Router contributors
 # This file may be distributed under the terms of the GNU GPLv3 license.
 import json
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -12,6 +13,7 @@ from klippy_extras.router.sanitize import (
     MAX_DEPTH,
     MAX_LOGGED,
     counted,
+    encodable,
     plain,
     plain_text,
     printable,
@@ -34,6 +36,43 @@ def test_plain_keeps_what_is_plain_already():
     value = {"a": [1, 2.5, None, True, "x"], "b": {"c": "\u00e9"}}
     assert plain(value) == value
     assert plain(value) is not value
+
+
+@given(st.dictionaries(st.text(), values))
+def test_the_status_of_an_object_is_encodable_as_plain_makes_it(status):
+    expected = {}
+    for field, value in status.items():
+        try:
+            expected[field] = plain(value)
+        except ValueError:
+            expected[field] = None
+    assert repr(encodable(status)) == repr(expected)
+
+
+def test_encodable_copies_nothing_that_is_plain_already():
+    status = {"color_data": [[1.0, 0.5, 0.0]], "names": {"a": [None, True, 7]}, "text": "x"}
+    assert encodable(status) is status
+
+
+def nested(levels: int) -> Any:
+    value: Any = []
+    for _ in range(levels - 1):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize("bad", [float("inf"), float("nan"), 2**64, (1,), "\ud800", nested(25)])
+def test_encodable_changes_what_no_encoder_takes(bad):
+    for status in ({"a": [{"b": bad}], "c": 1}, {"c": 1, "a": bad}):
+        changed = encodable(status)
+        assert repr(changed) != repr(status) and changed["c"] == 1
+        json.dumps(changed, ensure_ascii=False, allow_nan=False).encode("utf-8")
+
+
+def test_encodable_takes_the_levels_that_plain_takes():
+    status = {"a": nested(MAX_DEPTH)}
+    assert encodable(status) is status
+    assert plain(status["a"]) == status["a"]
 
 
 def test_plain_refuses_deep_nesting():
