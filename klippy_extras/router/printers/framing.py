@@ -51,8 +51,9 @@ def decode(frame: bytes) -> Dict[str, Any]:
         if type(message) is not dict:
             raise BadMessage("sent JSON that is not an object")
         # A lone surrogate can only come from a \ud... escape. Text with one cannot be encoded
-        # again, neither for Klippy's log nor (with msgspec) for its API clients.
-        if b"\\ud" in frame or b"\\uD" in frame:
+        # again, neither for Klippy's log nor (with msgspec) for its API clients. Most status has no
+        # backslash at all, which takes 1 us to find out, not 16 (in 10 KB).
+        if b"\\" in frame and (b"\\ud" in frame or b"\\uD" in frame):
             message = plain(message)
     except (ValueError, RecursionError) as e:
         raise BadMessage("sent invalid JSON: %s" % (e,)) from None
