@@ -203,6 +203,10 @@ class Feed:
             changes = self._changes(known, without_none(values))
             known.update(changes)
             return changes
+        if not known and not self._lost:
+            # The first one: 40 objects take 0.06 ms less (of 0.4 ms) than below
+            known.update(values)
+            return values
         # An object that was subscribed to with all fields sends those that it has
         removed = known.keys() - values.keys()
         changes = self._changes(known, {**dict.fromkeys(removed), **values})
