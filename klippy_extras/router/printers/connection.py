@@ -140,13 +140,11 @@ class Connection:
         begin = self._timers.now()
         self._is_handling = True
         try:
-            event = self._session.next_event()
-            while event is not None:
-                self._owner.handle_event(event)
-                if self._timers.now() - begin >= MAX_CALLBACK_TIME and self._session.has_more:
+            while self._session.has_more:
+                is_late = self._session.decode_large() or self._handle_next(begin)
+                if is_late and self._session.has_more:
                     self._pause(begin)
                     break
-                event = self._session.next_event()
         except BadMessage as e:
             self._link.fail(str(e))
         finally:
@@ -154,6 +152,13 @@ class Connection:
             self._send()
             if was_paused and self._catch_up is None:
                 self._link.set_reading(True)
+
+    def _handle_next(self, begin: float) -> bool:
+        """Handle one event. Returns whether it is time for a pause."""
+        event = self._session.next_event()
+        if event is not None:
+            self._owner.handle_event(event)
+        return self._timers.now() - begin >= MAX_CALLBACK_TIME
 
     def _pause(self, begin: float) -> None:
         delay = CATCH_UP_PAUSE * (self._timers.now() - begin)

@@ -35,13 +35,16 @@ from .unanswered import OwnRequest, Unanswered
 
 UPDATE_METHOD = "router/objects/update"
 OUTPUT_METHOD = "router/gcode/output"
+# Bytes of a message that is decoded in one callback, about 0.1 ms, and handled in a later one
+LARGE_MESSAGE = 4096
 CLIENT_INFO = {"program": "Klipper Router", "version": VERSION}
 
 
 class Session:
     """The protocol with one peer.
 
-    Call receive(), then next_event() until it returns None; send take_output().
+    Call receive(), then next_event() until it returns None; send take_output(). decode_large()
+    splits the work for a large message.
 
     methods: the remote methods to register; probe: objects to subscribe to in any case; timeout:
     seconds without an answer after which the peer has timed out; max_message: bytes.
@@ -175,12 +178,26 @@ class Session:
         while not events:
             if not self._frames:
                 return None
-            frame = self._frames.popleft()
-            if isinstance(frame, Oversized):
-                events += self._handle_oversized(frame)
-            else:
-                events += self._handle(decode(frame))
+            self._decode_next()
         return events.popleft()
+
+    def decode_large(self) -> bool:
+        """Decode the next message if it is a large one, so that next_event() need not.
+
+        Returns whether it did. Raises BadMessage as next_event() does.
+        """
+        is_due = not self._events and bool(self._frames)
+        if not is_due or len(self._frames[0]) < LARGE_MESSAGE:
+            return False
+        self._decode_next()
+        return True
+
+    def _decode_next(self) -> None:
+        frame = self._frames.popleft()
+        if isinstance(frame, Oversized):
+            self._events += self._handle_oversized(frame)
+        else:
+            self._events += self._handle(decode(frame))
 
     def _handle(self, message: Dict[str, Any]) -> List[Event]:
         method = message.get("method")

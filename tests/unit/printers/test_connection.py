@@ -14,8 +14,13 @@ import pytest
 from klippy_extras.router.klippy.timers import Timers
 from klippy_extras.router.printers.connection import CATCH_UP_PAUSE, Connection, Loss
 from klippy_extras.router.printers.framing import ETX
-from klippy_extras.router.printers.session import OUTPUT_METHOD, Session
-from klippy_extras.router.printers.session_events import Event, Identified, Output
+from klippy_extras.router.printers.session import (
+    LARGE_MESSAGE,
+    OUTPUT_METHOD,
+    UPDATE_METHOD,
+    Session,
+)
+from klippy_extras.router.printers.session_events import Event, Identified, Output, Status
 from tests.unit.fake_reactor import FakeReactor
 
 TIMEOUT = 4.0
@@ -124,6 +129,32 @@ def test_one_message_needs_no_pause_however_long_it_took(peer):
     peer.print_lines("a")
     peer.print_lines("b")
     assert peer.owner.lines == ["a", "b"]
+
+
+def test_a_large_message_is_decoded_in_one_callback_and_handled_in_a_later_one(peer):
+    decode_next = peer.connection._session._decode_next
+
+    def slow_decode_next() -> None:
+        peer.reactor.now += 0.1
+        decode_next()
+
+    peer.connection._session._decode_next = slow_decode_next
+    params = {"eventtime": 1.0, "status": {"toolhead": {"name": "x" * LARGE_MESSAGE}}}
+    line = {"method": OUTPUT_METHOD, "params": {"response": "a"}}
+    peer.say({"method": UPDATE_METHOD, "params": params}, line)
+    assert not peer.owner.events
+    peer.print_lines("b")  # is not read until then
+    peer.reactor.run(0.1 * CATCH_UP_PAUSE - 0.01)
+    assert not peer.owner.events
+    peer.reactor.run(0.02)
+    assert [type(event) for event in peer.owner.events] == [Status, Output, Output]
+    assert peer.owner.lines == ["a", "b"]
+
+
+def test_a_large_message_that_is_malformed_ends_the_connection(peer):
+    peer.say({"method": "nobody/knows", "params": {"text": "x" * LARGE_MESSAGE}})
+    (loss,) = peer.owner.losses
+    assert loss.reason == "called an unknown method"
 
 
 def test_skipped_messages_are_read_with_pauses(peer):

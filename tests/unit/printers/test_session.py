@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from klippy_extras.router.errors import BadMessage, TimedOut, TooLong
 from klippy_extras.router.printers.framing import ETX
 from klippy_extras.router.printers.phases import Phase
-from klippy_extras.router.printers.session import Session
+from klippy_extras.router.printers.session import LARGE_MESSAGE, Session
 from klippy_extras.router.printers.session_events import (
     Answer,
     Called,
@@ -341,6 +341,21 @@ def test_events_stay_in_the_session_until_they_are_asked_for():
     assert pair.session.closed() == []
     assert not pair.session.has_more
     assert pair.session.next_event() is None
+
+
+def test_a_large_message_is_decoded_once_and_before_its_event_is_asked_for():
+    pair = Pair()
+    pair.settle()
+    small, large = update(mcu={}), update(mcu={"x": "y" * LARGE_MESSAGE})
+    data = b"".join(json.dumps(m).encode() + ETX for m in (small, large, small))
+    pair.session.receive(data, pair.now)
+    assert not pair.session.decode_large()
+    assert pair.session.next_event() == Status(2.0, {"mcu": {}}, False)
+    assert pair.session.decode_large() and not pair.session.decode_large()
+    for values in ({"x": "y" * LARGE_MESSAGE}, {}):
+        assert pair.session.has_more
+        assert pair.session.next_event() == Status(2.0, {"mcu": values}, False)
+    assert not pair.session.has_more and not pair.session.decode_large()
 
 
 def test_a_state_before_the_peer_was_identified_is_a_bad_message():
