@@ -5,8 +5,9 @@
 import itertools
 import json
 import socket
+import threading
 import time
-from typing import Any, Callable, Dict, Protocol
+from typing import Any, Callable, Dict, List, Protocol
 
 from tests.lab.api import END
 from tests.lab.printer import LabPrinter
@@ -43,6 +44,29 @@ class RoundTrips:
         if "result" not in json.loads(answer[:-1]):
             raise RuntimeError(f"the floor got {answer!r}")
         return time.monotonic() - start
+
+
+class Interface:
+    """A client that subscribes to all fields of these objects, as Moonraker does, and reads."""
+
+    def __init__(self, printer: LabPrinter, objects: List[str]) -> None:
+        self.updates = 0
+        api = printer.api()
+        template = {"method": "process_status_update"}
+        params = {"objects": dict.fromkeys(objects), "response_template": template}
+        api.call("objects/subscribe", params)
+        self._socket = api.socket
+        self._socket.settimeout(None)
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self) -> None:
+        data = b"..."
+        while data:  # until the printer ends
+            try:
+                data = self._socket.recv(65536)
+            except OSError:
+                return
+            self.updates += data.count(END)
 
 
 class Waited:

@@ -38,6 +38,10 @@ def _median(row: str) -> Measure:
     return lambda figures: figures[row].median if row in figures else None
 
 
+def _p99(row: str) -> Measure:
+    return lambda figures: figures[row].p99 if row in figures else None
+
+
 def goals() -> List[Goal]:
     found = [
         Goal("WAIT=1 to the floor, median", 1.5, _ratio("wait", FLOOR)),
@@ -60,6 +64,9 @@ def goals() -> List[Goal]:
         ),
         Goal("idle with 16 peers", 0.3, _median("idle_16"), SHARE),
         Goal("16 peers x 4 Hz x 20 fields, forwarded", 3.0, _median("stream"), SHARE),
+        Goal("40 devices that change at 4 Hz", 5.0, _median("devices"), SHARE),
+        Goal("longest callback with them", 0.001, _p99("devices_callback"), SECONDS),
+        Goal("longest callback until they are known", 0.001, _p99("devices_connect"), SECONDS),
         Goal("an update with 64 peers to one with 4", 1.2, _ratio("update_64", "update")),
         Goal("200 subscriptions to other things to none", 1.2, _ratio("update_unwanted", "update")),
     ]

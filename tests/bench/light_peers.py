@@ -1,7 +1,8 @@
-"""Many peers in one cheap process: `python -m tests.bench.light_peers SOCK ...`.
+"""Many peers in one cheap process: `python -m tests.bench.light_peers CONTENT SOCK ...`.
 
-Each answers as a ready Klippy does. What they do besides comes as lines of JSON on standard input,
-each answered by one on standard output, see _Peers. Standard library only.
+Each answers as a ready Klippy does. CONTENT: what they report, thing or devices. What they do
+besides comes as lines of JSON on standard input, each answered by one on standard output, see
+_Peers. Standard library only.
 """
 
 # Copyright (C) 2026  Klipper Router contributors
@@ -14,6 +15,8 @@ import sys
 import time
 from typing import Any, Dict, List, Optional
 
+from . import device_objects
+
 ETX = b"\x03"
 OBJECT, FIELDS = "thing", 20
 _READY = {"state": "ready", "state_message": "Printer is ready"}
@@ -23,10 +26,33 @@ _RESULTS: Dict[str, Any] = {
 }
 
 
+class _Thing:
+    """One object, all fields of which change. number: of the update."""
+
+    settings: Dict[str, Any] = {}
+
+    def snapshot(self, number: int) -> Dict[str, Any]:
+        return {OBJECT: {f"field_{i}": number + i / 8 for i in range(FIELDS)}}
+
+    changes = snapshot
+
+
+class _Devices:
+    """Many objects, of which some fields each change."""
+
+    settings = device_objects.SETTINGS
+    snapshot = staticmethod(device_objects.snapshot)
+    changes = staticmethod(device_objects.changes)
+
+
+CONTENTS = {"thing": _Thing, "devices": _Devices}
+
+
 class _Peer:
     """One socket, and the router's connection to it."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, content: str, path: str) -> None:
+        self._content: Any = CONTENTS[content]()
         self.connection: Optional[socket.socket] = None
         self.scripts = 0  # that it was sent
         self._unread = b""
@@ -63,18 +89,22 @@ class _Peer:
         result = _RESULTS.get(method, {})
         if method == "objects/subscribe":
             status: Dict[str, Any] = {name: {} for name in request["params"]["objects"]}
-            status.update(self._values(), webhooks=_READY)
+            status.update(self._content.snapshot(self._next()), webhooks=_READY)
+            result = {"eventtime": time.monotonic(), "status": status}
+        elif method == "objects/query":
+            status = {"configfile": {"settings": self._content.settings}}
             result = {"eventtime": time.monotonic(), "status": status}
         self.send({"id": request["id"], "result": result})
 
     def update(self) -> None:
-        """Send the router an update in which all fields have changed."""
-        params = {"eventtime": time.monotonic(), "status": self._values()}
+        """Send the router an update in which everything has changed that does."""
+        status = self._content.changes(self._next())
+        params = {"eventtime": time.monotonic(), "status": status}
         self.send({"method": "router/objects/update", "params": params})
 
-    def _values(self) -> Dict[str, Any]:
+    def _next(self) -> int:
         self._number += 1
-        return {OBJECT: {f"field_{i}": self._number + i / 8 for i in range(FIELDS)}}
+        return self._number
 
     def send(self, message: Dict[str, Any]) -> None:
         if self.connection is None:
@@ -91,9 +121,9 @@ class _Peers:
     number of updates sent and of scripts received meanwhile.
     """
 
-    def __init__(self, paths: List[str]) -> None:
+    def __init__(self, content: str, paths: List[str]) -> None:
         self._selector = selectors.DefaultSelector()
-        self._peers = [_Peer(path) for path in paths]
+        self._peers = [_Peer(content, path) for path in paths]
         for peer in self._peers:
             self._selector.register(peer.server, selectors.EVENT_READ, peer)
         self._selector.register(sys.stdin, selectors.EVENT_READ)
@@ -147,7 +177,7 @@ class _Peers:
 
 
 if __name__ == "__main__":
-    everyone = _Peers(sys.argv[1:])
+    everyone = _Peers(sys.argv[1], sys.argv[2:])
     print("{}", flush=True)
     while everyone.running:
         everyone.serve()

@@ -1,4 +1,4 @@
-"""What the router costs its host: CPU, memory and lateness, with 1 to 64 light peers."""
+"""What the router costs its host: CPU, memory and lateness, with light peers and their devices."""
 
 # Copyright (C) 2026  Klipper Router contributors
 # This file may be distributed under the terms of the GNU GPLv3 license.
@@ -19,6 +19,8 @@ from tests.lab.klippers import ROOT
 from tests.lab.lab import Lab
 from tests.lab.waiting import wait_until
 
+from .clients import Interface
+from .device_objects import OBJECTS
 from .figures import KIB, SHARE, Figure, Figures, of_samples
 from .light_peers import OBJECT
 
@@ -28,6 +30,9 @@ UPDATES_HZ = 400.0
 TRIES = 10
 STREAM_PEERS, STREAM_HZ = 16, 4.0
 HOSTS = {"h0": 0, "h1": 1, "h4": 4, "h16": 16, "h64": 64, "busy4": 4, "late": 16}
+# Their peer has objects that are devices of the host
+DEVICE_HOSTS = ("devices", "devices_late")
+HOSTS.update(dict.fromkeys(DEVICE_HOSTS, 1))
 # What each row needs, besides h0
 NEEDS = {
     "update": ["h4"],
@@ -41,6 +46,9 @@ NEEDS = {
     "stream": ["h16"],
     "late_before": ["late"],
     "late": ["late"],
+    "devices": ["devices"],
+    "devices_callback": ["devices_late"],
+    "devices_connect": ["devices_late"],
 }
 UPDATE_HOSTS = {"update": "h4", "update_64": "h64", "update_unwanted": "busy4"}
 
@@ -61,14 +69,18 @@ class _Host:
         folder = lab.folder / f"{name}_peers"
         folder.mkdir()
         socks = [str(folder / f"p{i}") for i in range(count)]
-        module = [sys.executable, "-m", "tests.bench.light_peers", *socks]
+        has_devices = name in DEVICE_HOSTS
+        content = "devices" if has_devices else "thing"
+        module = [sys.executable, "-m", "tests.bench.light_peers", content, *socks]
         self._peers = processes.spawn(
             module, cwd=str(ROOT), stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )
         self._read()
-        sections = "[lab_stamp]\n" + "[lab_lateness]\n" * (name == "late")
+        sections = "[lab_stamp]\n" + "[lab_lateness]\n" * name.endswith("late")
         sections += "[router]\n" * (count > 0)
         sections += "".join(f"[router p{i}]\nsock: {sock}\n" for i, sock in enumerate(socks))
+        if has_devices:
+            sections += "objects:\n" + "".join(f"  {name}\n" for name in OBJECTS)
         self.count = count
         self.printer = lab.printer(kind, name, config.minimal(sections, "fake"), mcu="fake")
         self._api: List[Api] = []
@@ -158,10 +170,13 @@ class Hosts(Closing):
         self._stack.close()
 
     def measure(self, effort: Effort) -> Figures:
+        figures = self._devices_connect()
         # Idle first: subscriptions stay
-        figures = {**self._idle(effort), **self._late(effort)}
+        figures.update({**self._idle(effort), **self._late(effort)})
         figures.update(self._updates(effort))
         figures.update(self._stream(effort))
+        figures.update(self._devices(effort))
+        figures.update(self._devices_callback(effort))
         return {row: figures[row] for row in self._wanted if row in figures}
 
     def _idle(self, effort: Effort) -> Figures:
@@ -222,13 +237,66 @@ class Hosts(Closing):
             host.subscribe(source)
         time.sleep(0.5)
 
-        def measure() -> Tuple[Dict[str, Any], float]:
-            before, idle_before = host.usage(), idle.usage()
-            told = host.stream(list(range(STREAM_PEERS)), STREAM_HZ, effort.stream)
-            after, idle_after = host.usage(), idle.usage()
-            return told, _share(before, after) - _share(idle_before, idle_after)
+        def stream() -> Dict[str, Any]:
+            return host.stream(list(range(STREAM_PEERS)), STREAM_HZ, effort.stream)
 
-        return {"stream": Figure(100.0 * _forwarded(measure), None, SHARE)}
+        return {"stream": _share_of(stream, host, idle)}
+
+    def _devices_connect(self) -> Figures:
+        host = self._hosts.get("devices_late")
+        if host is None:
+            return {}
+        # Since its start
+        return {"devices_connect": _callbacks(host)}
+
+    def _devices(self, effort: Effort) -> Figures:
+        host, idle = self._hosts.get("devices"), self._hosts["h0"]
+        if host is None:
+            return {}
+        stream = _DeviceStream(host, effort.stream)
+        return {"devices": _share_of(stream.take, host, idle)}
+
+    def _devices_callback(self, effort: Effort) -> Figures:
+        host = self._hosts.get("devices_late")
+        if host is None:
+            return {}
+        stream = _DeviceStream(host, effort.stream)
+        host.printer.call("lab/lateness/reset")
+        stream.take()
+        return {"devices_callback": _callbacks(host)}
+
+
+class _DeviceStream:
+    """The devices of a host change, and a client is notified."""
+
+    def __init__(self, host: _Host, seconds: float) -> None:
+        self._host, self._seconds = host, seconds
+        self._client = Interface(host.printer, OBJECTS)
+        time.sleep(0.5)
+
+    def take(self) -> Dict[str, Any]:
+        """The numbers of updates that were sent by the peer and received by the client."""
+        before = self._client.updates
+        told = self._host.stream([0], STREAM_HZ, self._seconds)
+        return {"sent": told["sent"], "scripts": self._client.updates - before}
+
+
+def _callbacks(host: _Host) -> Figure:
+    """CPU of the router's callbacks: median and maximum."""
+    found = host.printer.call("lab/lateness")
+    return Figure(found["callback_median"], found["callback_max"], samples=found["callbacks"])
+
+
+def _share_of(stream: Callable[[], Dict[str, Any]], host: _Host, idle: _Host) -> Figure:
+    """CPU that a stream takes the host, above that of an idle one."""
+
+    def measure() -> Tuple[Dict[str, Any], float]:
+        before, idle_before = host.usage(), idle.usage()
+        told = stream()
+        after, idle_after = host.usage(), idle.usage()
+        return told, _share(before, after) - _share(idle_before, idle_after)
+
+    return Figure(100.0 * _forwarded(measure), None, SHARE)
 
 
 def _forwarded(measure: Callable[[], Tuple[Dict[str, Any], float]]) -> float:

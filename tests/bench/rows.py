@@ -35,5 +35,8 @@ LOAD: Dict[str, str] = {
     "stream": "CPU, 16 peers x 4 Hz x 20 fields forwarded",
     "late_before": "lateness of the reactor (and p99.9), 16 peers idle",
     "late": "the same while 16 peers stream 4 Hz x 20 fields",
+    "devices": "CPU, 40 devices of a peer x 4 Hz, to a client",
+    "devices_callback": "callbacks of the router meanwhile (and longest)",
+    "devices_connect": "callbacks while the peer connects (and longest)",
 }
 ALL = {**LATENCY, **STATUS, **LOAD}

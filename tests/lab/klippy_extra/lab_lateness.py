@@ -38,7 +38,7 @@ class LabLateness:
         self.worst = (0.0, "")
         self.recent = (0.0, "")  # the longest callback of the router since the last tick
         self.longest = collections.defaultdict(float)  # name -> seconds of CPU
-        self.total = 0.0
+        self.callbacks = []  # seconds of CPU of each callback of the router
         self.due = None
 
     # The 1 kHz timer
@@ -88,7 +88,7 @@ class LabLateness:
     def _stop(self, current):
         name, begin = self.running.pop(current)
         seconds = time.thread_time() - begin
-        self.total += seconds
+        self.callbacks.append(seconds)
         self.longest[name] = max(self.longest[name], seconds)
         if seconds > self.recent[0]:
             self.recent = (seconds, name)
@@ -110,6 +110,7 @@ class LabLateness:
     def _handle_figures(self, web_request):
         ordered = sorted(self.lateness) or [0.0]
         own = sorted(self.own) or [0.0]
+        callbacks = sorted(self.callbacks) or [0.0]
         web_request.send(
             {
                 "ticks": len(self.lateness),
@@ -120,7 +121,10 @@ class LabLateness:
                 "own_max": own[-1],
                 "before_worst": self.worst[1],
                 "longest": dict(self.longest),
-                "total": self.total,
+                "callbacks": len(callbacks),
+                "callback_median": callbacks[len(callbacks) // 2],
+                "callback_max": callbacks[-1],
+                "total": sum(callbacks),
             }
         )
 
