@@ -13,7 +13,7 @@ UNKNOWN, BYPASS = -1, -2
 EMPTY, AVAILABLE = 0, 1
 # filament_pos
 UNLOADED, AT_GATE, IN_TUBE, LOADED = 0, 1, 3, 10
-# Parts of a move, after each of which the status shows where the filament is
+# Parts of a move: after each of them the status shows about where the filament is
 PARTS = 5
 
 
@@ -251,18 +251,19 @@ class Mmu:
 
     def _move(self, action, direction):
         """Move the filament through the tube. direction: 1 to the extruder, -1 back."""
-        toolhead = self.printer.lookup_object("toolhead")
-        length = direction * self.tube_length / PARTS
+        reactor = self.printer.get_reactor()
+        length = direction * self.tube_length
         self.action, self.direction = action, direction
         self.filament_pos = IN_TUBE
         try:
+            self.gcode.run_script_from_command(
+                "MANUAL_STEPPER STEPPER=%s SET_POSITION=0 MOVE=%.3f SPEED=%.3f"
+                % (self.stepper, length, self.speed)
+            )
             for _ in range(PARTS):
-                self.gcode.run_script_from_command(
-                    "MANUAL_STEPPER STEPPER=%s SET_POSITION=0 MOVE=%.3f SPEED=%.3f"
-                    % (self.stepper, length, self.speed)
-                )
-                toolhead.wait_moves()
-                self.position += length
+                reactor.pause(reactor.monotonic() + self.tube_length / self.speed / PARTS)
+                self.position += length / PARTS
+            self.printer.lookup_object("toolhead").wait_moves()
         finally:
             self.action, self.direction = "Idle", 0
         self.filament_pos = LOADED if direction > 0 else UNLOADED
