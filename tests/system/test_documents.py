@@ -61,10 +61,7 @@ SAYS = {
     (README, "## Wait for another printer"): {"led": "Lane 2 loaded"},
     (README, "## Events"): {"led": "Lane 2, 50 mm"},
     (README, "## Follow the status of another printer"): {"led": "standby"},
-    (README, "## A peer's devices on the main printer"): {
-        "main": "led is ready, its print standby",
-        "led": "Disco 2",
-    },
+    (README, "## Your peer's devices in Mainsail"): {"main": "led: Fan on for 3 minutes"},
     (README, "## Troubleshooting"): {"main": "led echo: there and back"},
     (REFERENCE, "## Waiting"): {"main": "Button 2"},
     (REFERENCE, "## Events"): {"main": "Lane 2 is loaded", "led": "Called"},

@@ -58,6 +58,20 @@ _FILAMENT_SENSOR = Kind(
     at_rest={"enabled": None, "filament_detected": None}, commands=_FILAMENT_COMMANDS
 )
 
+# The fields of Happy Hare's object that Mainsail's panel reads, without those that name a part that
+# not every changer has (encoder, espooler, grip, servo). They must be there from the start: Klippy
+# sends a client that has subscribed to all fields only those that the object had then.
+_MMU_FIELDS: Mapping[str, Any] = dict.fromkeys([
+    "enabled", "is_homed", "print_state", "num_gates", "unit", "gate", "tool", "last_tool",
+    "next_tool", "num_toolchanges", "action", "operation", "reason_for_pause", "filament",
+    "filament_pos", "filament_position", "filament_direction", "bowden_progress", "sensors",
+    "ttg_map", "endless_spool_groups", "gate_status", "gate_filament_name", "gate_material",
+    "gate_color", "gate_temperature", "gate_spool_id", "gate_speed_override", "has_bypass",
+    "sync_drive", "spoolman_support", "slicer_tool_map", "sync_feedback_enabled",
+    "sync_feedback_state", "sync_feedback_bias_modelled", "sync_feedback_flow_rate", "flowguard",
+    "drying_state", "espooler_active",
+])  # fmt: skip
+
 KINDS: Mapping[str, Kind] = {
     "heater_generic": Kind(
         at_rest={"temperature": None, "target": 0.0, "power": 0.0},
@@ -107,11 +121,10 @@ KINDS: Mapping[str, Kind] = {
     "filament_switch_sensor": _FILAMENT_SENSOR,
     "filament_motion_sensor": _FILAMENT_SENSOR,
     "gcode_button": Kind(at_rest={"state": None}),
-    # Of Happy Hare; Mainsail's panel needs these lists
     "mmu": Kind(
-        at_rest={"enabled": False, "gate_status": [], "gate_color": []}, is_single=True
+        at_rest={**_MMU_FIELDS, "enabled": False, "gate_status": [], "gate_color": []},
+        is_single=True,
     ),
-    "mmu_machine": Kind(at_rest={"num_units": 0}, is_single=True),
     "gcode_macro": Kind(
         defaults={"gcode": ""},
         commands=(
