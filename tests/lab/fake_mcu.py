@@ -225,6 +225,7 @@ class FakeMcu:
         """What "dump" prints."""
         now = self.now()
         return {
+            "epoch": self.epoch,  # time.monotonic() at clock 0
             "uptime": time.monotonic() - self.epoch,
             "shutdown": self.reason,
             "objects": self.objects,

@@ -32,6 +32,8 @@ class LabPrinter(Closing):
         run; "fake": the emulated MCU, on which everything takes its time.
     strict: the emulated MCU shuts down when a command comes late.
     trace: it logs every command to FOLDER/NAME/mcu.trace.
+    more_mcus: names of further emulated MCUs; the serial port of NAME is @FOLDER@/NAME, its trace
+        @FOLDER@/NAME.trace.
     on_line: called with every console line, on another thread.
     """
 
@@ -44,6 +46,7 @@ class LabPrinter(Closing):
         mcu: str = "none",
         strict: bool = False,
         trace: bool = False,
+        more_mcus: Iterable[str] = (),
         on_line: Optional[Callable[[str], None]] = None,
     ) -> None:
         if mcu not in ("none", "fake"):
@@ -58,11 +61,13 @@ class LabPrinter(Closing):
         self.gcodes = self.folder / "gcodes"
         self.gcodes.mkdir(parents=True, exist_ok=True)
         self.process: Optional[subprocess.Popen[bytes]] = None
-        self.mcu: Optional[EmulatedMcu] = None
+        self.mcus: Dict[str, EmulatedMcu] = {}
         self._has_mcu = mcu == "fake"
-        self._mcu_options = ["--strict"] * strict
-        if trace:
-            self._mcu_options += ["--trace", str(self.folder / "mcu.trace")]
+        self._mcu_options: Dict[str, List[str]] = {}
+        for mcu_name in ("mcu", *more_mcus) if self._has_mcu else ():
+            self._mcu_options[mcu_name] = ["--strict"] * strict
+            if trace:
+                self._mcu_options[mcu_name] += ["--trace", str(self.folder / f"{mcu_name}.trace")]
         self._on_line = on_line
         self._console: Optional[Console] = None
         self._old_lines: List[str] = []
@@ -82,16 +87,16 @@ class LabPrinter(Closing):
         (self.folder / "printer.cfg").write_text(text, encoding="utf-8")
 
     def start(self) -> "LabPrinter":
-        """Start Klippy (and the MCU unless it runs); returns at once, see wait_ready()."""
+        """Start Klippy (and its MCUs unless they run); returns at once, see wait_ready()."""
         if self.process and self.process.poll() is None:
             raise RuntimeError(f"{self.name} runs already")
         arguments = [str(self.folder / "printer.cfg")]
         arguments += ["-I", str(self.folder / "tty"), "-a", self.sock]
         arguments += ["-l", str(self.folder / "klippy.log")]
-        if self._has_mcu:
-            if not (self.mcu and self.mcu.is_running()):
-                self.mcu = EmulatedMcu(self.folder / "mcu", self._mcu_options)
-        else:
+        for name, options in self._mcu_options.items():
+            if not (name in self.mcus and self.mcus[name].is_running()):
+                self.mcus[name] = EmulatedMcu(self.folder / name, options)
+        if not self._has_mcu:
             arguments += ["-o", os.devnull, "-d", str(HERE / "mcu.dict")]
         # What Klippy prints before it has a log, or as it crashes
         with open(self.folder / "klippy.err", "ab") as errors:
@@ -171,14 +176,14 @@ class LabPrinter(Closing):
         self.stop()
 
     def stop(self) -> None:
-        """End Klippy as systemd would, then the MCU and the console; harmless when stopped."""
+        """End Klippy as systemd would, then its MCUs and the console; harmless when stopped."""
         if self.process:
             self.thaw()
             processes.end(self.process, grace=3.0)
             self.process = None
-        if self.mcu:
-            self.mcu.stop()
-            self.mcu = None
+        for mcu in self.mcus.values():
+            mcu.stop()
+        self.mcus.clear()
         if self._console:
             self._console.stop()
             self._old_lines += self._console.lines
@@ -272,6 +277,11 @@ class LabPrinter(Closing):
         )
 
     # The emulated MCU
+
+    @property
+    def mcu(self) -> Optional[EmulatedMcu]:
+        """The emulated MCU of section [mcu], while it runs."""
+        return self.mcus.get("mcu")
 
     def set_pin(self, pin: str, value: float) -> None:
         """Set the temperature (Celsius) or level (0 or 1) that an input pin reads.

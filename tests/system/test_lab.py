@@ -15,7 +15,17 @@ from tests.lab import config, processes
 from tests.lab.api import ApiClosed, ApiError
 from tests.lab.klippers import ROOT, available, klipper
 from tests.lab.lab import Lab
+from tests.lab.trace import Trace
 from tests.lab.waiting import WaitFailed, wait_until
+
+TWO_MCUS = """
+[mcu second]
+serial: @FOLDER@/second
+[output_pin near]
+pin: gpio40
+[output_pin far]
+pin: second:gpio40
+"""
 
 EARLY = """
 [delayed_gcode early]
@@ -185,6 +195,26 @@ def wait_status(printer, name, **expected):
         return expected.items() <= status.items()
 
     wait_until(reached, 10.0, f"{name} has {expected}", [printer])
+
+
+def test_a_second_mcu_sets_its_pin_at_the_same_time(lab, kind):
+    printer = lab.printer(
+        kind, "one", config.printing(TWO_MCUS, "fake"), mcu="fake", trace=True, more_mcus=["second"]
+    ).wait_ready()
+    printer.script("SET_PIN PIN=near VALUE=1\nSET_PIN PIN=far VALUE=1\nM400")
+    pins = Trace(printer), Trace(printer, "second")
+    # Not closer: Klippy has only begun to follow the clocks
+    near, far = wait_until(
+        lambda: all(pin.changes(40) for pin in pins) and [pin.changes(40)[0] for pin in pins],
+        10.0,
+        "both pins are set",
+        [printer],
+    )
+    assert (near.value, far.value) == (1, 1)
+    assert abs(near.time - far.time) < 0.1
+    groups = [mcu.pid for mcu in printer.mcus.values()]
+    printer.stop()
+    assert len(groups) == 2 and not any(map(processes.group_is_alive, groups))
 
 
 def test_filament_sensors_and_buttons(lab, kind):
