@@ -8,7 +8,7 @@
 #   without a ROW: the whole table, about 6 minutes per kind of Klipper (--quick: one)
 #   KLIPPER_PATH=~/klipper tests/bench.sh     also on that checkout of Klipper
 #   tests/bench.sh --help                     the names of the rows
-# or tests/bench.sh sync: how far from the end of a move SYNC=1 is.
+# or tests/bench.sh sync: how far a pin set with SYNC=1 is from one of the main printer itself.
 # The rows through MQTT need mosquitto (apt install mosquitto).
 set -euo pipefail
 

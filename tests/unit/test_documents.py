@@ -29,6 +29,7 @@ UNMARKED = {
     "./tests/run.sh tests/system/test_waits.py -k timeout": "test_scripts_in_code_blocks_exist",
     "MAINSAIL_PATH=~/mainsail ./tests/run.sh --browser": "test_scripts_in_code_blocks_exist",
     "./tests/bench.sh": "test_scripts_in_code_blocks_exist",
+    "./tests/bench.sh sync": "test_scripts_in_code_blocks_exist",
     "git clone <address of this repository> ~/klipper-router": "shell",
     "[update_manager klipper-router]": "test_the_section_for_moonraker",
     "[router]": "test_every_option_is_in_the_reference",

@@ -224,6 +224,8 @@ def test_options_in_calls_of_a_script_are_its_own(script):
     known = options_of(*HELP[script])[0]
     if script == "tests/run.sh":
         known |= {"-k", "-n", "--pairs"}  # of pytest and tests/conftest.py
+    elif script == "tests/bench.sh":
+        known |= options_of(sys.executable, "-m", "tests.bench.sync")[0]
     for document in ALL:
         calls = re.findall(rf"{re.escape(script)}((?: [-\[\]\w/.=]+)*)", document.text)
         used = {option for call in calls for option in re.findall(r"(?<![\w-])-[\w-]+", call)}
