@@ -9,54 +9,26 @@ import re
 from dataclasses import dataclass
 from typing import Any, Dict, FrozenSet, List, Optional, Tuple
 
+from .option_lists import (
+    NAME_RULE,
+    DeviceSettings,
+    SensorSettings,
+    peer_name,
+    read_mirror,
+    read_objects,
+    read_proxies,
+    read_relays,
+    read_sensors,
+    read_words,
+)
+
 # What a peer may be allowed to do (option 'allow')
 PERMISSIONS = ("gcode", "event", "status", "call")
 # What the router does when a peer is lost (option 'on_disconnect')
 ON_DISCONNECT = ("ignore", "warn", "pause")
-# Klipper's rule for extended commands (klippy/gcode.py, register_command), or one like M150
-COMMAND_RULE = re.compile(r"[A-Z_][A-Z_][A-Z0-9_]*|[A-Z][0-9]+")
-# Klipper registers these for as long as it needs them, and shuts down if it cannot. Sources:
-# klippy/extras/manual_probe.py, bed_screws.py, temperature_probe.py and load_cell.py.
-TEMPORARY_COMMANDS = (
-    "ABORT", "ACCEPT", "ADJUSTED", "CALIBRATE", "NEXT", "TARE", "TESTZ",
-    "TEMPERATURE_PROBE_COMPLETE", "TEMPERATURE_PROBE_NEXT",
-)  # fmt: skip
-# The beginning of such a name
-PATTERN_RULE = re.compile(r"[A-Z_][A-Z0-9_]*")
-NAME_RULE = re.compile(r"[A-Za-z0-9_-]+")
-OBJECT_RULE = re.compile(r"([\w.-]+)(?:\s+(?!as\s)([\w.-]+))?(?:\s+as\s+([A-Za-z0-9_-]+))?")
-# Heaters of a peer's own extruders and bed: here they are only temperatures
-TEMPERATURE_RULE = re.compile(r"extruder\d*|heater_bed")
-REMOTE_METHOD_RULE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./-]*")
 # The largest power of two with which no message blocks the host for 5 ms. Measured: decoding the
 # worst text of this length (many short floats) takes 4.5 ms, that of a typical status 1.9 ms.
 DEFAULT_MAX_MESSAGE = 65536
-
-
-@dataclass(frozen=True)
-class SensorSettings:
-    """One line of option 'sensors': the name here, and the object and field of the peer."""
-
-    name: str
-    source_object: str
-    source_field: str
-    option: str = "sensors"
-
-
-@dataclass(frozen=True)
-class DeviceSettings:
-    """One line of option 'objects': an object of the peer, and its name here.
-
-    source: the object there, such as 'neopixel strip'; module and source_name: its two words (the
-    second is empty where it has only one). full_name: the object here, such as 'neopixel cabinet';
-    name: its last word.
-    """
-
-    source: str
-    module: str
-    source_name: str
-    full_name: str
-    name: str
 
 
 @dataclass(frozen=True)
@@ -121,25 +93,25 @@ def read_settings(config: Any, own_sock: Optional[str]) -> RouterSettings:
 
 def _read_peer(config: Any) -> PeerSettings:
     section = config.get_name()
-    name = _checked_name(config, _peer_name(config), "section '[%s]'" % (section,))
+    name = _checked_name(config, peer_name(config), "section '[%s]'" % (section,))
     sock = config.get("sock", "~/printer_%s_data/comms/klippy.sock" % (name,)).strip()
     if not sock:
         raise config.error(
             "Option 'sock' in section '%s' is empty: write the path of that printer's API socket"
             " (Klippy's -a option), or leave the option out" % (section,)
         )
-    devices, temperatures = _read_objects(config)
-    commands, patterns = _read_proxies(config)
+    devices, temperatures = read_objects(config)
+    commands, patterns = read_proxies(config)
     return PeerSettings(
         name=name,
         sock=os.path.expanduser(sock),
         on_connect=config.get("on_connect", "").strip(),
-        mirror=_read_mirror(config),
-        sensors=tuple(_read_sensors(config) + temperatures),
+        mirror=read_mirror(config),
+        sensors=tuple(read_sensors(config) + temperatures),
         objects=tuple(devices),
         proxy_commands=tuple(commands),
         proxy_patterns=tuple(patterns),
-        relay_methods=tuple(_read_relays(config)),
+        relay_methods=tuple(read_relays(config)),
         allow=_read_allow(config),
         on_disconnect=_read_on_disconnect(config),
         required=config.getboolean("required", False),
@@ -150,11 +122,6 @@ def _read_peer(config: Any) -> PeerSettings:
             "max_message", DEFAULT_MAX_MESSAGE, minval=16384, maxval=16777216
         ),
     )
-
-
-def _peer_name(config: Any) -> str:
-    name: str = config.get_name()[len("router ") :].strip()
-    return name
 
 
 def _read_seconds(
@@ -168,140 +135,8 @@ def _read_seconds(
     return seconds
 
 
-def _read_lines(config: Any, option: str) -> List[str]:
-    lines = (line.strip() for line in config.get(option, "").split("\n"))
-    return [line for line in lines if line]
-
-
-def _read_words(config: Any, option: str, default: str = "") -> List[str]:
-    words = (word.strip() for word in config.get(option, default).replace("\n", ",").split(","))
-    return [word for word in words if word]
-
-
-def _read_mirror(config: Any) -> Dict[str, Optional[List[str]]]:
-    mirror: Dict[str, Optional[List[str]]] = {}
-    for line in _read_lines(config, "mirror"):
-        name, colon, listed = (part.strip() for part in line.partition(":"))
-        fields = [field.strip() for field in listed.split(",") if field.strip()]
-        if not name or (colon and not fields) or name in mirror:
-            raise config.error(
-                "Invalid line '%s' in option 'mirror' of section '%s': write one object per line,"
-                " as in 'print_stats: state, filename', or 'toolhead' for all its fields"
-                % (line, config.get_name())
-            )
-        mirror[name] = fields or None
-    return mirror
-
-
-def _read_sensors(config: Any) -> List[SensorSettings]:
-    sensors = []
-    for line in _read_lines(config, "sensors"):
-        name, _colon, source = (part.strip() for part in line.partition(":"))
-        source_object, _dot, field = source.partition(".")
-        if not NAME_RULE.fullmatch(name) or not source_object.strip():
-            raise config.error(
-                "Invalid line '%s' in option 'sensors' of section '%s': write"
-                " 'name: object' or 'name: object.field', as in 'chamber: heater_generic chamber'"
-                % (line, config.get_name())
-            )
-        if config.has_section("temperature_sensor " + name):
-            raise config.error(
-                "Sensor '%s' in option 'sensors' of section '%s' already exists: rename it, or"
-                " section 'temperature_sensor %s'" % (name, config.get_name(), name)
-            )
-        sensors.append(SensorSettings(name, source_object.strip(), field.strip() or "temperature"))
-    return sensors
-
-
-def _read_objects(config: Any) -> Tuple[List[DeviceSettings], List[SensorSettings]]:
-    devices, temperatures = [], []
-    for line in _read_lines(config, "objects"):
-        match = OBJECT_RULE.fullmatch(line)
-        if match is None:
-            raise config.error(
-                "Invalid line '%s' in option 'objects' of section '%s': write one object per line,"
-                " as in 'heater_generic chamber' or 'neopixel strip as cabinet'"
-                % (line, config.get_name())
-            )
-        module, source_name, new_name = match.groups("")
-        name = new_name or source_name or module
-        if not source_name and TEMPERATURE_RULE.fullmatch(module):
-            temperatures.append(SensorSettings(name, module, "temperature", "objects"))
-            full_name = "temperature_sensor " + name
-        else:
-            source = " ".join(filter(None, [module, source_name]))
-            full_name = "%s %s" % (module, name) if source_name else name
-            devices.append(DeviceSettings(source, module, source_name, full_name, name))
-        if config.has_section(full_name):
-            raise config.error(
-                "Object '%s' in option 'objects' of section '%s' already exists in this printer:"
-                " give it another name, as in '%s as %s_%s'"
-                % (full_name, config.get_name(), line.split(" as ")[0], _peer_name(config), name)
-            )
-    return devices, temperatures
-
-
-def _read_proxies(config: Any) -> Tuple[List[str], List[str]]:
-    """The commands, and the beginnings of the names of others (what is before a '*')."""
-    commands: List[str] = []
-    patterns: List[str] = []
-    for name in [word.upper() for word in _read_words(config, "proxy_commands")]:
-        if name.endswith("*"):
-            patterns.append(_checked_pattern(config, name))
-        elif COMMAND_RULE.fullmatch(name) and name not in TEMPORARY_COMMANDS:
-            commands.append(name)
-        else:
-            raise config.error(
-                "Invalid command '%s' in option 'proxy_commands' of section '%s': %s"
-                % (name, config.get_name(), _command_advice(name))
-            )
-    return commands, patterns
-
-
-def _command_advice(name: str) -> str:
-    if name in TEMPORARY_COMMANDS:
-        return "Klipper registers it itself, during a calibration: leave it out"
-    return (
-        "write names of commands, separated by commas; a '*' at the end of a name matches the rest,"
-        " as in MMU_*"
-    )
-
-
-def _checked_pattern(config: Any, pattern: str) -> str:
-    """What is before the '*'."""
-    beginning = pattern[:-1]
-    if not beginning:
-        reason = "it would match all commands: write the beginning of their names before it"
-    elif beginning.startswith("ROUTER_"):
-        reason = "the router has these commands itself"
-    elif not PATTERN_RULE.fullmatch(beginning):
-        reason = "write '*' only at the end of a name, as in MMU_*"
-    else:
-        return beginning
-    raise config.error(
-        "Invalid '%s' in option 'proxy_commands' of section '%s': %s"
-        % (pattern, config.get_name(), reason)
-    )
-
-
-def _read_relays(config: Any) -> List[str]:
-    names = list(dict.fromkeys(_read_words(config, "relay_methods")))
-    for name in names:
-        where = "'%s' in option 'relay_methods' of section '%s'" % (name, config.get_name())
-        if not REMOTE_METHOD_RULE.fullmatch(name):
-            raise config.error(
-                "Invalid remote method %s: write names of remote methods, separated by commas"
-                % (where,)
-            )
-        if name.startswith("router/"):
-            raise config.error(
-                "Remote method %s is the router's own: remove it, as every peer has it" % (where,)
-            )
-    return names
-
-
 def _read_allow(config: Any) -> FrozenSet[str]:
-    allowed = _read_words(config, "allow", ", ".join(PERMISSIONS))
+    allowed = read_words(config, "allow", ", ".join(PERMISSIONS))
     for word in allowed:
         if word not in PERMISSIONS:
             raise config.error(

@@ -27,7 +27,7 @@ ROOT_MODULES = ("router", "__init__")
 
 # Values in, values out: no Klippy, no file, no socket, no log, no clock
 PURE = (
-    "errors", "rates", "sanitize", "settings", "version",
+    "errors", "option_lists", "rates", "sanitize", "settings", "version",
     "gcode.contexts", "gcode.parameters", "gcode.templates", "klippy.activity_rules",
     "printers.framing", "printers.liveness", "printers.message_checks", "printers.phases",
     "printers.peer_subscription",

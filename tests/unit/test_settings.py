@@ -8,11 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from klippy_extras.router.option_lists import DeviceSettings, SensorSettings
 from klippy_extras.router.settings import (
     DEFAULT_MAX_MESSAGE,
     PERMISSIONS,
-    DeviceSettings,
-    SensorSettings,
     gcode_prefix,
     read_settings,
 )

@@ -6,9 +6,9 @@
 from typing import Any, Dict, List, Mapping, Set, Tuple
 
 from ..klippy.klippy import Klippy
+from ..option_lists import COMMAND_RULE, TEMPORARY_COMMANDS
 from ..printers.printer import Printer, PrinterListener
 from ..sanitize import printable
-from ..settings import COMMAND_RULE, TEMPORARY_COMMANDS
 from .proxies import Proxied, Proxies
 
 # Commands of one peer that are registered because of patterns

@@ -6,10 +6,10 @@
 from typing import Any, Dict, Mapping, Optional
 
 from ..klippy.guard import guarded
+from ..option_lists import DeviceSettings
 from ..printers.printer import Printer, Status
 from ..printers.receiver import Receiver
 from ..sanitize import encodable
-from ..settings import DeviceSettings
 from .kinds import kind_of
 from .temperature import TemperatureObject, number_of
 

@@ -5,8 +5,9 @@
 # This file may be distributed under the terms of the GNU GPLv3 license.
 from typing import Any, Iterable, List, Mapping
 
+from ..option_lists import DeviceSettings
 from ..printers.printer import Printer
-from ..settings import DeviceSettings, PeerSettings
+from ..settings import PeerSettings
 from .device import Device
 from .device_settings import DeviceSections
 from .heaters import Heater, Heaters

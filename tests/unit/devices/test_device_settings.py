@@ -9,7 +9,7 @@ import pytest
 from klippy_extras.router.devices.device import Device
 from klippy_extras.router.devices.device_settings import DeviceSections
 from klippy_extras.router.errors import RouterError
-from klippy_extras.router.settings import DeviceSettings
+from klippy_extras.router.option_lists import DeviceSettings
 from tests.unit.fake_klippy import FakeObject
 from tests.unit.fake_printer import FakePrinter
 

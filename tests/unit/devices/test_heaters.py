@@ -6,8 +6,8 @@ import pytest
 
 from klippy_extras.router.devices.heaters import Heater, Heaters
 from klippy_extras.router.errors import NotReady, RouterError
+from klippy_extras.router.option_lists import DeviceSettings
 from klippy_extras.router.printers.printer import Job
-from klippy_extras.router.settings import DeviceSettings
 from tests.unit.fake_klippy import CommandError, ConfigError, FakeConfig, Machine
 from tests.unit.fake_printer import FakePrinter
 

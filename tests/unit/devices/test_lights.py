@@ -6,7 +6,7 @@ import pytest
 
 from klippy_extras.router.devices.lights import Light
 from klippy_extras.router.errors import Busy, RouterError
-from klippy_extras.router.settings import DeviceSettings
+from klippy_extras.router.option_lists import DeviceSettings
 from tests.unit.fake_printer import FakePrinter
 
 STRIP = "neopixel strip"
