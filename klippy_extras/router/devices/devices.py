@@ -10,7 +10,7 @@ from ..printers.printer import Printer
 from ..settings import PeerSettings
 from .device import Device
 from .device_settings import DeviceSections
-from .heaters import Heater, Heaters
+from .heaters import SET_TEMPERATURE, Heater, Heaters
 from .kinds import CLAIMED, CLAIMED_MODULES, KINDS
 from .lights import Light
 
@@ -73,11 +73,9 @@ def _check_name(config: Any, device: Device) -> None:
             " name as its own: write '%s as %s_%s'"
             % (settings.full_name, device.title, settings.source, device.peer.name, settings.name)
         )
-    for other in _same_commands(device):
-        if config.has_section("%s %s" % (other, settings.name)):
-            raise taken(
-                config, device, "its commands are those of section '%s %s'" % (other, settings.name)
-            )
+    for section in _same_commands(device):
+        if config.has_section(section):
+            raise taken(config, device, "its commands are those of section '%s'" % (section,))
 
 
 def taken(config: Any, device: Device, reason: str) -> Exception:
@@ -98,6 +96,9 @@ def taken(config: Any, device: Device, reason: str) -> Exception:
 
 
 def _same_commands(device: Device) -> List[str]:
-    """The modules whose objects are named in the same commands."""
+    """The sections whose objects would have the same name in the same commands."""
+    name = device.settings.name
     names = {command.name for command in device.kind.commands}
-    return [m for m, kind in KINDS.items() if names & {command.name for command in kind.commands}]
+    modules = [m for m, kind in KINDS.items() if names & {c.name for c in kind.commands}]
+    # Those of extruders and of heater_bed name their heaters
+    return ["%s %s" % (m, name) for m in modules] + [name] * (SET_TEMPERATURE in names)

@@ -268,6 +268,13 @@ def test_one_name_for_two_leds_is_refused(section):
     assert "'router led'" in message and message.endswith("as in 'neopixel strip as led_strip'")
 
 
+@pytest.mark.parametrize("section", ["extruder", "heater_bed"])
+def test_a_heater_cannot_have_the_name_of_the_heater_of_a_section(section):
+    message = refused(f"heater_generic {section}", text=f"[{section}]\n")
+    assert f"its commands are those of section '{section}'" in message
+    equipped(f"output_pin {section}", text=f"[{section}]\n")
+
+
 def test_other_modules_may_have_the_name():
     equipped("neopixel strip", text="[output_pin strip]\n[heater_fan strip]\n")
 
