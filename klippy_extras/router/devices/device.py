@@ -10,7 +10,7 @@ from ..option_lists import DeviceSettings
 from ..printers.printer import Printer, Status
 from ..printers.receiver import Receiver
 from ..sanitize import encodable
-from .kinds import kind_of
+from .kinds import UNKNOWN, kind_of
 from .temperature import TemperatureObject, number_of
 
 
@@ -74,8 +74,11 @@ class Device(TemperatureObject, Receiver):
 
         An object of unknown kind is one when its temperature is first seen, which may be before it
         is registered: a peer that is already ready sends its status while this Klippy connects.
+        Others may have such a field without being one: a macro with a variable of this name.
         """
-        is_sensor = self.kind.is_sensor or self.temperature() is not None
+        is_sensor = self.kind.is_sensor
+        if self.kind is UNKNOWN:
+            is_sensor = self.temperature() is not None
         if is_sensor and self.is_registered and not self._is_listed:
             self._is_listed = True
             self.list_as_sensor()

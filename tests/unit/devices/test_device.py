@@ -170,6 +170,13 @@ def test_an_object_of_unknown_kind_is_listed_once_when_its_temperature_is_first_
     assert main.available_sensors is not before
 
 
+def test_a_macro_with_a_variable_of_this_name_is_no_sensor():
+    main = equipped("gcode_macro PREHEAT")
+    main.reports("gcode_macro PREHEAT", temperature=60)
+    assert main.available_sensors == []
+    assert main.status("gcode_macro PREHEAT") == {"temperature": 60}
+
+
 def test_also_if_its_status_arrives_before_klippy_has_connected():
     """An object with a name of one word is registered only at klippy:connect."""
     main = Equipped("dryer")
