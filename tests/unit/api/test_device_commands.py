@@ -205,3 +205,4 @@ def test_without_devices_nothing_is_registered():
     assert "SET_LED" not in before.gcode.get_command_help()
     assert before.led.subscribed == {}
     assert before.led.queries == []
+    assert "get_status" not in vars(before.printer.objects["configfile"])
