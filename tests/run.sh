@@ -37,8 +37,8 @@ Longer runs, instead of the tests:
 
 The first run sets up .cache/; that needs python3 (3.9 or later, with venv), gcc and
 a Python package index. --fast sets up less, needs no gcc, and no network after that.
-Other runs do eight tests at a time (they wait more than they compute); -n changes
-that. More: tests/README.md, and .cache/venv-dev/bin/python -m pytest --help
+Other runs do eight tests at a time (they wait more than they compute), --browser three;
+-n changes that. More: tests/README.md, and .cache/venv-dev/bin/python -m pytest --help
 END
 }
 
@@ -71,7 +71,7 @@ case ${1:-} in
 esac
 if [ "${1:-}" = --browser ]; then
     tests/setup.sh all browser
-    exec .cache/venv-browser/bin/python -m pytest tests/browser "${@:2}"
+    exec .cache/venv-browser/bin/python -m pytest -n 3 --dist loadgroup tests/browser "${@:2}"
 fi
 tests/setup.sh all
 case ${1:-} in

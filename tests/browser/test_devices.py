@@ -18,6 +18,8 @@ OBJECTS = """objects:
     output_pin dimmer
     filament_switch_sensor runout
     gcode_macro BLINK as BLINK_CABINET
+    led shelf
+    temperature_fan electronics
 """
 # Of the kinds that the peer has, one is the printer's own
 OWN = """
@@ -44,6 +46,16 @@ description: Let the light blink
 gcode:
     {% set count = params.COUNT|default(3)|int %}
     M118 BLINK {count} {params.COLOR|default('red')}
+[led shelf]
+white_pin: gpio36
+[temperature_fan electronics]
+pin: gpio37
+sensor_type: fake
+sensor_pin: gpio38
+control: watermark
+min_temp: 0
+max_temp: 80
+target_temp: 40
 """
 SENSOR_PIN, RUNOUT_PIN = "gpio21", "gpio41"
 RED, BLACK = "rgb(255, 0, 0)", "rgb(0, 0, 0)"
@@ -94,6 +106,7 @@ def test_a_page_that_was_opened_before_their_printer_connected(main, shared_lab,
     shared_lab.peer("enclosure", config.heating(DEVICES), mcu="fake").wait_ready()
     expect(dashboard.temperature("Chamber")).to_have_text("25.0°C")
     expect(dashboard.slider("Dimmer")).to_be_visible()
+    expect(dashboard.slider("Shelf")).to_be_visible()
     enter(dashboard.target("Chamber"), "121")
     assert "(max: 120)" in wait_errors(dashboard)[0]
 
@@ -110,12 +123,27 @@ def test_a_heater(main, peer, dashboard):
     expect(dashboard.target("Chamber")).to_have_value("0")
 
 
+def test_a_temperature_fan(main, peer, dashboard):
+    peer.set_pin("gpio38", 35)
+    expect(dashboard.temperature("Electronics")).to_have_text("35.0°C")
+    expect(dashboard.target("Electronics")).to_have_value("40")
+    enter(dashboard.target("Electronics"), "50")
+    wait_value(peer, "temperature_fan electronics", "target", 50.0)
+
+
 def test_a_light(main, peer, dashboard):
     dashboard.light_color("Cabinet").click()
     enter(dashboard.light_dialog().get_by_label("red"), "255")
     expect(dashboard.light_color("Cabinet")).to_have_css("background-color", RED)
     wait_value(peer, "neopixel strip", "color_data", [[1.0, 0.0, 0.0, 0.0]] * 20)
     assert main.query(["neopixel nozzle"])["neopixel nozzle"]["color_data"] == [[0.0] * 4]
+
+
+def test_a_light_of_one_color(main, peer, dashboard):
+    enter(dashboard.device("Shelf").locator("input"), "60")
+    wait_value(peer, "led shelf", "color_data", [[0.0, 0.0, 0.0, 0.6]])
+    handle = dashboard.slider("Shelf").get_by_role("slider")
+    expect(handle).to_have_attribute("aria-valuenow", "0.6")
 
 
 def test_a_second_color_keeps_the_first(main, peer, dashboard):
@@ -217,6 +245,44 @@ def test_they_are_off_while_their_printer_is_offline(main, peer, dashboard):
     expect(dashboard.device("Runout")).to_contain_text("detected")
     enter(dashboard.device("Exhaust").locator("input"), "20")
     wait_value(peer, "fan_generic exhaust", "speed", 0.2)
-    enter(dashboard.target("Chamber"), "45")
-    wait_value(peer, "heater_generic chamber", "target", 45.0)
+    # Not for long: nothing heats it, and its verify_heater would notice
+    for target, state in ((45.0, "100 %"), (0.0, "off")):
+        enter(dashboard.target("Chamber"), str(target))
+        wait_value(peer, "heater_generic chamber", "target", target)
+        expect(dashboard.temperature_row("Chamber").locator("td.state")).to_contain_text(state)
+    check_log(main)
+
+
+def test_a_restart_of_the_main_printer(main, peer, moonraker, dashboard):
+    peer.set_pin(SENSOR_PIN, 29)
+    expect(dashboard.temperature("Chamber")).to_have_text("29.0°C")
+    main.restart()
+    moonraker.wait_ready()
+    expect(dashboard.temperature("Chamber")).to_have_text("29.0°C")
+    enter(dashboard.device("Exhaust").locator("input"), "80")
+    wait_value(peer, "fan_generic exhaust", "speed", 0.8)
+    check_log(main)
+
+
+def test_a_printer_that_starts_with_other_settings(main, peer, dashboard):
+    """One device is missing, one has other limits, one is a switch, which was a slider."""
+    old = (peer.folder / "printer.cfg").read_text()
+    new = old.replace("[output_pin lamp]\n", "[output_pin other]\n")
+    new = new.replace("max_temp: 120", "max_temp: 70").replace("pwm: True", "pwm: False")
+    expect(dashboard.slider("Dimmer")).to_be_visible()
+    peer.set_pin(SENSOR_PIN, 31)
+    (peer.folder / "printer.cfg").write_text(new)
+    peer.restart()
+    expect(dashboard.temperature("Chamber")).to_have_text("31.0°C")
+    expect(dashboard.slider("Dimmer")).to_have_count(0)
+    dashboard.switch("Dimmer").click()
+    wait_value(peer, "output_pin dimmer", "value", 1.0)
+    enter(dashboard.target("Chamber"), "71")
+    assert "(max: 70)" in wait_errors(dashboard)[0]
+
+    (peer.folder / "printer.cfg").write_text(old)
+    peer.restart()
+    expect(dashboard.slider("Dimmer")).to_be_visible()
+    dashboard.switch("Lamp").click()
+    wait_value(peer, "output_pin lamp", "value", 1.0)
     check_log(main)

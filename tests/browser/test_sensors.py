@@ -43,6 +43,7 @@ def test_a_sensor_of_a_peer_is_shown(main, led, dashboard):
 
 def test_a_sensor_is_shown_by_a_page_that_is_opened_while_the_peer_is_offline(main, led, dashboard):
     row = dashboard.temperature("Chamber")
+    led.set_pin(CHAMBER_PIN, 28)
     expect(row).to_have_text("28.0°C")
     led.kill()
     expect(row).to_have_text("--°C")
