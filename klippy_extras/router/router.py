@@ -41,7 +41,7 @@ from .printers.printer import Objects, Printer
 from .printers.remote_printer import RemotePrinter
 from .sanitize import counted
 from .settings import PeerSettings, RouterSettings, read_settings
-from .status.mirror import Mirror
+from .status.mirror import Mirror, StatusWithMirror
 from .status.name_check import NameCheck
 from .status.subscriptions import Subscriptions
 from .version import VERSION
@@ -55,7 +55,7 @@ class PeerStatus:
 
     def get_status(self, eventtime: float) -> Dict[str, Any]:
         peer = self._peer
-        return {
+        fields = {
             "connected": peer.connected,
             "ready": peer.ready,
             "state": peer.state,
@@ -64,9 +64,8 @@ class PeerStatus:
             "latency": peer.latency,
             "reconnects": peer.reconnects,
             "last_error": peer.last_error,
-            "mirror_time": self._mirror.time,
-            "mirror": self._mirror.values,
         }
+        return StatusWithMirror(fields, self._mirror)
 
 
 class Router:

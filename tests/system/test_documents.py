@@ -32,15 +32,20 @@ def fields_of(status, by_name=()):
             yield from (f'{field}["<{by_name[field]}>"].{name}' for name in inner)
         elif field == "mirror":
             yield 'mirror["<object>"].<field>'
+        elif field == "print_stats":  # which is mirrored
+            yield "<object>"
         else:
             yield field
 
 
 def test_every_status_field_is_in_the_reference(lab):
-    text = "[router]\n[router led]\nsensors:\n    chamber: heater_generic chamber\n"
+    text = "[router]\n[router led]\nmirror: print_stats: state\n"
+    text += "sensors:\n    chamber: heater_generic chamber\n"
     main = lab.printer("kalico", "main", config.printing(text)).wait_ready()
     main.script("ROUTER_EVENT_TRIGGER EVENT=e")
     status = main.query(["router", "router led", "temperature_sensor chamber"])
+    by_name_only = ["mirror_time", "mirror"]
+    status["router led"].update(main.query({"router led": by_name_only})["router led"])
     by_name = {"printers": "printer", "events": "event"}
     assert fields_in_reference("### The router object") == list(
         fields_of(status["router"], by_name)

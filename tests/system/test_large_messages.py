@@ -103,7 +103,7 @@ def test_a_mirror_that_is_too_large_is_reported_once_and_the_peer_is_ready(trio)
     assert line.startswith("// Router: option 'mirror' in section 'router afc': afc: its status ")
     assert "raise max_message in [router afc]" in line
     assert line[3:] in trio.main.log_text()
-    mirror = trio.main.query(["router afc"])["router afc"]["mirror"]
+    mirror = trio.main.query({"router afc": ["mirror"]})["router afc"]["mirror"]
     assert mirror["configfile"] == {"settings": None}
     # And others are served
     mark, x = trio.led.mark(), fresh()

@@ -53,7 +53,8 @@ def led(main, made_led):
 
 
 def status(main):
-    return main.query(["router led"])["router led"]
+    fields = ["connected", "ready", "state", "state_message", "mirror", "mirror_time"]
+    return main.query({"router led": fields})["router led"]
 
 
 def mirror(main):
@@ -139,6 +140,39 @@ def test_a_subscriber_of_the_host_sees_every_new_value(main, led):
                     == value
                 )
             )
+
+
+def updates_until(api, value):
+    """What a client with the template `pushed` was sent of the peer, until x had this value."""
+    found = []
+
+    def has_value(message):
+        found.append(message["params"]["status"].get("router led", {}))
+        return f'"x": {value}' in json.dumps(found[-1])
+
+    api.wait_for(has_value)
+    return [update for update in found if update]
+
+
+def test_a_change_goes_out_alone_to_clients_that_have_all_fields(main, led):
+    with main.api() as everything, main.api() as by_name:
+        template = {"method": "pushed"}
+        for api, fields in ((everything, None), (by_name, ["mirror", "gcode_macro STATE"])):
+            wish = {"objects": {"router led": fields}, "response_template": template}
+            first = api.call("objects/subscribe", wish)["status"]["router led"]
+            assert first["gcode_macro STATE"].keys() == {"x", "text"}
+            # The listed fields are those of the peer and the mirrored objects
+            assert ("mirror" in first) is (fields is not None)
+        assert first["mirror"].keys() == {"gcode_macro STATE", "toolhead", "gcode_macro NOT_THERE"}
+        value = fresh()
+        set_state(led, x=value, text="same")
+        updates = updates_until(everything, value)
+        assert {key for update in updates for key in update} == {"gcode_macro STATE"}
+        assert updates[-1]["gcode_macro STATE"] == {"x": value, "text": "same"}
+        update = updates_until(by_name, value)[-1]
+        assert update.keys() == {"gcode_macro STATE", "mirror"}
+        assert update["mirror"]["gcode_macro STATE"] == update["gcode_macro STATE"]
+        assert update["mirror"]["toolhead"]["max_velocity"] is not None
 
 
 def test_the_hosts_own_objects_are_read_no_faster_than_status_interval(main):

@@ -70,7 +70,7 @@ def test_names_in_the_config_that_the_peer_does_not_have_are_reported_once(trio)
     log = trio.main.log_text()
     assert all(sentence in log for sentence in WRONG)
     # None is a value; existing names are not affected by missing ones
-    mirror = trio.main.query(["router led"])["router led"]["mirror"]
+    mirror = trio.main.query({"router led": ["mirror"]})["router led"]["mirror"]
     assert mirror["gcode_macro STATE"] == {"x": 0, "text": None, "zz": None}
 
 

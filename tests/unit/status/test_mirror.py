@@ -2,6 +2,8 @@
 
 # Copyright (C) 2026  Klipper Router contributors
 # This file may be distributed under the terms of the GNU GPLv3 license.
+import copy
+import json
 import math
 
 import pytest
@@ -66,6 +68,25 @@ def test_the_mirror_is_in_the_status_of_the_peers_section():
     status = network.router.peer_status("led").get_status(0.0)
     assert status["mirror"] == {"fan": {"speed": 0.5}, "bed": {"target": 60}}
     assert (status["connected"], status["ready"], status["state"]) == (True, True, "ready")
+
+
+def test_each_mirrored_object_is_a_field_and_the_mirror_is_found_by_name():
+    network = Network("[router]\n[router led]\nmirror:\n  fan: speed\n  state: x\n")
+    network.led.objects = {"fan": {"speed": 0.5}, "state": {"x": 1}}
+    network.led.tick()
+    status = network.router.peer_status("led").get_status(0.0)
+    # Klipper copies it for a macro
+    for one in (status, copy.deepcopy(status)):
+        # An object of the peer does not replace a field of the router
+        assert one["fan"] == {"speed": 0.5} and one["state"] == "ready"
+        assert one["mirror"] == one.get("mirror") == {"fan": {"speed": 0.5}, "state": {"x": 1}}
+        assert one.get("mirror_time") is not None
+        assert "mirror" in one and "fan" in one and "bed" not in one
+        assert one.get("bed") is None and one.get("bed", 1) == 1
+        with pytest.raises(KeyError, match="bed"):
+            one["bed"]
+        assert not {"mirror", "mirror_time"} & set(one.keys())
+        assert json.loads(json.dumps(one)).keys() == one.keys()
 
 
 def test_typos_in_the_config_are_reported_on_this_printers_console():
