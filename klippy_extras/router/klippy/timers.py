@@ -47,6 +47,13 @@ class Timers:
         """Call back in this turn or the next of the reactor's loop, outside of any fd callback."""
         return self._add(self._reactor.NOW, callback)
 
+    def at(self, when: float, callback: Callable[[], None]) -> Timer:
+        """Call back at this time of the reactor, outside of any fd callback.
+
+        With the eventtime of an fd callback: in the next turn of the reactor's loop, without delay.
+        """
+        return self._add(when, callback)
+
     def close(self) -> None:
         """Drop all timers."""
         if self._timer is not None:

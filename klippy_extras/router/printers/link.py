@@ -56,6 +56,7 @@ class Link:
         self._unsent: List[bytes] = []
         self._unsent_size = 0
         self._broken: Optional[str] = None
+        self._is_due = False  # whether reading is scheduled
         self._reading = True
         self._retry: Optional[Timer] = None
         self.last_failure = ""  # why the latest attempt to connect failed
@@ -80,8 +81,7 @@ class Link:
         """End this connection: nothing is read or sent any more; link_lost() follows soon."""
         if self._sock is not None and self._broken is None:
             self._broken = reason
-            # Klipper before 2025 fails if a callback unregisters an fd of the same poll: its loop
-            # looks up every fd again (klippy/reactor.py, PollReactor)
+            # See _handle_readable()
             self._klippy.timers.soon(self._finish)
 
     def send(self, data: bytes) -> None:
@@ -167,8 +167,17 @@ class Link:
     # -- reading and writing
 
     def _handle_readable(self, eventtime: float) -> None:
-        if self._reading:  # a hang-up is reported even while not reading
-            self.read(eventtime)
+        # Not here: what arrives may be sent on to API clients, and Klippy closes the connection of
+        # one that has just disconnected. Klipper before 2025 fails if a callback unregisters an fd
+        # of the same poll: its loop looks up every fd again (klippy/reactor.py, PollReactor).
+        if self._reading and not self._is_due:  # a hang-up is reported even while not reading
+            self._is_due = True
+            self._klippy.timers.at(eventtime, self._read_due)
+
+    def _read_due(self) -> None:
+        self._is_due = False
+        if self._reading:
+            self.read(self._klippy.timers.now())
 
     def read(self, eventtime: float) -> None:
         """Pass on what has arrived by now, up to READ_SIZE bytes."""

@@ -153,6 +153,7 @@ def test_a_large_message_is_decoded_in_one_callback_and_handled_in_a_later_one(p
 
 def test_a_large_message_that_is_malformed_ends_the_connection(peer):
     peer.say({"method": "nobody/knows", "params": {"text": "x" * LARGE_MESSAGE}})
+    peer.reactor.run()
     (loss,) = peer.owner.losses
     assert loss.reason == "called an unknown method"
 

@@ -222,6 +222,20 @@ def test_failing_within_a_callback_never_unregisters_an_fd_of_the_same_poll(benc
     other.server.close()
 
 
+def test_what_arrives_may_unregister_an_fd_of_the_same_poll(bench):
+    """As Klippy does when it sends to an API client that has just disconnected."""
+    peer = bench.connect()
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        client = bench.reactor.register_fd(ours.fileno(), lambda eventtime: ours.recv(1))
+        bench.owner.data_received = lambda data, now: bench.reactor.unregister_fd(client)
+        peer.send(b"hello")
+        theirs.send(b"x")
+        bench.reactor.run()
+        assert ours.fileno() not in bench.reactor.fds
+    assert bench.owner.closed == []
+
+
 def test_an_error_of_the_owner_ends_the_connection_and_nothing_else(bench, caplog):
     peer = bench.connect()
     bench.owner.fails_on = b"boom"

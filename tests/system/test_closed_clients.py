@@ -1,0 +1,54 @@
+"""API clients that disconnect at the moment at which the router sends something to them."""
+
+# Copyright (C) 2026  Klipper Router contributors
+# This file may be distributed under the terms of the GNU GPLv3 license.
+import time
+
+import pytest
+
+from tests.system.macros import check_log, remote_call, start_duo
+
+
+@pytest.fixture(scope="module")
+def duo(shared_lab):
+    led = "[gcode_macro FAIL]\ngcode:\n    {action_raise_error('broken here')}\n"
+    return start_duo(shared_lab, led=led, led_options="relay_methods: lab_method")
+
+
+def subscribe_to_event(api):
+    template = {"method": "pushed"}
+    api.call("router/event/subscribe", {"event": "e", "response_template": template})
+
+
+def read_console(api):
+    api.call("gcode/subscribe_output", {"response_template": {"method": "console"}})
+
+
+def register_method(api):
+    params = {"remote_method": "lab_method", "response_template": {"method": "called"}}
+    api.call("register_remote_method", params)
+
+
+CALLS = {
+    "event": (subscribe_to_event, "router/event/trigger", {"event": "e"}),
+    "relay": (register_method, "lab_method", {"n": 1}),
+    "console": (read_console, "router/gcode/script", {"target": "nobody", "script": "X"}),
+}
+
+
+@pytest.mark.parametrize("what", CALLS)
+def test_the_printer_goes_on(duo, what):
+    """Klippy learns of both at once: of the end of the client, and of what it would be sent."""
+    main, led = duo
+    prepare, method, params = CALLS[what]
+    with main.api() as api:
+        prepare(api)
+        main.freeze()
+        try:
+            remote_call(led, method, **params)
+            time.sleep(0.1)
+            api.close()
+        finally:
+            main.thaw()
+    assert main.call("info")["state"] == "ready"
+    check_log(main)
