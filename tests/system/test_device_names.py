@@ -71,6 +71,11 @@ CASES = {
     "mcu": Case("mcu board", "", ["'mcu board'", "name it in option 'mirror'"]),
     "manual_stepper": Case("manual_stepper a as b", "", ["name it in option 'mirror'"]),
     "no name": Case("neopixel", "", ["has no name", "'neopixel NAME'"]),
+    "made by a sensor": Case(
+        "temperature_host pi",
+        "[temperature_sensor pi]\nsensor_type: temperature_host\n",
+        ["has an object of this name", "temperature_host pi as led_pi"],
+    ),
     "sensor of a heater or fan": Case(
         "temperature_sensor box",
         HEATER.format("heater_generic hot") + COMBINED.format("temperature_sensor box"),

@@ -11,7 +11,7 @@ from ..settings import PeerSettings
 from .device import Device
 from .device_settings import DeviceSections
 from .heaters import SET_TEMPERATURE, Heater, Heaters
-from .kinds import CLAIMED, CLAIMED_MODULES, KINDS
+from .kinds import CLAIMED, CLAIMED_MODULES, KINDS, UNKNOWN
 from .lights import Light
 
 
@@ -26,14 +26,15 @@ class Devices:
     def register(self, config: Any) -> None:
         """Make them objects of this printer, with their settings.
 
-        Those with a name of one word follow at klippy:connect: only then, all others that Klippy's
-        modules make without a section of their own exist. Raises the config error, now or then,
-        for a device that would take the place of something in this printer.
+        Those with a name that Klippy's modules may give an object without a section of that name
+        (statistics, bme280 NAME) follow at klippy:connect, when all of these exist. Raises the
+        config error, now or then, for a device that would take the place of something in this
+        printer.
         """
         for device in self.all:
             _check_name(config, device)
-        _register([d for d in self.all if d.settings.source_name], config)
-        others = [d for d in self.all if not d.settings.source_name]
+        others = [d for d in self.all if d.kind is UNKNOWN or d.kind.is_single]
+        _register([d for d in self.all if d not in others], config)
         printer = config.get_printer()
         printer.register_event_handler("klippy:connect", lambda: _register(others, config))
         self.sections.register(printer.lookup_object("configfile"))

@@ -178,7 +178,7 @@ def test_a_macro_with_a_variable_of_this_name_is_no_sensor():
 
 
 def test_also_if_its_status_arrives_before_klippy_has_connected():
-    """An object with a name of one word is registered only at klippy:connect."""
+    """An object of unknown kind is registered only at klippy:connect."""
     main = Equipped("dryer")
     main.all.register(main.config)
     main.reports("dryer", temperature=40.0)
