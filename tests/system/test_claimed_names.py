@@ -12,8 +12,8 @@ from tests.lab.klippers import klipper
 
 # The place of the name among the arguments
 LOOKUPS = {"lookup_object": 0, "load_object": 1, "lookup_objects": 0}
-# RELOAD_GCODE_MACROS of Kalico takes only those that have a section in the config file, and one of
-# the same name is a config error
+# RELOAD_GCODE_MACROS of Kalico takes those that have a section in the config file; the class Macro
+# allows for one that was added
 HARMLESS_MODULES = {"gcode_macro"}
 
 

@@ -7,6 +7,7 @@ import json
 import pytest
 
 from tests.lab import config
+from tests.lab.api import ApiError
 from tests.lab.waiting import wait_until
 from tests.system.macros import check_log, router_section, wait_known
 
@@ -219,6 +220,18 @@ def test_a_peer_with_an_error_in_its_config_has_no_devices(main, led):
     led.restart()
     wait_known(main, "led")
     wait_until(lambda: main.query(HERE)["ace"]["slots"], 10.0, "it is back", [main])
+
+
+def test_kalico_reloads_its_own_macros_and_no_other(main, led):
+    if main.kind != "kalico":
+        pytest.skip("only Kalico has RELOAD_GCODE_MACROS")
+    main.script("RELOAD_GCODE_MACROS")
+    text = (main.folder / "printer.cfg").read_text()
+    main.write_config(text + ONE)
+    with pytest.raises(ApiError, match="'gcode_macro VARS' has the name of an object in option"):
+        main.script("RELOAD_GCODE_MACROS")
+    assert main.state() == "ready"
+    main.write_config(text)
 
 
 def test_settings_longer_than_max_message_are_the_defaults_and_one_line(main, led, shared_lab):

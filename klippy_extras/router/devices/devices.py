@@ -13,6 +13,7 @@ from .device_settings import DeviceSections
 from .heaters import SET_TEMPERATURE, Heater, Heaters
 from .kinds import CLAIMED, CLAIMED_MODULES, KINDS, UNKNOWN
 from .lights import Light
+from .macros import Macro
 
 
 class Devices:
@@ -43,6 +44,8 @@ class Devices:
 def _device(peer: Printer, settings: DeviceSettings) -> Device:
     if settings.source_name and settings.module == "heater_generic":
         return Heater(peer, settings)
+    if settings.module == "gcode_macro":
+        return Macro(peer, settings)
     device = Device(peer, settings)
     return Light(peer, settings) if "color_data" in device.kind.at_rest else device
 

@@ -7,9 +7,11 @@ import math
 
 import pytest
 
+from klippy_extras.router.devices.device import Device
 from klippy_extras.router.devices.devices import Devices
 from klippy_extras.router.devices.heaters import Heater
 from klippy_extras.router.devices.lights import Light
+from klippy_extras.router.devices.macros import Macro
 from klippy_extras.router.settings import read_settings
 from tests.unit.fake_klippy import CommandError, ConfigError, FakeConfig, FakeObject, Machine
 from tests.unit.fake_printer import FakePrinter
@@ -225,10 +227,26 @@ def test_a_section_of_this_printer_that_is_called_like_it_may_be_used():
 # -- which class
 
 
-def test_heaters_and_lights_are_more_than_a_device():
-    main = equipped("heater_generic chamber", "neopixel strip", "led lamp", "led_effect fire")
-    classes = [type(device).__name__ for device in main.devices]
-    assert classes == [Heater.__name__, Light.__name__, Light.__name__, "Device"]
+def test_heaters_lights_and_macros_are_more_than_a_device():
+    lines = (
+        "heater_generic chamber",
+        "neopixel strip",
+        "led lamp",
+        "gcode_macro A",
+        "led_effect b",
+    )
+    classes = [type(device) for device in equipped(*lines).devices]
+    assert classes == [Heater, Light, Light, Macro, Device]
+
+
+def test_kalico_cannot_reload_a_macro_from_a_section_that_was_added():
+    (macro,) = equipped("gcode_macro A as B").devices
+    with pytest.raises(CommandError) as error:
+        macro.template.reload("jinja", "M118")
+    assert str(error.value) == (
+        "Section 'gcode_macro B' has the name of an object in option 'objects' in section 'router"
+        " led': give one of them another name"
+    )
 
 
 # -- names
