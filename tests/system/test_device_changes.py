@@ -75,12 +75,16 @@ def led(printers):
 
 def restarted(main, led, text):
     """Restart led with another config; returns the place in the console before that."""
-    mark = main.mark()
+    mark, before = main.mark(), reconnects(main)
     led.write_config(text)
     led.restart()
-    wait_known(main, "led", ready=False)
+    wait_until(lambda: reconnects(main) > before, 10.0, "main has connected again", [main, led])
     wait_known(main, "led")
     return mark
+
+
+def reconnects(main):
+    return main.query({"router led": ["reconnects"]})["router led"]["reconnects"]
 
 
 def wait_status(main, **expected):
@@ -252,7 +256,7 @@ def test_settings_longer_than_max_message_are_the_defaults_and_one_line(main, le
     main.script("SET_FAN_SPEED FAN=exhaust SPEED=1\nM118 end")
     main.wait_line("end", start=mark)
     assert len([line for line in main.console[mark:] if UNREAD in line]) == 1
-    assert main.query(["router led"])["router led"]["reconnects"] == 0
+    assert reconnects(main) == 0
     # Said once per start of led's Klippy
     mark = main.mark()
     led.restart()

@@ -286,3 +286,5 @@ def test_a_page_shows_that_the_peer_is_offline_and_is_right_again_after_it(
     page.wait("it is measured", lambda s: s[HEATER]["temperature"] is not None, main, led)
     page.waits_for("filament_switch_sensor runout", main, led, enabled=True)
     check_log(main)
+    # A macro without variables has an empty status, and exists
+    assert not [line for line in main.console if " has no " in line]
