@@ -77,6 +77,9 @@ def _check_name(config: Any, device: Device) -> None:
             " name as its own: write '%s as %s_%s'"
             % (settings.full_name, device.title, settings.source, device.peer.name, settings.name)
         )
+    if settings.module.startswith("tmc") and config.has_section(settings.name):
+        # klippy/extras/endstop_phase.py and angle.py try the names of all drivers
+        raise taken(config, device, "it would be the driver of section '%s'" % (settings.name,))
     for section in _same_commands(device):
         if config.has_section(section):
             raise taken(config, device, "its commands are those of section '%s'" % (section,))

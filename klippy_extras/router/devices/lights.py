@@ -72,4 +72,4 @@ class Light(Device):
         if self._asked_after != self._commands:
             self._ask()
         else:
-            self.update(result["eventtime"], result["status"])
+            self.update(0.0, result["status"])

@@ -300,6 +300,13 @@ def test_a_heater_cannot_have_the_name_of_the_heater_of_a_section(section):
     equipped(f"output_pin {section}", text=f"[{section}]\n")
 
 
+def test_a_driver_cannot_be_that_of_a_stepper_of_this_printer():
+    message = refused("tmc2209 stepper_x", text="[stepper_x]\n[tmc5160 stepper_x]\n")
+    assert "it would be the driver of section 'stepper_x'" in message
+    assert message.endswith("as in 'tmc2209 stepper_x as led_stepper_x'")
+    equipped("tmc2209 stepper_x", text="[stepper_y]\n")
+
+
 def test_other_modules_may_have_the_name():
     equipped("neopixel strip", text="[output_pin strip]\n[heater_fan strip]\n")
 

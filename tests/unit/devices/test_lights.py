@@ -78,6 +78,14 @@ def test_the_peer_is_asked_whether_that_is_so():
     assert main.led.asked == []
 
 
+def test_an_answer_without_a_time_is_no_error():
+    main = Lit()
+    main.light.ran({"RED": "1"})
+    (asked,) = main.led.asked
+    asked[1]({"status": {STRIP: {"color_data": [GREEN, GREEN]}}}, None)
+    assert main.colors == [GREEN, GREEN]
+
+
 def test_one_query_at_a_time_and_an_answer_that_is_too_old_is_not_shown():
     main = Lit()
     main.light.ran({"RED": "1"})
