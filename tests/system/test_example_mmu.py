@@ -90,6 +90,13 @@ def status_of(printer):
     return printer.query(["mmu"])["mmu"]
 
 
+def panel_of(main):
+    """What the panel reads of the main printer, without what this changer does not have."""
+    shown = main.query(PANEL)
+    shown["mmu"] = {field: value for field, value in shown["mmu"].items() if value is not None}
+    return shown
+
+
 def wait_status(main, **values):
     """Wait until the main printer's object mmu has these values."""
 
@@ -103,7 +110,7 @@ def wait_status(main, **values):
 def test_the_panel_finds_what_it_reads(changer):
     main, mmu = changer
     assert set(PANEL) <= set(main.call("objects/list")["objects"])
-    shown = main.query(PANEL)
+    shown = panel_of(main)
     assert shown == mmu.query(PANEL)
     assert set(shown["mmu"]) >= FIELDS
     assert shown["mmu_machine"]["num_units"] == 1
@@ -206,7 +213,7 @@ def test_the_changer_is_offline_and_back(changer):
     mmu.start()
     wait_known(main, "mmu")
     wait_status(main, gate=-1, filament="Unloaded")
-    assert main.query(PANEL) == mmu.query(PANEL)
+    assert panel_of(main) == mmu.query(PANEL)
 
 
 @pytest.mark.parametrize("line", ["PLA, FF0000", "PLA, FF0000, hot, Red", "PLA"])
