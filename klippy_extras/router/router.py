@@ -147,7 +147,9 @@ class Router:
     def _add_devices(self, config: Any, methods: Methods) -> None:
         klippy, devices = self._klippy, self._devices
         devices.register(config)
-        commands = DeviceCommands(methods, self._reports, self._local, klippy.show)
+        commands = DeviceCommands(
+            methods, self._reports, self._sync_queue, self._local, klippy.show
+        )
         commands.register(config, klippy.gcode, devices.all)
         devices.heaters.start(klippy, self._heartbeat.heartbeat)
         for device in devices.all:

@@ -12,6 +12,7 @@ import time
 from typing import Callable, Dict, List, NamedTuple, Tuple
 
 from tests.lab import config
+from tests.lab.klippers import ROOT
 from tests.lab.lab import Lab
 from tests.lab.printer import LabPrinter
 from tests.lab.trace import Trace
@@ -32,8 +33,10 @@ cycle_time: 0.001
 scale: 255
 """
 _SECOND = f"[mcu second]\nserial: @FOLDER@/second\n{_PIN.format(name='second', mcu='second:')}"
+ADOPTED = "objects: output_pin x as of_peer\n"
 _PEER = (
-    _PIN.format(name="x", mcu="")
+    f"[include {ROOT}/includes/router_api.cfg]\n"
+    + _PIN.format(name="x", mcu="")
     + """\
 [gcode_macro LONG]
 gcode:
@@ -62,7 +65,7 @@ class Offsets(NamedTuple):
 def start(lab: Lab) -> Bench:
     """A host with motors that knows where it is, with a second MCU, and the peer led."""
     sections = (
-        f"[router]\n{router_section(lab, 'led')}[force_move]\nenable_force_move: True\n"
+        f"[router]\n{router_section(lab, 'led', ADOPTED)}[force_move]\nenable_force_move: True\n"
         + _PIN.format(name="host", mcu="")
         + _SECOND
     )
@@ -80,6 +83,11 @@ def mark(number: int) -> str:
         f"SET_PIN PIN=host VALUE={number}\nSET_PIN PIN=second VALUE={number}\n"
         f'ROUTER_GCODE_SCRIPT TARGET=led SCRIPT="SET_PIN PIN=x VALUE={number}" SYNC=1\n'
     )
+
+
+def mark_of_device(number: int) -> str:
+    """The same, with the pin of the peer as a pin of the main printer."""
+    return mark(number).split("ROUTER_")[0] + f"SET_PIN PIN=of_peer VALUE={number}\n"
 
 
 def moves(seconds: float, start: float = 0.0, step: float = 2.0) -> Tuple[str, float]:
@@ -102,22 +110,24 @@ def print_file(printer: LabPrinter, name: str, text: str) -> None:
     printer.script(f"SDCARD_PRINT_FILE FILENAME={name}")
 
 
-def streamed(marks: int, apart: float) -> str:
+def streamed(marks: int, apart: float, of: Callable[[int], str] = mark) -> str:
     """A file to print: moves, with a mark every `apart` seconds."""
     parts, position = [], 0.0
     for number in range(1, marks + 1):
         text, position = moves(apart, position)
-        parts.append(text + mark(number))
+        parts.append(text + of(number))
     return HOMED + "".join(parts) + moves(1.0, position)[0]
 
 
-def run_stream(bench: Bench, marks: int, apart: float = 0.5) -> None:
+def run_stream(
+    bench: Bench, marks: int, apart: float = 0.5, of: Callable[[int], str] = mark
+) -> None:
     """A streaming file.
 
     Not closer together: after a change Klipper flushes its queues up to 0.35 s ahead, and does not
     begin before that again (klippy/toolhead.py, _calc_print_time).
     """
-    print_file(bench.main, "marks.gcode", streamed(marks, apart))
+    print_file(bench.main, "marks.gcode", streamed(marks, apart, of))
     wait_until(
         lambda: bench.main.query({"print_stats": ["state"]})["print_stats"]["state"] == "complete",
         60.0 + marks * apart * 2,
@@ -130,6 +140,11 @@ def run_stream(bench: Bench, marks: int, apart: float = 0.5) -> None:
 def run_dense(bench: Bench, marks: int) -> None:
     """A streaming file with marks 0.15 s apart. Klipper's minimum is 0.1 (PIN_MIN_TIME)."""
     run_stream(bench, marks, 0.15)
+
+
+def run_device(bench: Bench, marks: int) -> None:
+    """A streaming file, with the peer's pin as a pin of the main printer."""
+    run_stream(bench, marks, of=mark_of_device)
 
 
 def run_rest(bench: Bench, marks: int) -> None:
@@ -179,6 +194,7 @@ class Scenario(NamedTuple):
 SCENARIOS = {
     "stream": Scenario("a streaming file, 0.5 s apart", 120, run_stream),
     "dense": Scenario("the same, 0.15 s apart", 120, run_dense),
+    "device": Scenario("the same, 0.5 s apart, option objects", 120, run_device),
     "rest": Scenario("a move after a rest of 2 s", 20, run_rest),
     "busy": Scenario("the peer runs macros of 2 s", 20, run_busy),
     "printing": Scenario("the peer prints, too", 20, run_printing),

@@ -29,6 +29,8 @@ class FakePrinter(Printer):
         self.is_local = is_local
         self.old_parser = False
         self.sent: List[str] = []  # the scripts that were sent to it
+        self.times: List[Optional[float]] = []  # at which they are to act
+        self.acts_at_a_time = False
         self.called: List[Call] = []  # its endpoints
         self.objects: Status = {}
         self.subscribed: Objects = {}
@@ -38,6 +40,10 @@ class FakePrinter(Printer):
         self._fields: Objects = {}
         self._snapshot_due = False
         self._told: Status = {}
+
+    @property
+    def can_act_at_a_time(self) -> bool:
+        return self.acts_at_a_time
 
     # -- what a test makes happen to it
 
@@ -99,6 +105,7 @@ class FakePrinter(Printer):
                 continue
             self._running = job
             self.sent.append(script)
+            self.times.append(job.act_at)
             if job.follower is not None:
                 job.follower.sent()
                 job.follower.began()

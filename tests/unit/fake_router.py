@@ -26,6 +26,16 @@ class FakeHeaters:
         """Of temperature_sensor objects."""
 
 
+class IdleToolhead(FakeObject):
+    """The object toolhead, which has no moves, and mcu: print time is reactor time."""
+
+    def check_busy(self, eventtime: float) -> Any:
+        return 0.0, eventtime, True
+
+    def estimated_print_time(self, eventtime: float) -> float:
+        return eventtime
+
+
 class FakePeer(FakePrinter):
     """A peer of the router.
 
@@ -117,7 +127,8 @@ class Network(Machine):
         self.printer.start_args = {"debuginput": "a.gcode"} if is_batch else {}
         self.peers: Dict[str, FakePeer] = {}
         self.printer.objects.update(
-            toolhead=FakeObject(position=[0, 0, 0, 0]),
+            toolhead=IdleToolhead(position=[0, 0, 0, 0]),
+            mcu=IdleToolhead(),
             print_stats=FakeObject(state="standby"),
             heaters=FakeHeaters(),
             configfile=FakeObject(settings={}, config={}),

@@ -10,7 +10,7 @@ from ..events.reports import Report, Reports
 from ..printers.printer import Failure, Printer
 from .console import Show, no_text
 from .methods import Follow, Methods, Request
-from .sync import SyncQueue
+from .sync import Action, SyncQueue, Targets
 from .target_lists import failures
 
 
@@ -47,12 +47,23 @@ class CommandCalls:
             request.done(None, e)
 
     def call_with_sync(self, gcmd: Any, method: str, params: Mapping[str, Any]) -> None:
-        """Call a method when the toolhead gets here. Raises UsageError for an unknown target."""
-        if "target" in params:
-            self._methods.script_targets(self._printer, params["target"])
+        """Call a method for the time when the toolhead gets here.
+
+        Raises UsageError for an unknown target.
+        """
+        if "target" not in params:
+            self._add_sync(gcmd, method, params, lambda: self._methods.event_targets(params))
+            return
+        for printer in self._methods.script_targets(self._printer, params["target"]):
+            one = {**params, "target": printer.name}
+            self._add_sync(gcmd, method, one, _just(printer))
+
+    def _add_sync(
+        self, gcmd: Any, method: str, params: Mapping[str, Any], targets: Targets
+    ) -> None:
         request = self._request(gcmd, method, params, no_text)
         call = _SyncCall(self._methods, method, request)
-        self._sync_queue.add(call.run, gcmd.get_commandline())
+        self._sync_queue.add(Action(call.run, targets, gcmd.get_commandline()))
 
     def _request(self, gcmd: Any, method: str, params: Mapping[str, Any], show: Show) -> Request:
         report = self._reports.begin(self._printer, method)
@@ -85,8 +96,13 @@ class _SyncCall:
     def __init__(self, methods: Methods, method: str, request: Request) -> None:
         self._methods, self._method, self._request = methods, method, request
 
-    def run(self) -> None:
+    def run(self, act_at: Optional[float]) -> None:
+        """act_at: as in Job."""
         try:
-            self._methods.call(self._method, self._request)
+            self._methods.call(self._method, self._request._replace(act_at=act_at))
         except RouterError as e:
             self._request.done(None, e)
+
+
+def _just(printer: Printer) -> Targets:
+    return lambda: [printer]

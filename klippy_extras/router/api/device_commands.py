@@ -4,7 +4,7 @@
 #
 # This file may be distributed under the terms of the GNU GPLv3 license.
 import re
-from typing import Any, Dict, List, Mapping
+from typing import Any, Dict, List, Mapping, Optional
 
 from ..devices.device import Device
 from ..devices.devices import taken
@@ -17,6 +17,7 @@ from ..printers.printer import Failure, Printer
 from .methods import Methods, Request
 from .proxies import PeerOutput, ShowLine
 from .registration import Command
+from .sync import Action, SyncQueue
 
 _PARAMETER_RULE = re.compile(r"[A-Z0-9_]+")
 
@@ -28,9 +29,14 @@ class DeviceCommands:
     """
 
     def __init__(
-        self, methods: Methods, reports: Reports, printer: Printer, show: ShowLine
+        self,
+        methods: Methods,
+        reports: Reports,
+        sync_queue: SyncQueue,
+        printer: Printer,
+        show: ShowLine,
     ) -> None:
-        self._methods, self._reports = methods, reports
+        self._methods, self._reports, self._sync_queue = methods, reports, sync_queue
         self._printer, self._show = printer, show
 
     def register(self, config: Any, gcode: Any, devices: List[Device]) -> None:
@@ -51,16 +57,22 @@ class DeviceCommands:
         report = self._reports.begin(self._printer, "router/gcode/script")
         return _Call(report, device, params)
 
-    def send(self, call: "_Call", script: str) -> None:
-        """Run G-code on the device's printer. If it is offline, that is only reported."""
+    def send(self, call: "_Call", script: str, act_at: Optional[float] = None) -> None:
+        """Run G-code on the device's printer. If it is offline, that is only reported.
+
+        act_at: as in Job.
+        """
         params = {"target": call.device.peer.name, "script": script}
-        request = Request(self._printer, params, call.done, follow=self._follow)
+        request = Request(self._printer, params, call.done, follow=self._follow, act_at=act_at)
         try:
             self._methods.call("router/gcode/script", request)
-        except UsageError:
-            raise
         except RouterError as e:
             call.done(None, e)
+
+    def send_in_step(self, call: "_Call", script: str, commandline: str) -> None:
+        """Run G-code there when the toolhead has made the moves before this command."""
+        run = _InStep(self, call, script).run
+        self._sync_queue.add(Action(run, lambda: [call.device.peer], commandline))
 
     def _follow(self, printer: Printer) -> PeerOutput:
         return PeerOutput(printer, self._show)
@@ -96,6 +108,16 @@ class _Call:
             self.device.ran(self._params)
 
 
+class _InStep:
+    """G-code for a device's printer, sent when its time is known."""
+
+    def __init__(self, commands: DeviceCommands, call: _Call, script: str) -> None:
+        self._commands, self._call, self._script = commands, call, script
+
+    def run(self, act_at: Optional[float]) -> None:
+        self._commands.send(self._call, self._script, act_at)
+
+
 class _Forwarded:
     """A command that runs on the device's printer, with the device's name there."""
 
@@ -110,8 +132,11 @@ class _Forwarded:
                 raise UsageError("Invalid parameter '%s' of %s" % (name, row.name))
         params[row.key] = device.settings.source_name
         call = self._commands.begin(device, params)
-        if not isinstance(device, Heater) or row.name != SET_TEMPERATURE:
-            self._commands.send(call, command(row.name, params, device.peer.old_parser))
+        script = command(row.name, params, device.peer.old_parser)
+        if row.is_in_step and params.get("SYNC") != "0":
+            self._commands.send_in_step(call, script, gcmd.get_commandline())
+        elif not isinstance(device, Heater) or row.name != SET_TEMPERATURE:
+            self._commands.send(call, script)
         elif gcmd.get_float("TARGET", 0.0):
             device.set_target(params, call.done)
         else:

@@ -55,7 +55,7 @@ class Request(NamedTuple):
     """One call of a method. done is called exactly once, unless call() raises.
 
     client: the API client that subscribes; without one, macros of the caller do. follow: makes the
-    follower of the script on a printer, for a macro that waits for it.
+    follower of the script on a printer, for a macro that waits for it. act_at: as in Job.
     """
 
     caller: Printer
@@ -63,6 +63,7 @@ class Request(NamedTuple):
     done: Done
     client: Optional[Subscriber] = None
     follow: Optional[Follow] = None
+    act_at: Optional[float] = None
 
 
 class Method(NamedTuple):
@@ -145,6 +146,10 @@ class Methods:
                 printers[self.printer(name)] = None
         return list(printers)
 
+    def event_targets(self, params: Mapping[str, Any]) -> List[Optional[Printer]]:
+        """The printers whose handlers router/event/trigger with these parameters would run."""
+        return self._events.targets(event_name(params))
+
     # -- the methods
 
     def _gcode_script(self, request: Request) -> None:
@@ -156,7 +161,7 @@ class Methods:
                 bounded(line)
         if not is_list(target):
             follower = _follower(request, printers[0])
-            printers[0].submit(Job(script, request.done, follower, in_any_state=True))
+            printers[0].submit(_job(script, request.done, follower, request))
             return
         answers = Answers(printers, request.done)
         # This printer last: if its own macro waits, its script runs in place
@@ -164,7 +169,7 @@ class Methods:
             follower = _follower(request, printer)
             done = answers.done_for(printer, follower)
             try:
-                printer.submit(Job(script, done, follower, in_any_state=True))
+                printer.submit(_job(script, done, follower, request))
             except RouterError as e:
                 done(None, e)
 
@@ -185,7 +190,8 @@ class Methods:
         if name.endswith("*"):
             raise UsageError("Cannot trigger '%s': * is only for subscriptions" % (name,))
         context = context_of(params.get("context"), params.get("values"))
-        event = Event(name, context, request.caller, is_true(params, "retain"))
+        retain = is_true(params, "retain")
+        event = Event(name, context, request.caller, retain, request.act_at)
         request.done(self._events.trigger(event), None)
 
     def _printers_list(self, request: Request) -> None:
@@ -241,6 +247,10 @@ class Methods:
         if request.client is not None:
             return request.client
         return Macros(request.caller, self.printer, self._events, self._subscriptions)
+
+
+def _job(script: str, done: Done, follower: Optional[Follower], request: Request) -> Job:
+    return Job(script, done, follower, in_any_state=True, act_at=request.act_at)
 
 
 def _follower(request: Request, printer: Printer) -> Optional[Follower]:

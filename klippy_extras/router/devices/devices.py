@@ -11,7 +11,7 @@ from ..settings import PeerSettings
 from .device import Device
 from .device_settings import DeviceSections
 from .heaters import SET_TEMPERATURE, Heater, Heaters
-from .kinds import CLAIMED, CLAIMED_MODULES, KINDS, UNKNOWN
+from .kinds import CLAIMED, CLAIMED_MODULES, KINDS, UNKNOWN, kind_of
 from .lights import Light
 from .macros import Macro
 
@@ -46,8 +46,9 @@ def _device(peer: Printer, settings: DeviceSettings) -> Device:
         return Heater(peer, settings)
     if settings.module == "gcode_macro":
         return Macro(peer, settings)
-    device = Device(peer, settings)
-    return Light(peer, settings) if "color_data" in device.kind.at_rest else device
+    if "color_data" in kind_of(settings.module).at_rest:
+        return Light(peer, settings)
+    return Device(peer, settings)
 
 
 def _register(devices: List[Device], config: Any) -> None:

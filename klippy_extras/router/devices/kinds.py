@@ -7,11 +7,16 @@ from typing import Any, Mapping, NamedTuple, Tuple
 
 
 class DeviceCommand(NamedTuple):
-    """A command that goes to the device's printer. key: the parameter that names the device."""
+    """A command that goes to the device's printer.
+
+    key: the parameter that names the device. is_in_step: whether Klipper runs it when the toolhead
+    has made the moves before it (SET_LED only if SYNC is 1, the default).
+    """
 
     name: str
     key: str
     help: str
+    is_in_step: bool = False
 
 
 class Kind(NamedTuple):
@@ -34,9 +39,9 @@ class Kind(NamedTuple):
     is_single: bool = False  # whether there is only one, which has the name of the module
 
 
-_SET_LED = DeviceCommand("SET_LED", "LED", "Set the color of an LED")
+_SET_LED = DeviceCommand("SET_LED", "LED", "Set the color of an LED", True)
 _SET_LED_TEMPLATE = DeviceCommand("SET_LED_TEMPLATE", "LED", "Assign a display_template to an LED")
-_SET_PIN = DeviceCommand("SET_PIN", "PIN", "Set the value of an output pin")
+_SET_PIN = DeviceCommand("SET_PIN", "PIN", "Set the value of an output pin", True)
 _FILAMENT_COMMANDS = (
     DeviceCommand("SET_FILAMENT_SENSOR", "SENSOR", "Sets the filament sensor on/off"),
     DeviceCommand("QUERY_FILAMENT_SENSOR", "SENSOR", "Query the status of the Filament Sensor"),
@@ -108,7 +113,7 @@ KINDS: Mapping[str, Kind] = {
         commands=(DeviceCommand("SET_LED_EFFECT", "EFFECT", "Starts or stops an LED effect"),),
     ),
     "fan_generic": _FAN._replace(
-        commands=(DeviceCommand("SET_FAN_SPEED", "FAN", "Sets the speed of a fan"),)
+        commands=(DeviceCommand("SET_FAN_SPEED", "FAN", "Sets the speed of a fan", True),)
     ),
     "heater_fan": _FAN,
     "controller_fan": _FAN,
@@ -116,7 +121,8 @@ KINDS: Mapping[str, Kind] = {
     "pwm_tool": _PIN._replace(defaults={"pwm": True, "scale": 1.0}),
     "pwm_cycle_time": _PIN._replace(defaults={"pwm": True, "scale": 1.0}),
     "servo": Kind(
-        at_rest={"value": 0.0}, commands=(DeviceCommand("SET_SERVO", "SERVO", "Set servo angle"),)
+        at_rest={"value": 0.0},
+        commands=(DeviceCommand("SET_SERVO", "SERVO", "Set servo angle", True),),
     ),
     "filament_switch_sensor": _FILAMENT_SENSOR,
     "filament_motion_sensor": _FILAMENT_SENSOR,

@@ -109,7 +109,7 @@ class GcodeCallback(EventCallback):
         self.template.check(context)
         run = GcodeRun(self, event, context)
         # Rendered when its turn comes: a hundred handlers of one event must not block the reactor
-        self.target.submit(Job(run.render, run.done))
+        self.target.submit(Job(run.render, run.done, act_at=event.act_at))
 
 
 class EndpointCallback(EventCallback):

@@ -3,7 +3,7 @@
 # Copyright (C) 2026  Klipper Router contributors
 #
 # This file may be distributed under the terms of the GNU GPLv3 license.
-from typing import Any, Callable, Dict, List, NamedTuple
+from typing import Any, Callable, Dict, List, NamedTuple, Optional
 
 from ..errors import RouterError, UsageError
 from ..printers.printer import Printer, PrinterListener
@@ -99,6 +99,10 @@ class Events(PrinterListener):
             except RouterError as e:
                 failed[name] = str(e)
         return {"delivered": list(filter(None, delivered)), "failed": failed}
+
+    def targets(self, name: str) -> List[Optional[Printer]]:
+        """The printers that have handlers of this event; None for an API client or a wait."""
+        return [h.receiver.target for h in self._handlers if h.matches(name)]
 
     def prune(self) -> None:
         """Remove the handlers of disconnected API clients and of waits that have ended."""

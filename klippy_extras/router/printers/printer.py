@@ -95,7 +95,8 @@ class Job(NamedTuple):
     script: its text, or a function that returns the text, with the latest values, when its turn
     comes. Empty text is not run; a RouterError of the function is the error of the job.
     in_any_state: also send it to a printer that is shut down or in error, for the few commands that
-    Klipper accepts then.
+    Klipper accepts then. act_at: the time, of this printer's reactor, at which its first command is
+    to act; see Printer.lead.
     """
 
     script: Union[str, Callable[[], str]]
@@ -103,6 +104,7 @@ class Job(NamedTuple):
     follower: Optional[Follower] = None
     order: Order = Order.IN_TURN
     in_any_state: bool = False
+    act_at: Optional[float] = None
 
     def text(self) -> str:
         """The G-code to run now. Raises RouterError."""
@@ -210,6 +212,14 @@ class Printer(ABC):
         else:
             self._queue.append(job)
         self._pump()
+
+    def expect_timed_jobs(self) -> None:  # noqa: B027 - most printers need not get ready
+        """A job with act_at will come within seconds: get ready for it."""
+
+    @property
+    def can_act_at_a_time(self) -> bool:
+        """Whether a job with act_at, submitted some time ahead, acts then; else it acts at once."""
+        return False
 
     def not_ready(self) -> NotReady:
         """Why it cannot be used now, in one sentence."""

@@ -9,12 +9,17 @@ from .printer import Printer, Status
 
 
 class Event(NamedTuple):
-    """One event. retain: whether it is kept for those that subscribe to it later."""
+    """One event.
+
+    retain: whether it is kept for those that subscribe to it later. act_at: as in Job, for its
+    handlers.
+    """
 
     name: str
     context: Dict[str, Any]
     caller: Printer  # the printer that triggered it
     retain: bool = False
+    act_at: Optional[float] = None
 
 
 class Receiver:

@@ -16,8 +16,9 @@ from ..version import INCLUDE_PROBE, include_version
 from .checked_answer import CheckedAnswer, is_object_list, is_status
 from .connection import Connection, Loss
 from .hints import Hints
+from .peer_clock import PeerClock
 from .printer import Done, Failure, Job, Objects, Order, Printer, ignore_answer
-from .running_script import RefusedScript, RunningScript
+from .running_script import NOBODY, RefusedScript, RunningScript
 from .session import Session
 from .session_events import (
     Answer,
@@ -31,6 +32,7 @@ from .session_events import (
     Status,
 )
 from .skipped import SkippedMessages
+from .timed_script import SYNC_MACRO, LateNotices, TimedFollower, at_print_time
 
 # Requests, other than scripts, that a peer has not answered. Each may cost it a waiting greenlet,
 # and about 97 of those crash Kalico and 2023-era Klipper (RecursionError).
@@ -63,6 +65,8 @@ class RemotePrinter(Printer):
         self.reconnects = 0  # connections after the first
         self.calls = 0  # remote method calls received
         self._timers = klippy.timers
+        self._clock = PeerClock(self, klippy.timers.now)
+        self._late_notices = LateNotices(settings.name, klippy.report, klippy.timers.now)
         self._on_call = on_call
         probe = dict(PARSER_PROBE, **INCLUDE_PROBE)
         session = Session(methods, probe, settings.timeout, settings.max_message)
@@ -176,10 +180,35 @@ class RemotePrinter(Printer):
             if not script:
                 job.done({}, None)
                 continue
+            print_time = self._print_time_of(job)
+            if print_time is not None:
+                script = at_print_time(script, print_time)
+                follower = TimedFollower(job.follower or NOBODY, self._late_notices)
+                job = job._replace(follower=follower)
             running = self._running = RunningScript(self, job)
             began = running.began if job.order is Order.IN_TURN else None
             self._connection.run_script(script, running.answered, began)
             running.follower.sent()
+
+    def expect_timed_jobs(self) -> None:
+        if SYNC_MACRO in self.commands:
+            self._clock.read()
+        elif self.ready:
+            self.hints.say(
+                "%s acts about 0.25 s after the moves of this printer, not in step (SYNC=1): it has"
+                " no macro %s, so include router_api.cfg there" % (self.name, SYNC_MACRO)
+            )
+
+    @property
+    def can_act_at_a_time(self) -> bool:
+        is_known = self._clock.print_time(self._timers.now()) is not None
+        return is_known and SYNC_MACRO in self.commands
+
+    def _print_time_of(self, job: Job) -> Optional[float]:
+        """The print time of this peer at which the job is to act; None: at once."""
+        if job.act_at is None or SYNC_MACRO not in self.commands:
+            return None
+        return self._clock.print_time(job.act_at)
 
     def end_script(self, script: RunningScript, error: Failure) -> None:
         """The script has ended: start the next one. Harmless if it had ended already."""
@@ -213,6 +242,7 @@ class RemotePrinter(Printer):
 
     def connection_lost(self, loss: Loss) -> None:
         self._skipped.close()
+        self._clock.forget()
         self.loss_reason = "timeout" if loss.has_timed_out else "disconnected"
         if self.connected:
             self.log("disconnected: %s" % (loss.reason,))

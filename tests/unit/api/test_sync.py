@@ -175,3 +175,83 @@ def test_a_typo_is_an_error_at_once_and_a_later_failure_is_reported(network):
     network.take_console()
     network.reactor.advance(3.0)
     assert network.take_console() == ["// Router: led is not connected"]
+
+
+# -- ahead of time, for peers that can act at a time
+
+
+def test_a_script_is_sent_half_a_second_ahead_with_its_time(network):
+    network.led.acts_at_a_time = True
+    network.toolhead.move(2.0)
+    network.run(SYNC.format(1))
+    network.toolhead.flush()
+    due = network.reactor.now + 2.0
+    network.reactor.advance(1.49)
+    assert network.led.sent == []
+    network.reactor.advance(0.02)
+    assert network.led.take_sent() == ["SHOW N=1"]
+    assert network.led.times == [pytest.approx(due)]
+    network.reactor.advance(1.0)
+    assert network.led.sent == []
+
+
+def test_a_peer_whose_clock_becomes_known_late_is_tried_again(network):
+    network.toolhead.move(2.0)
+    network.run(SYNC.format(1))
+    network.toolhead.flush()
+    network.reactor.advance(1.6)
+    network.led.acts_at_a_time = True
+    network.reactor.advance(0.11)
+    assert network.led.take_sent() == ["SHOW N=1"]
+
+
+def test_without_moves_there_is_no_time(network):
+    network.led.acts_at_a_time = True
+    network.run(SYNC.format(1))
+    network.reactor.run()
+    assert network.led.take_sent() == ["SHOW N=1"] and network.led.times == [None]
+
+
+def test_each_printer_of_a_list_gets_it_when_it_needs_it(network):
+    network.led.acts_at_a_time = True
+    network.toolhead.move(2.0)
+    network.run("ROUTER_GCODE_SCRIPT TARGET=led,afc SCRIPT=SHOW SYNC=1")
+    network.toolhead.flush()
+    network.reactor.advance(1.6)
+    assert (network.led.take_sent(), network.afc.take_sent()) == (["SHOW"], [])
+    network.reactor.advance(0.5)
+    assert (network.led.take_sent(), network.afc.take_sent()) == ([], ["SHOW"])
+
+
+@pytest.mark.parametrize("others", ["", "afc", "main"])
+def test_an_event_is_triggered_ahead_if_all_its_handlers_can_act_at_a_time(network, others):
+    network.led.acts_at_a_time = True
+    network.led.call_router("router/event/subscribe", event="fed", gcode="ON_FED")
+    if others:
+        network.led.call_router(
+            "router/event/subscribe", event="fed", gcode="SHOW", callback_target=others
+        )
+    network.toolhead.move(2.0)
+    network.run("ROUTER_EVENT_TRIGGER EVENT=fed SYNC=1")
+    network.toolhead.flush()
+    due = network.reactor.now + 2.0
+    network.reactor.advance(1.9)
+    assert network.led.take_sent() == ([] if others else ["ON_FED"])
+    network.reactor.advance(0.2)
+    assert network.led.take_sent() == (["ON_FED"] if others else [])
+    assert network.led.times == ([None] if others else [pytest.approx(due)])
+
+
+def test_a_shutdown_drops_what_was_not_sent_yet(network):
+    network.led.acts_at_a_time = True
+    network.toolhead.move(2.0)
+    network.run(SYNC.format(1))
+    network.toolhead.move(1.0)
+    network.run(SYNC.format(2))
+    network.toolhead.flush()
+    network.reactor.advance(1.6)
+    network.take_console()
+    network.shuts_down()
+    network.reactor.advance(10.0)
+    assert network.led.take_sent() == ["SHOW N=1"]
+    assert network.take_console()[0].endswith(SYNC.format(2))
