@@ -26,11 +26,13 @@ class FakeHeaters:
         """Of temperature_sensor objects."""
 
 
-class IdleToolhead(FakeObject):
-    """The object toolhead, which has no moves, and mcu: print time is reactor time."""
+class PlannedToolhead(FakeObject):
+    """The object toolhead, and mcu: print time is reactor time. end: of the moves, all planned."""
+
+    end = 0.0
 
     def check_busy(self, eventtime: float) -> Any:
-        return 0.0, eventtime, True
+        return self.end, eventtime, True
 
     def estimated_print_time(self, eventtime: float) -> float:
         return eventtime
@@ -127,8 +129,8 @@ class Network(Machine):
         self.printer.start_args = {"debuginput": "a.gcode"} if is_batch else {}
         self.peers: Dict[str, FakePeer] = {}
         self.printer.objects.update(
-            toolhead=IdleToolhead(position=[0, 0, 0, 0]),
-            mcu=IdleToolhead(),
+            toolhead=PlannedToolhead(position=[0, 0, 0, 0]),
+            mcu=PlannedToolhead(),
             print_stats=FakeObject(state="standby"),
             heaters=FakeHeaters(),
             configfile=FakeObject(settings={}, config={}),

@@ -67,6 +67,29 @@ def test_a_command_runs_on_the_devices_printer_with_its_name_there(net, line, se
     assert net.take_console() == []
 
 
+@pytest.mark.parametrize(
+    ("line", "is_in_step"),
+    [
+        ("SET_PIN PIN=relay VALUE=1", True),
+        ("SET_LED LED=cabinet RED=1", True),
+        ("SET_LED LED=cabinet RED=1 SYNC=0", False),
+        ("SET_FAN_SPEED FAN=exhaust SPEED=1", True),
+        ("SET_SERVO SERVO=lid ANGLE=90", True),
+        ("SET_TEMPERATURE_FAN_TARGET TEMPERATURE_FAN=cool TARGET=40", False),
+        ("SET_FILAMENT_SENSOR SENSOR=runout ENABLE=0", False),
+    ],
+)
+def test_what_klipper_runs_in_step_with_the_moves_is_in_step(net, line, is_in_step):
+    net.led.acts_at_a_time = True
+    due = net.printer.objects["toolhead"].end = net.reactor.now + 2.0
+    net.run(line)
+    net.reactor.advance(1.4)
+    assert len(net.led.take_sent()) == (not is_in_step)
+    net.reactor.advance(0.2)
+    assert len(net.led.take_sent()) == is_in_step
+    assert net.led.times == [pytest.approx(due) if is_in_step else None]
+
+
 def test_devices_of_two_peers_share_a_command(net):
     net.run("SET_LED LED=strip RED=1")
     assert net.led.take_sent() == []
