@@ -72,7 +72,7 @@ class DeviceCommands:
     def send_in_step(self, call: "_Call", script: str, commandline: str) -> None:
         """Run G-code there when the toolhead has made the moves before this command."""
         run = _InStep(self, call, script).run
-        self._sync_queue.add(Action(run, lambda: [call.device.peer], commandline))
+        self._sync_queue.add(Action(run, lambda: [call.device.peer], commandline, False))
 
     def _follow(self, printer: Printer) -> PeerOutput:
         return PeerOutput(printer, self._show)

@@ -22,12 +22,18 @@ class Action:
     """Something that is to act when the toolhead gets to its place in the G-code.
 
     run(act_at): sends it, to act at this reactor time; None: at once. command: its G-code line.
+    is_requested: whether that asks for SYNC=1, so that the user must know where it is not possible.
     """
 
     def __init__(
-        self, run: Callable[[Optional[float]], None], targets: Targets, command: str
+        self,
+        run: Callable[[Optional[float]], None],
+        targets: Targets,
+        command: str,
+        is_requested: bool = True,
     ) -> None:
         self.run, self.targets, self.command = run, targets, command
+        self.is_requested = is_requested
         self.due = 0.0  # in reactor time
 
     def can_be_sent_ahead(self) -> bool:
@@ -57,7 +63,7 @@ class SyncQueue:
         if end > now or not is_planned:
             for target in action.targets():
                 if target is not None:
-                    target.expect_timed_jobs()
+                    target.expect_timed_jobs(action.is_requested)
         if is_planned:
             # Not register_lookahead_callback: it would wake an idle toolhead, and idle_timeout
             # would report Printing

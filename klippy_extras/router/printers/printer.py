@@ -213,8 +213,11 @@ class Printer(ABC):
             self._queue.append(job)
         self._pump()
 
-    def expect_timed_jobs(self) -> None:  # noqa: B027 - most printers need not get ready
-        """A job with act_at will come within seconds: get ready for it."""
+    def expect_timed_jobs(self, is_requested: bool) -> None:  # noqa: B027 - nothing to do
+        """A job with act_at will come within seconds.
+
+        is_requested: whether to say so if this printer cannot do that.
+        """
 
     @property
     def can_act_at_a_time(self) -> bool:

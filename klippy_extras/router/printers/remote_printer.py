@@ -190,10 +190,10 @@ class RemotePrinter(Printer):
             self._connection.run_script(script, running.answered, began)
             running.follower.sent()
 
-    def expect_timed_jobs(self) -> None:
+    def expect_timed_jobs(self, is_requested: bool) -> None:
         if SYNC_MACRO in self.commands:
             self._clock.read()
-        elif self.ready:
+        elif self.ready and is_requested:
             self.hints.say(
                 "%s acts about 0.25 s after the moves of this printer, not in step (SYNC=1): it has"
                 " no macro %s, so include router_api.cfg there" % (self.name, SYNC_MACRO)
