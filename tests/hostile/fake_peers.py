@@ -1,4 +1,4 @@
-"""Peers that misbehave, each in its own way: `python -m tests.hostile.fake_peers WAY SOCK ...`.
+"""Peers that misbehave, each in its own way; see ways.py.
 
 A FakePeer answers the router's requests as a Klippy does; its subclasses break one thing each.
 Standard library only; a process of its own, so that it costs the measured Klippy nothing but what
@@ -12,10 +12,8 @@ import os
 import random
 import selectors
 import socket
-import sys
-import threading
 import time
-from typing import Any, Dict, List, Optional, Tuple, Type
+from typing import Any, Dict, List, Optional, Tuple
 
 ETX = b"\x03"
 OBJECTS = {"print_stats": {"state": "standby", "filename": ""}, "toolhead": {"position": [0, 0]}}
@@ -36,9 +34,11 @@ class FakePeer:
     """Answers like a ready Klippy. beat() is called a thousand times a second at most."""
 
     backlog = 5
+    read_size = 65536
+    peers: Tuple[str, ...] = ("evil",)  # the names under which the host knows it
 
-    def __init__(self, path: str) -> None:
-        self.path = path
+    def __init__(self, paths: List[str], host: str) -> None:
+        self.paths, self.host = paths, host  # sockets: its own, and the host's
         self.random = random.Random(1)
         self.connections: List[Connection] = []
 
@@ -104,19 +104,23 @@ class FakePeer:
 
     def run(self) -> None:
         """Serve for ever."""
-        if os.path.exists(self.path):
-            os.unlink(self.path)
-        server = socket.socket(socket.AF_UNIX)
-        server.bind(self.path)
-        server.listen(self.backlog)
-        server.setblocking(False)
-        self.serve(server)
+        servers = []
+        for path in self.paths:
+            if os.path.exists(path):
+                os.unlink(path)
+            server = socket.socket(socket.AF_UNIX)
+            server.bind(path)
+            server.listen(self.backlog)
+            server.setblocking(False)
+            servers.append(server)
+        self.serve(servers)
 
-    def serve(self, server: socket.socket) -> None:
+    def serve(self, servers: List[socket.socket]) -> None:
         patience = 1.0 if type(self).beat is FakePeer.beat else 0.001
         while True:
             with selectors.DefaultSelector() as selector:
-                selector.register(server, selectors.EVENT_READ)
+                for server in servers:
+                    selector.register(server, selectors.EVENT_READ)
                 for connection in self.connections:
                     events = selectors.EVENT_WRITE if connection.unsent else 0
                     if self.wants_to_read(connection):
@@ -126,7 +130,7 @@ class FakePeer:
                 ready = selector.select(patience)
             for key, events in ready:
                 if key.data is None:
-                    self._accept(server)
+                    self._accept(key.fileobj)
                     continue
                 if events & selectors.EVENT_WRITE:
                     self._write(key.data)
@@ -142,7 +146,7 @@ class FakePeer:
         connection.closed = True
         connection.sock.close()
 
-    def _accept(self, server: socket.socket) -> None:
+    def _accept(self, server: Any) -> None:
         try:
             sock = server.accept()[0]
         except OSError:
@@ -156,7 +160,7 @@ class FakePeer:
         if connection.closed:
             return
         try:
-            data = connection.sock.recv(65536)
+            data = connection.sock.recv(self.read_size)
         except BlockingIOError:
             return
         except OSError:
@@ -301,14 +305,14 @@ class AcceptsNothing(FakePeer):
 
     backlog = 0
 
-    def serve(self, server: socket.socket) -> None:
+    def serve(self, servers: List[socket.socket]) -> None:
         fillers = []
         while True:
             filler = socket.socket(socket.AF_UNIX)
             filler.setblocking(False)
             fillers.append(filler)
             try:
-                filler.connect(self.path)
+                filler.connect(self.paths[0])
             except BlockingIOError:
                 time.sleep(3600.0)
 
@@ -439,14 +443,3 @@ class GreedySubscriber(FakePeer):
             self.call(
                 connection, "router/event/subscribe", event=f"event_{number}", gcode="NOTHING"
             )
-
-
-WAYS: Dict[str, Type[FakePeer]] = {
-    way.__name__: way for way in FakePeer.__subclasses__() if way is not Healthy
-}
-
-if __name__ == "__main__":
-    way = {**WAYS, "Healthy": Healthy}[sys.argv[1]]
-    servers = [threading.Thread(target=way(path).run) for path in sys.argv[2:]]
-    for server in servers:
-        server.start()

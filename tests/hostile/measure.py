@@ -4,8 +4,9 @@
 peer is a time without one: what is added is compared with these two. Columns, each the median of
 the rounds: lateness of a 1 kHz timer at p99.9 by the clock (with what other processes took of this
 machine); of it, what the host itself was busy for (CPU time); what each of the two is more than
-undisturbed; the longest callback of the router (CPU time) and its worst round; the router's share
-of one core; lines about the peer in the host's log.
+undisturbed; the longest callback of the router (CPU time, without garbage collection) and its worst
+round; the same by the clock; Python's longest garbage collection, whoever caused it (CPU time);
+the router's share of one core; lines about the peer in the host's log.
 """
 
 # Copyright (C) 2026  Klipper Router contributors
@@ -14,13 +15,13 @@ import argparse
 from statistics import median
 from typing import Callable, Dict, List, NamedTuple
 
-from tests.hostile.fake_peers import WAYS
 from tests.hostile.trial import Figures, Trial
+from tests.hostile.ways import WAYS
 from tests.lab.klippers import ALL_KINDS
 
 HEADER = (
     f"{'peer':20} {'p99.9':>8} {'own':>8} {'added':>8} {'own add.':>8} {'callback':>8}"
-    f" {'worst':>8} {'share %':>8} {'log':>5}"
+    f" {'worst':>8} {'by clock':>8} {'gc':>8} {'share %':>8} {'log':>5}"
 )
 
 
@@ -81,6 +82,8 @@ def _line(name: str, rounds: List[Round]) -> str:
         added(lambda f: f.own_p999),
         of(lambda f: f.longest),
         worst.longest,
+        of(lambda f: f.longest_wall),
+        of(lambda f: f.gc),
     ]
     return (
         f"{name:20} "

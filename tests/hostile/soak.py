@@ -53,7 +53,7 @@ def idle_peer_memory(kind: str, count: int = 64) -> float:
         socks = [lab.sock(f"x{i}") for i in range(peers)]
         for sock in socks:
             Path(sock).parent.mkdir()
-        module = [sys.executable, "-m", "tests.hostile.fake_peers", "Healthy", *socks]
+        module = [sys.executable, "-m", "tests.hostile.ways", "Healthy", lab.sock("main"), *socks]
         fakes = processes.spawn(module, cwd=str(ROOT))
         sections = "".join(f"[router x{i}]\nsock: {sock}\n" for i, sock in enumerate(socks))
         host = lab.printer(kind, "main", config.printing(HOST + sections, "fake"), mcu="fake")

@@ -5,12 +5,15 @@
 import sys
 import time
 from pathlib import Path
-from typing import Any, Dict, NamedTuple, Optional
+from typing import Any, Dict, Iterable, NamedTuple, Optional
 
+from tests.bench.device_objects import OBJECTS
 from tests.lab import config, processes
 from tests.lab.closing import Closing
 from tests.lab.lab import Lab
 from tests.lab.waiting import wait_until
+
+from .ways import WAYS
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -19,9 +22,6 @@ HOST = """
 enable_force_move: True
 [lab_lateness]
 [router]
-[router evil]
-sock: {evil}
-timeout: 1.0
 [router good]
 sock: {good}
 [router ok1]
@@ -33,6 +33,12 @@ gcode:
 [gcode_macro NOTHING]
 gcode:
 """
+HOSTILE = """
+[router {name}]
+sock: {sock}
+timeout: 1.0
+"""
+DEVICES = "objects:\n" + "".join(f"    {name}\n" for name in OBJECTS)
 GOOD = """
 [gcode_macro NOTHING]
 gcode:
@@ -70,6 +76,8 @@ class Figures(NamedTuple):
     before_worst: str
     longest: float
     longest_name: str
+    longest_wall: float  # callback of the router, by the clock
+    gc: float  # the longest garbage collection of Python, which is no callback's
     share: float  # of one core, spent in the router's callbacks
     log_lines: int  # of the host's log that name the peer
 
@@ -79,9 +87,12 @@ class Trial(Closing):
 
     def __init__(self, kind: str, peer_kind: str) -> None:
         self.lab = Lab(kind, peer_kind)
-        socks = {name: self.lab.sock(name) for name in ("evil", "good", "ok1", "ok2")}
-        Path(socks["evil"]).parent.mkdir()
-        text = config.moving(HOST.format(**socks))
+        text = HOST.format(**{name: self.lab.sock(name) for name in ("good", "ok1", "ok2")})
+        for name in sorted({name for way in WAYS.values() for name in way.peers}):
+            sock = self.lab.sock(name)
+            Path(sock).parent.mkdir()
+            text += HOSTILE.format(name=name, sock=sock) + DEVICES * (name == "devices")
+        text = config.moving(text)
         self.host = self.lab.add(kind, "main", text, mcu="fake", strict=True)
         self.host.gcodes.mkdir(parents=True, exist_ok=True)
         self.host.start()
@@ -115,7 +126,8 @@ class Trial(Closing):
         """
         self._write_print(seconds)
         log_start = len(self.host.log_text())
-        evil = self._start(way) if way else None
+        subscriptions = self._subscriptions()
+        evil = self._start(way, WAYS[way].peers) if way else None
         try:
             self.host.script("SDCARD_PRINT_FILE FILENAME=print.gcode")
             wait_until(lambda: self.print_state() == "printing", 20.0, "no print", [self.host])
@@ -130,6 +142,8 @@ class Trial(Closing):
         finally:
             if evil:
                 processes.end(evil)
+        if way and self._subscriptions() != subscriptions:
+            self._forget(WAYS[way].peers)
         assert self.print_state() == "complete", self.host.tail()
         assert self.good.state() == "ready", self.good.tail()
         longest = lateness["longest"] or {"": 0.0}
@@ -144,6 +158,8 @@ class Trial(Closing):
             lateness["before_worst"],
             longest[name],
             name,
+            lateness["wall"],
+            lateness["gc"],
             lateness["total"] / elapsed,
             sum("router: evil" in line for line in log),
         )
@@ -158,8 +174,20 @@ class Trial(Closing):
     def _seen(self) -> int:
         return int(self.ok.query(["gcode_macro SEEN"])["gcode_macro SEEN"]["count"])
 
-    def _start(self, way: str) -> Any:
-        module = [sys.executable, "-m", "tests.hostile.fake_peers", way, self.lab.sock("evil")]
+    def _subscriptions(self) -> int:
+        return int(self.host.query(["router"])["router"]["subscriptions"])
+
+    def _forget(self, peers: Iterable[str]) -> None:
+        """What these peers subscribed to lasts until their Klippy restarts, as a healthy one."""
+        healthy = self._start("Healthy", peers)
+        try:
+            self.until_ready(*peers)
+        finally:
+            processes.end(healthy)
+
+    def _start(self, way: str, peers: Iterable[str]) -> Any:
+        module = [sys.executable, "-m", "tests.hostile.ways", way, self.host.sock]
+        module += [self.lab.sock(name) for name in peers]
         return processes.spawn(module, cwd=str(ROOT))
 
     def _write_print(self, seconds: float) -> None:

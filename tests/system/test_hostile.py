@@ -12,8 +12,8 @@ import pytest
 
 from klippy_extras.router.klippy.peer_log import BURST
 from klippy_extras.router.sanitize import MAX_LOGGED
-from tests.hostile.fake_peers import WAYS
 from tests.hostile.trial import Trial
+from tests.hostile.ways import WAYS
 
 SECONDS = 1.5
 # The goal is 5 ms; a slow or busy machine may take longer for the same work
