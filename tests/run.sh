@@ -49,12 +49,16 @@ report_what_is_skipped() {
             "(KLIPPER_PATH=~/klipper tests/run.sh)"
     tests/install/get_busybox.sh >/dev/null 2>&1 ||
         echo "run.sh: no busybox: its half of the tests of install.sh is skipped (install busybox)"
+    { command -v ssh && tests/lab/get_sshd.sh; } >/dev/null 2>&1 ||
+        echo "run.sh: no ssh or sshd: the tests of tunnels are skipped" \
+            "(install openssh-client and openssh-server)"
     command -v dash >/dev/null ||
         echo "run.sh: no dash: its half of the tests of install.sh is skipped (install dash)"
     command -v tmux >/dev/null ||
         echo "run.sh: no tmux: the test of examples/run.sh --tmux is skipped (install tmux)"
     [ "$(id -u)" = 0 ] ||
-        echo "run.sh: not root: the tests of install.sh that need two users are skipped"
+        echo "run.sh: not root: the tests of install.sh that need two users are skipped," \
+            "and those of tunnels log in as the same user"
 }
 
 case ${1:-} in

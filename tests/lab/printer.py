@@ -35,6 +35,7 @@ class LabPrinter(Closing):
     more_mcus: names of further emulated MCUs; the serial port of NAME is @FOLDER@/NAME, its trace
         @FOLDER@/NAME.trace.
     on_line: called with every console line, on another thread.
+    prefix: the beginning of Klippy's command, such as of one that runs it as another user.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class LabPrinter(Closing):
         trace: bool = False,
         more_mcus: Iterable[str] = (),
         on_line: Optional[Callable[[str], None]] = None,
+        prefix: Iterable[str] = (),
     ) -> None:
         if mcu not in ("none", "fake"):
             raise ValueError(f"mcu is 'none' or 'fake', not {mcu!r}")
@@ -69,6 +71,7 @@ class LabPrinter(Closing):
             if trace:
                 self._mcu_options[mcu_name] += ["--trace", str(self.folder / f"{mcu_name}.trace")]
         self._on_line = on_line
+        self._prefix = list(prefix)
         self._console: Optional[Console] = None
         self._old_lines: List[str] = []
         self._old_sessions = 0  # of the console, when the last one was ended
@@ -101,7 +104,7 @@ class LabPrinter(Closing):
         # What Klippy prints before it has a log, or as it crashes
         with open(self.folder / "klippy.err", "ab") as errors:
             self.process = processes.spawn(
-                self.klipper.command(*arguments),
+                [*self._prefix, *self.klipper.command(*arguments)],
                 cwd=self.klipper.cwd,
                 env=self.klipper.env(),
                 stdin=subprocess.DEVNULL,

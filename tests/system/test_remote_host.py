@@ -1,0 +1,335 @@
+"""A peer on another machine: through the tunnel of examples/remote_host/, ssh and a real sshd.
+
+The other machine is another user of this one, if these tests run as root, and else the same user.
+"""
+
+# Copyright (C) 2026  Klipper Router contributors
+# This file may be distributed under the terms of the GNU GPLv3 license.
+import os
+import pwd
+import re
+import shutil
+import subprocess
+import time
+from types import SimpleNamespace
+
+import pytest
+
+from tests.lab import config
+from tests.lab.api import ApiError
+from tests.lab.slow_link import SlowLink
+from tests.lab.sshd import UNIT, NoSshd, Sshd, SshTunnel, exec_start
+from tests.lab.waiting import wait_until
+from tests.system.macros import (
+    check_log,
+    fresh,
+    recorder,
+    remote_call,
+    says,
+    set_state,
+    shown,
+    wait_known,
+    wait_shown,
+)
+
+TIMEOUT = 2.0
+# Of the unit: ServerAliveInterval times ServerAliveCountMax, and the interval before
+KEEPALIVE = 8.0
+
+MAIN = """
+[router]
+status_interval: 0.05
+on_connect: ROUTER_EVENT_SUBSCRIBE EVENT=to_main GCODE=SHOW_A
+[gcode_macro ROUTER_ON_CONNECTED]
+gcode:
+    ROUTER_OBJECTS_SUBSCRIBE TARGET={params.PRINTER} OBJECTS="gcode_macro STATE:x" CALLBACK=SHOW_B
+"""
+LED = """
+[gcode_macro ROUTER_ON_READY]
+gcode:
+    {action_respond_info("ROUTER_ON_READY")}
+    {action_call_remote_method("router/event/subscribe", event="to_led", gcode="SHOW_A")}
+[gcode_macro ROUTER_ON_CONNECTED]
+gcode:
+    {action_call_remote_method("router/objects/subscribe", target=params.PRINTER,
+        objects={"gcode_macro STATE": ["y"]}, gcode_callback="SHOW_B")}
+"""
+
+
+@pytest.fixture(scope="module")
+def sshd(shared_lab):
+    try:
+        with Sshd(shared_lab.folder) as found:
+            found.as_user()
+            yield found
+    except NoSshd as reason:
+        pytest.skip(str(reason))
+
+
+@pytest.fixture(scope="module")
+def running(shared_lab, sshd):
+    """main and led, with everything between them on the way through ssh."""
+    lab = shared_lab
+    with SlowLink(sshd.port) as link, SshTunnel(sshd, "led", lab.sock("led"), link.port) as tunnel:
+        section = f"[router led]\nsock: {tunnel.sock}\ntimeout: {TIMEOUT}\n"
+        section += "mirror: gcode_macro STATE: x\n"
+        main = lab.main(
+            config.printing(MAIN + section + recorder() + says("ROUTER_ON_DISCONNECTED"))
+        )
+        led = lab.add(
+            lab.peer_kind, "led", config.printing(recorder() + LED), prefix=sshd.as_user()
+        )
+        sshd.start_printer(led)
+        tunnel.start()
+        lab.wait_ready()
+        yield SimpleNamespace(main=main, led=led, tunnel=tunnel, link=link, sshd=sshd)
+
+
+@pytest.fixture
+def far(running):
+    """The same, after all works; afterwards nothing may be left of what a test did."""
+    wait_known(running.main, "led")
+    yield running
+    running.link.delay = 0.0
+    running.link.resume()
+    running.led.thaw()
+    running.tunnel.thaw()
+    if not running.tunnel.is_running():
+        running.tunnel.start()
+    wait_known(running.main, "led")
+    check_all_works(running)
+    check_log(running.main)
+
+
+def check_all_works(far):
+    """Scripts, waits, status and events both ways, the mirror: each arrives once."""
+    main, led = far.main, far.led
+    # main's and led's own, and that of the mirror
+    wait_until(lambda: count_subscriptions(main) == 3, 10.0, "as at first", [main, led])
+    n, x, y = fresh(), fresh(), fresh()
+    set_state(led, x=x)
+    set_state(main, y=y)
+    main.script(f"ROUTER_EVENT_TRIGGER EVENT=to_led N={n}")
+    remote_call(led, "router/event/trigger", event="to_main", context={"n": n})
+    expected = (
+        (main, "SHOW_A", {"N": str(n)}),
+        (main, "SHOW_B", {"GCODE_MACRO_STATE_X": str(x)}),
+        (led, "SHOW_A", {"N": str(n)}),
+        (led, "SHOW_B", {"GCODE_MACRO_STATE_Y": str(y)}),
+    )
+    for printer, macro, parameters in expected:
+        wait_shown(printer, macro, **parameters)
+    main.script(f'ROUTER_GCODE_SCRIPT TARGET=led SCRIPT="SHOW N={n}" WAIT=1')
+    # What was sent twice has arrived twice by now
+    for printer, macro, parameters in ((led, "SHOW", {"N": str(n)}), *expected):
+        assert shown(printer, macro).count(parameters) == 1
+    assert status(main)["mirror"]["gcode_macro STATE"] == {"x": x}
+
+
+def count_subscriptions(main):
+    return main.query({"router": ["subscriptions"]})["router"]["subscriptions"]
+
+
+def status(main):
+    fields = ["connected", "ready", "state", "latency", "reconnects", "mirror"]
+    return main.query({"router led": fields})["router led"]
+
+
+def wait_lost(far, reason, mark):
+    """Wait until led is lost for this reason; no value of it is kept."""
+    far.main.wait_line(f"ROUTER_ON_DISCONNECTED PRINTER='led' REASON='{reason}'", 15.0, mark)
+    assert status(far.main)["mirror"]["gcode_macro STATE"] == {"x": None}
+
+
+def send_and_lose(far, hold, lose=lambda: None):
+    """Send led a script after hold(), and lose the connection before the answer.
+
+    Returns the script's number.
+    """
+    number = fresh()
+    hold()
+    script = f'ROUTER_GCODE_SCRIPT TARGET=led SCRIPT="SHOW N={number}" WAIT=1'
+    with far.main.api() as api:
+        request = api.request("gcode/script", {"script": script})
+        time.sleep(0.3)  # until it is in some buffer between here and there
+        lose()
+        with pytest.raises(ApiError, match="^led: connection lost, outcome unknown$"):
+            api.answer(request, 30.0)
+    return number
+
+
+def count_runs(far, number):
+    return shown(far.led).count({"N": str(number)})
+
+
+def test_everything_goes_through_the_tunnel(far):
+    check_all_works(far)
+    mark = far.main.mark()
+    far.main.script("ROUTER_GCODE_SCRIPT TARGET=led SCRIPT='M118 far' WAIT=1")
+    far.main.wait_line("led: far", start=mark)
+    with pytest.raises(ApiError, match="led: .*NONSENSE"):
+        far.main.script("ROUTER_GCODE_SCRIPT TARGET=led SCRIPT=NONSENSE WAIT=1")
+
+
+def test_the_diagnosis_names_the_tunnel(far):
+    mark = far.main.mark()
+    far.main.script("ROUTER_DIAGNOSE TARGET=led")
+    line = far.main.wait_line("but a tunnel", start=mark)
+    assert f"pid {far.tunnel.process.pid}, /usr/bin/ssh -N " in line
+    assert line.endswith(
+        f"not that Klipper itself, which is pid {far.led.process.pid}, but a tunnel"
+    )
+    far.main.wait_line("round trip", start=mark)
+
+
+def test_who_can_open_the_sockets(far):
+    """Here only the user of the main printer; there the user who logs in."""
+    here, there = os.stat(far.tunnel.sock), os.stat(far.led.sock)
+    assert (here.st_uid, here.st_mode & 0o777) == (os.geteuid(), 0o600)
+    assert there.st_uid == pwd.getpwnam(far.sshd.user).pw_uid
+
+
+def test_the_key_opens_nothing_else(far):
+    """With what the guide writes before it in authorized_keys."""
+    ended = far.sshd.run("echo", "hello")
+    assert ended.returncode == 1
+    assert "hello" not in ended.stdout
+
+
+def test_the_tunnel_is_cut_and_restored(far):
+    """A break counts as a new session of led: it registers again, and nothing is there twice."""
+    mark, led_mark = far.main.mark(), far.led.mark()
+    number = send_and_lose(far, far.led.freeze, far.tunnel.kill)
+    wait_lost(far, "disconnected", mark)
+    assert far.main.call("router/event/trigger", {"event": "to_led"})["delivered"] == []
+    with pytest.raises(ApiError, match="led is not connected"):
+        far.main.script("ROUTER_GCODE_SCRIPT TARGET=led SCRIPT='SHOW N=lost' WAIT=1")
+    far.led.thaw()
+    far.tunnel.start()
+    wait_known(far.main, "led")
+    check_all_works(far)
+    # led had it before the cut, and nobody has sent it again
+    assert count_runs(far, number) == 1
+    assert count_runs(far, "lost") == 0
+    assert far.led.console[led_mark:].count("// ROUTER_ON_READY") == 1
+
+
+def test_traffic_stops_without_a_close(far):
+    """The router notices it before ssh does. ssh then ends, and systemd starts it again."""
+    begin, mark = time.monotonic(), far.main.mark()
+    number = send_and_lose(far, far.link.stall)
+    wait_lost(far, "timeout", mark)
+    assert TIMEOUT / 2 < time.monotonic() - begin < 2 * TIMEOUT + 1.0
+    # ssh accepts new connections all the time, but led does not answer there
+    assert far.tunnel.is_running()
+    wait_until(lambda: not far.tunnel.is_running(), KEEPALIVE + 5.0, "ssh gives up", [far.tunnel])
+    assert "Timeout, server" in far.tunnel.tail()
+    far.link.resume()
+    far.tunnel.start()
+    wait_known(far.main, "led")
+    check_all_works(far)
+    assert count_runs(far, number) <= 1
+
+
+def test_traffic_stops_and_goes_on(far):
+    """What was in the tunnel arrives late, but once; what was refused never."""
+    mark = far.main.mark()
+    number = send_and_lose(far, far.tunnel.freeze)
+    wait_lost(far, "timeout", mark)
+    with pytest.raises(ApiError, match="led is not connected"):
+        far.main.script("ROUTER_GCODE_SCRIPT TARGET=led SCRIPT='SHOW N=refused' WAIT=1")
+    far.tunnel.thaw()
+    wait_known(far.main, "led")
+    check_all_works(far)
+    assert count_runs(far, number) == 1
+    assert count_runs(far, "refused") == 0
+
+
+def test_the_remote_klipper_restarts(far):
+    reconnects, led_mark = status(far.main)["reconnects"], far.led.mark()
+    far.led.begin_restart()
+    far.led.wait_ready()
+    wait_until(lambda: status(far.main)["reconnects"] > reconnects, 10.0, "again", [far.main])
+    wait_known(far.main, "led")
+    check_all_works(far)
+    assert far.led.console[led_mark:].count("// ROUTER_ON_READY") == 1
+    assert far.tunnel.is_running()
+
+
+def test_the_remote_klipper_is_killed(far):
+    """The tunnel stays, with nothing behind it: that is no connection."""
+    mark = far.main.mark()
+    number = send_and_lose(far, far.led.freeze, far.led.kill)
+    wait_lost(far, "disconnected", mark)
+    lines = far.main.log_text().count("router: led")
+    time.sleep(2.5)  # the router tries again twice
+    assert (status(far.main)["connected"], status(far.main)["state"]) == (False, "disconnected")
+    assert far.main.log_text().count("router: led") == lines
+    assert far.tunnel.is_running()
+    far.sshd.start_printer(far.led)
+    far.led.wait_ready()
+    wait_known(far.main, "led")
+    check_all_works(far)
+    assert count_runs(far, number) == 0
+
+
+def test_a_slow_network(far):
+    """0.2 s each way: all works and takes its time; led is not lost, though it answers late."""
+    far.link.delay = 0.2
+    mark, reconnects = far.main.mark(), status(far.main)["reconnects"]
+    begin = time.monotonic()
+    far.main.script('ROUTER_GCODE_SCRIPT TARGET=led SCRIPT="SHOW N=slow" WAIT=1')
+    assert 0.4 <= time.monotonic() - begin < 2.0
+    assert count_runs(far, "slow") == 1
+    check_all_works(far)
+    wait_until(lambda: status(far.main)["latency"] > 0.4, 10.0, "latency", [far.main])
+    far.main.script("ROUTER_STATUS")
+    line = far.main.wait_line("led: ready", start=mark)
+    assert re.search(r"round trip 4\d\d\.\d ms|round trip [5-9]\d\d\.\d ms", line), line
+    time.sleep(2 * TIMEOUT)
+    assert status(far.main)["reconnects"] == reconnects
+    # A cut is a cut, and the tunnel comes back over the slow network
+    mark = far.main.mark()
+    number = send_and_lose(far, lambda: None, far.tunnel.kill)
+    wait_lost(far, "disconnected", mark)
+    far.tunnel.start()
+    wait_known(far.main, "led")
+    check_all_works(far)
+    assert count_runs(far, number) <= 1
+
+
+def test_a_socket_that_was_left_behind(far):
+    """ssh does not replace it without StreamLocalBindUnlink=yes, which the unit has."""
+    far.tunnel.kill()
+    assert os.path.exists(far.tunnel.sock)
+    far.tunnel.start("-o", "StreamLocalBindUnlink=no")
+    wait_until(lambda: not far.tunnel.is_running(), 10.0, "ssh gives up", [far.tunnel])
+    assert "Address already in use" in far.tunnel.tail()
+    wait_known(far.main, "led", ready=False)
+    time.sleep(1.5)  # the router has tried again
+    mark = far.main.mark()
+    far.main.script("ROUTER_STATUS\nROUTER_DIAGNOSE TARGET=led")
+    far.main.wait_line("led: not connected, Connection refused", start=mark)
+    far.main.wait_line("nobody listens", start=mark)
+    far.tunnel.start()
+    wait_known(far.main, "led")
+
+
+@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd is not installed")
+def test_systemd_accepts_the_unit():
+    ended = subprocess.run(["systemd-analyze", "verify", UNIT], capture_output=True, text=True)
+    assert (ended.returncode, ended.stdout + ended.stderr) == (0, "")
+
+
+def test_the_unit_of_each_printer_has_its_own_files():
+    text = UNIT.read_text(encoding="utf-8")
+    assert "EnvironmentFile=/etc/klipper-router/%i.env" in text
+    assert "Restart=always" in text
+    example = (UNIT.parent / "led.env").read_text(encoding="utf-8")
+    environment = dict(re.findall(r"^(\w+)=(.*)$", example, re.MULTILINE))
+    command = exec_start("led", "/run", environment)
+    assert command[-3:] == [
+        "-L",
+        "/run/klipper-router-led/klippy.sock:/home/pi/printer_data/comms/klippy.sock",
+        "pi@led.local",
+    ]
