@@ -90,6 +90,7 @@ class Sshd(Closing):
 
     def start_printer(self, printer: LabPrinter) -> None:
         """Start a printer that was made with prefix=as_user()."""
+        printer.folder.parent.chmod(0o711)
         for path in (printer.folder, printer.gcodes):
             self._own(path)
         printer.start()
@@ -154,7 +155,7 @@ class SshTunnel(Closing):
         }
         self._name, self._log = name, sshd.folder / f"{name}.log"
         runtime = self.folder / f"klipper-router-{name}"  # as RuntimeDirectory= of the unit
-        runtime.mkdir(parents=True)
+        runtime.mkdir(parents=True, exist_ok=True)
         self.sock = str(runtime / "klippy.sock")
         self.process: Optional[subprocess.Popen[bytes]] = None
 

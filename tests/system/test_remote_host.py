@@ -5,6 +5,7 @@ The other machine is another user of this one, if these tests run as root, and e
 
 # Copyright (C) 2026  Klipper Router contributors
 # This file may be distributed under the terms of the GNU GPLv3 license.
+import contextlib
 import os
 import pwd
 import re
@@ -35,6 +36,8 @@ from tests.system.macros import (
 TIMEOUT = 2.0
 # Of the unit: ServerAliveInterval times ServerAliveCountMax, and the interval before
 KEEPALIVE = 8.0
+# Seconds, between the monotonic clocks of two machines: that is the time since they were started
+CLOCK_DIFFERENCE = 1000
 
 MAIN = """
 [router]
@@ -313,6 +316,75 @@ def test_a_socket_that_was_left_behind(far):
     far.main.wait_line("nobody listens", start=mark)
     far.tunnel.start()
     wait_known(far.main, "led")
+
+
+def other_clock():
+    """The beginning of a command for which the monotonic clock is another one, as after a boot."""
+    command = ["unshare", "--time", "--monotonic", str(CLOCK_DIFFERENCE)]
+    if os.geteuid() != 0:
+        command.insert(1, "--map-root-user")
+    if not shutil.which("unshare") or subprocess.run([*command, "true"]).returncode:
+        pytest.skip("no process can have a clock of its own here: this needs Linux 5.6 and root")
+    return command
+
+
+@pytest.fixture
+def clocks(lab, kind, sshd):
+    """main, which moves, and two peers: near has the clock of this machine, remote has not."""
+    sections, arrivals = "[router]\n", {}
+    with contextlib.ExitStack() as stack:
+        for name, prefix in (("near", []), ("remote", other_clock())):
+            peer = lab.add(
+                kind,
+                name,
+                config.printing(recorder() + says("_ROUTER_SYNC")),
+                prefix=[*prefix, *sshd.as_user()],
+                on_line=lambda line, name=name: arrivals.setdefault((name, line), time.monotonic()),
+            )
+            sshd.start_printer(peer)
+            tunnel = stack.enter_context(SshTunnel(sshd, name, peer.sock)).start()
+            sections += f"[router {name}]\nsock: {tunnel.sock}\nmirror: gcode_macro STATE: x\n"
+        sections += "[force_move]\nenable_force_move: True\n"
+        main = lab.printer(kind, "main", config.whole(sections), mcu="fake")
+        lab.wait_ready()
+        wait_known(main, "near", "remote")
+        main.script("SET_KINEMATIC_POSITION X=0 Y=0 Z=0")
+        near, remote = lab.printers["near"], lab.printers["remote"]
+        yield SimpleNamespace(main=main, near=near, remote=remote, arrivals=arrivals)
+
+
+def test_the_clock_of_another_machine(clocks):
+    """SYNC=1 needs to know the time there: on this machine it does, through a tunnel, too."""
+    main = clocks.main
+    for number, position in enumerate((60, 0)):
+        main.script(
+            f"G90\nG1 X{position} Y{position} F3000\n"
+            f"ROUTER_GCODE_SCRIPT TARGET=near SYNC=1 SCRIPT='SHOW N={number}'\n"
+            f"ROUTER_GCODE_SCRIPT TARGET=remote SYNC=1 SCRIPT='SHOW N={number}'\nM400"
+        )
+        for peer in (clocks.near, clocks.remote):
+            wait_shown(peer, N=str(number))
+        # Sent 0.5 s ahead, and when it is due
+        near, remote = (clocks.arrivals[name, f"// SHOW N={number}"] for name in ("near", "remote"))
+        assert remote - near > 0.2
+    assert len(shown(clocks.near, "_ROUTER_SYNC")) == 2
+    assert shown(clocks.remote, "_ROUTER_SYNC") == []
+    assert [line for line in main.console if "SYNC=1" in line] == [
+        "// Router: remote acts about 0.25 s after the moves of this printer, not in step (SYNC=1):"
+        " it runs on another machine, whose clock is not known here"
+    ]
+    check_log(main)
+
+
+def test_times_in_the_status_are_those_of_the_main_printer(clocks):
+    def there():
+        objects = {"target": "remote", "objects": {"toolhead": None}}
+        return clocks.main.call("router/objects/query", objects)["eventtime"]
+
+    assert there() - time.monotonic() > CLOCK_DIFFERENCE / 2
+    status = clocks.main.query({"router remote": ["mirror_time", "latency"]})["router remote"]
+    assert time.monotonic() - 30.0 < status["mirror_time"] <= time.monotonic()
+    assert 0.0 < status["latency"] < 5.0
 
 
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd is not installed")

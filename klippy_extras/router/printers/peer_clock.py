@@ -40,9 +40,14 @@ class PeerClock:
         self._reading: Optional[_Reading] = None
         self._rate = 1.0
         self._asked_at: Optional[float] = None
+        self._on_foreign: Optional[Callable[[], None]] = None
 
-    def read(self) -> None:
-        """Read it, unless that was done just now."""
+    def read(self, on_foreign: Optional[Callable[[], None]] = None) -> None:
+        """Read it, unless that was done just now.
+
+        on_foreign: called if this finds that it is not the clock of this machine.
+        """
+        self._on_foreign = on_foreign or self._on_foreign
         now = self._now()
         is_fresh = self._reading is not None and now - self._reading.eventtime < READING_INTERVAL
         if is_fresh or self._asked_at is not None:
@@ -73,7 +78,11 @@ class PeerClock:
         if not _is_number(eventtime) or not _is_number(print_time):
             return
         prints = result["status"].get("print_stats", {}).get("state") == "printing"
-        if prints or not asked_at <= eventtime <= self._now():
+        if not asked_at <= eventtime <= self._now():
+            self.forget()
+            if self._on_foreign is not None:
+                self._on_foreign()
+        elif prints:
             self.forget()
         else:
             self._take(_Reading(eventtime, print_time))

@@ -117,6 +117,11 @@ class RemotePrinter(Printer):
         return pid if type(pid) is int else None
 
     @property
+    def _is_behind_tunnel(self) -> bool:
+        """Whether another process than its Klippy listens on its socket."""
+        return self.listening_pid != self._info.get("process_id")
+
+    @property
     def unanswered(self) -> int:
         """The number of requests and scripts that it has not answered yet."""
         return self._connection.pending
@@ -192,12 +197,22 @@ class RemotePrinter(Printer):
 
     def expect_timed_jobs(self, is_requested: bool) -> None:
         if SYNC_MACRO in self.commands:
-            self._clock.read()
+            self._clock.read(self._clock_is_foreign if is_requested else None)
         elif self.ready and is_requested:
-            self.hints.say(
-                "%s acts about 0.25 s after the moves of this printer, not in step (SYNC=1): it has"
-                " no macro %s, so include router_api.cfg there" % (self.name, SYNC_MACRO)
+            self._explain_late(
+                "it has no macro %s, so include router_api.cfg there" % (SYNC_MACRO,)
             )
+
+    def _clock_is_foreign(self) -> None:
+        # Without a tunnel it is on this machine: its eventtime is a moment older than the request
+        if self._is_behind_tunnel:
+            self._explain_late("it runs on another machine, whose clock is not known here")
+
+    def _explain_late(self, reason: str) -> None:
+        self.hints.say(
+            "%s acts about 0.25 s after the moves of this printer, not in step (SYNC=1): %s"
+            % (self.name, reason)
+        )
 
     @property
     def can_act_at_a_time(self) -> bool:
@@ -290,7 +305,7 @@ class RemotePrinter(Printer):
         self._was_connected = True
         self.log("connected: %s, Klipper %s" % (info.get("state"), self.software_version))
         run: Any = self._connection.socket_file
-        if run is None or run.pid != info.get("process_id"):
+        if self._is_behind_tunnel:
             run = object()  # a tunnel's socket says nothing about Klippy
         if run != self._klippy_run:
             self._klippy_run = run

@@ -92,10 +92,23 @@ def test_an_old_reading_is_not_used(read):
     assert read.clock.print_time(read.now) is None
 
 
+@pytest.mark.parametrize("state", ["standby", "printing"])
 @pytest.mark.parametrize("eventtime", [99.9, 100.2, 5000.0])
-def test_the_clock_of_another_machine_is_unknown(read, eventtime):
-    read.answer(eventtime=eventtime)
+def test_the_clock_of_another_machine_is_unknown(read, eventtime, state):
+    found = []
+    # Somebody else, who does not care, has asked first
+    read.clock.read(lambda: found.append("foreign"))
+    read.clock.read()
+    read.answer(eventtime=eventtime, state=state)
     assert read.clock.print_time(read.now) is None
+    assert found == ["foreign"]
+
+
+def test_the_clock_of_this_machine_is_not_foreign():
+    read, found = Read(), []
+    read.clock.read(lambda: found.append("foreign"))
+    read.answer()
+    assert found == []
 
 
 def test_a_peer_that_prints_cannot_wait(read):

@@ -28,6 +28,7 @@ from klippy_extras.router.printers.session_events import (
     StateReported,
     Status,
 )
+from klippy_extras.router.printers.timed_script import SYNC_MACRO
 from klippy_extras.router.settings import read_settings
 from klippy_extras.router.version import VERSION
 from tests.unit.fake_klippy import FakeConfig, Machine
@@ -400,3 +401,27 @@ def test_it_describes_its_connection():
     led.loses()
     led.connection.latency, led.connection.last_failure = None, "No such file or directory"
     assert led.led.describe() == ["not connected", "No such file or directory", "1 reconnect"]
+
+
+@pytest.mark.parametrize("is_requested", [True, False])
+@pytest.mark.parametrize("is_tunnel", [True, False])
+@pytest.mark.parametrize("eventtime", [0.0, 5000.0])
+def test_a_clock_that_is_not_this_machines_is_said_once(eventtime, is_tunnel, is_requested):
+    led = Led(is_ready=False)
+    led.connects(pid=PID + is_tunnel, commands=[SYNC_MACRO])
+    for _ in range(2):
+        led.led.expect_timed_jobs(is_requested)
+        for _method, _objects, answered in led.connection.requests:
+            result = {
+                "eventtime": led.klippy.timers.now() + eventtime,
+                "status": {"toolhead": {"estimated_print_time": 1.0}},
+            }
+            led.handle(Answer(answered, result, None))
+        led.connection.requests.clear()
+    said = [line for line in led.console if "SYNC=1" in line]
+    assert led.led.can_act_at_a_time is (eventtime == 0.0)
+    if not (eventtime and is_tunnel and is_requested):
+        assert said == []
+        return
+    (line,) = said
+    assert line.endswith("it runs on another machine, whose clock is not known here")
