@@ -393,7 +393,7 @@ def test_systemd_accepts_the_unit():
     assert (ended.returncode, ended.stdout + ended.stderr) == (0, "")
 
 
-def test_the_unit_of_each_printer_has_its_own_files():
+def test_the_unit_is_one_for_each_printer():
     text = UNIT.read_text(encoding="utf-8")
     assert "EnvironmentFile=/etc/klipper-router/%i.env" in text
     assert "Restart=always" in text

@@ -14,6 +14,7 @@ from tests.lab import config, waiting
 from tests.lab.klippers import ROOT
 from tests.lab.lab import Lab
 from tests.lab.printer import LabPrinter
+from tests.lab.sshd import RESTRICTIONS, exec_start
 from tests.system import macros
 
 PACKAGE = ROOT / "klippy_extras" / "router"
@@ -36,7 +37,12 @@ UNMARKED = {
     "[router NAME]": "test_every_option_is_in_the_reference",
     "curl -s http://localhost:7125/printer/router/event/trigger \\": "test_the_request_over_http",
     "Section 'router' is not a valid config section": "test_messages.py",
-    "ssh -N -o StreamLocalBindUnlink=yes -o ServerAliveInterval=2 \\": "shell",
+    'ssh-keygen -t ed25519 -N "" -f ~/.ssh/klipper_router': "shell",
+    RESTRICTIONS: "test_remote_host.py",
+    "sudo cp examples/remote_host/klipper-router-tunnel@.service /etc/systemd/system/": (
+        "test_scripts_in_code_blocks_exist"
+    ),
+    "[router led]": "test_the_guide_names_the_socket_of_the_unit",
 }
 
 # Quoted words that are not the router's own, or that it puts together ("object" or "field")
@@ -50,6 +56,9 @@ OF_OTHERS = {
     "Untracked files",
     "hard recovered",
     "already installed",
+    # of ssh
+    "Address already in use",
+    "open failed",
 }
 
 
@@ -72,7 +81,7 @@ def test_every_other_code_block_is_covered_by_a_test():
 @pytest.mark.parametrize("document", ALL, ids=str)
 def test_scripts_in_code_blocks_exist(document):
     shown = "".join(block.text for block in blocks_of(document.text) if not block.language)
-    for name in re.findall(r"(?:^|\s)\.?/?((?:tests|examples)/[\w./]+)", shown, LINES):
+    for name in re.findall(r"(?:^|\s)\.?/?((?:tests|examples)/[\w./@-]+)", shown, LINES):
         assert (ROOT / name).exists(), name
 
 
@@ -108,6 +117,13 @@ def test_the_section_for_moonraker():
     fixed = [line for line in section.splitlines() if not line.startswith(("path:", "origin:"))]
     script = (ROOT / "install.sh").read_text()
     assert not [line for line in fixed if line not in script]
+
+
+def test_the_guide_names_the_socket_of_the_unit():
+    (section,) = (text for text in unmarked_blocks() if text.startswith("[router led]"))
+    environment = dict.fromkeys(("SSH_TO", "SSH_KEY", "SSH_OPTIONS"), "x")
+    command = exec_start("led", "/run", dict(environment, REMOTE_SOCK="/remote"))
+    assert command[-2] == section.split("sock: ")[1].strip() + ":/remote"
 
 
 @pytest.mark.parametrize("document", ALL, ids=str)
