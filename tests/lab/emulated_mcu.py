@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Sequence
 
 from . import processes
 from .klippers import ROOT
@@ -17,12 +17,12 @@ from .waiting import wait_until
 class EmulatedMcu:
     """Runs fake_mcu; `link` becomes the serial port for printer.cfg."""
 
-    def __init__(self, link: Path, options: List[str]) -> None:
+    def __init__(self, link: Path, options: List[str], prefix: Sequence[str] = ()) -> None:
         """Start it and wait for its serial port; its output goes to `link`.err."""
         self._lock = threading.Lock()
         with open(link.with_suffix(".err"), "ab") as errors:
             self._process: subprocess.Popen[str] = processes.spawn(
-                [sys.executable, "-m", "tests.lab.fake_mcu", *options, str(link)],
+                [*prefix, sys.executable, "-m", "tests.lab.fake_mcu", *options, str(link)],
                 cwd=str(ROOT),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,

@@ -6,9 +6,14 @@
 # An example is a folder of examples/:
 #   NAME.cfg            what a user would add to the printer.cfg of printer NAME
 #   emulated/NAME.cfg   the rest of that printer.cfg, where there is no hardware
+#   emulated/around.py  starts what is needed besides the printers (optional): start(lab) is called
+#                       before they are started; it returns a Closing, or raises LookupError,
+#                       which says what is missing
 #   NAME.py             a Klipper extra that NAME.cfg needs (tests/setup.sh links it)
 #   gcodes/             files to print
 #   expected.txt        a title, then what the printers must print, in order: "NAME: text"
+import contextlib
+import importlib.util
 import os
 import queue
 import re
@@ -103,22 +108,42 @@ class Run:
     def run(self) -> int:
         """Returns the exit code: 0 only if the printers printed what the example expects."""
         try:
-            with self.lab:
+            with self.lab, contextlib.ExitStack() as around:
                 printers = [self.add(name) for name in self.names]
-                if self.tmux:
-                    self.tmux.open()
-                for printer in printers:
-                    printer.start()
-                    threading.Thread(target=self.watch, args=(printer,), daemon=True).start()
-                if self.keep and not self.tmux:
-                    print('Type G-code for a printer as "led: M118 hi"; Ctrl-C ends.', flush=True)
-                    threading.Thread(target=self.read_typed, daemon=True).start()
-                code, verdict = self.follow()
+                missing = self.start_around(around)
+                code, verdict = (1, missing) if missing else self.drive(printers)
         finally:
             if self.tmux:
                 self.tmux.close()
         print(verdict, flush=True)
         return code
+
+    def start_around(self, around: contextlib.ExitStack) -> str:
+        """Start what the example needs besides its printers; returns what is missing."""
+        path = self.folder / "emulated/around.py"
+        if not path.exists():
+            return ""
+        spec = importlib.util.spec_from_file_location("around", path)
+        assert spec and spec.loader
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        try:
+            around.enter_context(module.start(self.lab))
+        except LookupError as missing:
+            return f"run.sh: {missing}"
+        return ""
+
+    def drive(self, printers: List[LabPrinter]) -> Tuple[int, str]:
+        """Start the printers, and follow() them."""
+        if self.tmux:
+            self.tmux.open()
+        for printer in printers:
+            printer.start()
+            threading.Thread(target=self.watch, args=(printer,), daemon=True).start()
+        if self.keep and not self.tmux:
+            print('Type G-code for a printer as "led: M118 hi"; Ctrl-C ends.', flush=True)
+            threading.Thread(target=self.read_typed, daemon=True).start()
+        return self.follow()
 
     def add(self, name: str) -> LabPrinter:
         """A printer with the example's files in its folder, and its socket where users have it."""

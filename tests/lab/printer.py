@@ -35,7 +35,7 @@ class LabPrinter(Closing):
     more_mcus: names of further emulated MCUs; the serial port of NAME is @FOLDER@/NAME, its trace
         @FOLDER@/NAME.trace.
     on_line: called with every console line, on another thread.
-    prefix: the beginning of Klippy's command, such as of one that runs it as another user.
+    prefix: the beginning of the commands of Klippy and its MCUs, such as to be another user.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class LabPrinter(Closing):
             if trace:
                 self._mcu_options[mcu_name] += ["--trace", str(self.folder / f"{mcu_name}.trace")]
         self._on_line = on_line
-        self._prefix = list(prefix)
+        self.prefix = list(prefix)
         self._console: Optional[Console] = None
         self._old_lines: List[str] = []
         self._old_sessions = 0  # of the console, when the last one was ended
@@ -98,13 +98,13 @@ class LabPrinter(Closing):
         arguments += ["-l", str(self.folder / "klippy.log")]
         for name, options in self._mcu_options.items():
             if not (name in self.mcus and self.mcus[name].is_running()):
-                self.mcus[name] = EmulatedMcu(self.folder / name, options)
+                self.mcus[name] = EmulatedMcu(self.folder / name, options, self.prefix)
         if not self._has_mcu:
             arguments += ["-o", os.devnull, "-d", str(HERE / "mcu.dict")]
         # What Klippy prints before it has a log, or as it crashes
         with open(self.folder / "klippy.err", "ab") as errors:
             self.process = processes.spawn(
-                [*self._prefix, *self.klipper.command(*arguments)],
+                [*self.prefix, *self.klipper.command(*arguments)],
                 cwd=self.klipper.cwd,
                 env=self.klipper.env(),
                 stdin=subprocess.DEVNULL,

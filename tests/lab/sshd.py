@@ -39,7 +39,7 @@ UsePAM {pam}
 """
 
 
-class NoSshd(Exception):
+class NoSshd(LookupError):
     """There is no sshd that can be used here. str(): why, and what to do."""
 
 
@@ -88,12 +88,13 @@ class Sshd(Closing):
             )
         return command
 
-    def start_printer(self, printer: LabPrinter) -> None:
-        """Start a printer that was made with prefix=as_user()."""
+    def take(self, printer: LabPrinter) -> LabPrinter:
+        """Let the user run this printer, which was not started yet."""
+        printer.prefix += self.as_user()
         printer.folder.parent.chmod(0o711)
         for path in (printer.folder, printer.gcodes):
             self._own(path)
-        printer.start()
+        return printer
 
     def options(self, port: Optional[int] = None) -> List[str]:
         """The options of a client that does not use the files of whoever runs it."""
@@ -124,11 +125,16 @@ class Sshd(Closing):
                     stdout=log,
                     stderr=log,
                 )
-            wait_until(lambda: "Server listening" in self.tail(), 10.0, "sshd listens", [self])
+            wait_until(self._has_started, 10.0, "sshd listens", [self])
             if self.run("true").returncode != 255:  # the key is allowed to run nothing: 1
                 return
             self.close()
         raise NoSshd(f"{self.user} cannot log in with {self._program}: {self.tail()}")
+
+    def _has_started(self) -> bool:
+        """Whether it listens, or has ended."""
+        assert self._process
+        return "Server listening" in self.tail() or self._process.poll() is not None
 
     def _make_key(self, name: str) -> None:
         path = self.folder / name

@@ -63,7 +63,6 @@ gcode:
 def sshd(shared_lab):
     try:
         with Sshd(shared_lab.folder) as found:
-            found.as_user()
             yield found
     except NoSshd as reason:
         pytest.skip(str(reason))
@@ -79,10 +78,8 @@ def running(shared_lab, sshd):
         main = lab.main(
             config.printing(MAIN + section + recorder() + says("ROUTER_ON_DISCONNECTED"))
         )
-        led = lab.add(
-            lab.peer_kind, "led", config.printing(recorder() + LED), prefix=sshd.as_user()
-        )
-        sshd.start_printer(led)
+        led = lab.add(lab.peer_kind, "led", config.printing(recorder() + LED))
+        sshd.take(led).start()
         tunnel.start()
         lab.wait_ready()
         yield SimpleNamespace(main=main, led=led, tunnel=tunnel, link=link, sshd=sshd)
@@ -269,7 +266,7 @@ def test_the_remote_klipper_is_killed(far):
     assert (status(far.main)["connected"], status(far.main)["state"]) == (False, "disconnected")
     assert far.main.log_text().count("router: led") == lines
     assert far.tunnel.is_running()
-    far.sshd.start_printer(far.led)
+    far.led.start()
     far.led.wait_ready()
     wait_known(far.main, "led")
     check_all_works(far)
@@ -338,10 +335,10 @@ def clocks(lab, kind, sshd):
                 kind,
                 name,
                 config.printing(recorder() + says("_ROUTER_SYNC")),
-                prefix=[*prefix, *sshd.as_user()],
+                prefix=prefix,
                 on_line=lambda line, name=name: arrivals.setdefault((name, line), time.monotonic()),
             )
-            sshd.start_printer(peer)
+            sshd.take(peer).start()
             tunnel = stack.enter_context(SshTunnel(sshd, name, peer.sock)).start()
             sections += f"[router {name}]\nsock: {tunnel.sock}\nmirror: gcode_macro STATE: x\n"
         sections += "[force_move]\nenable_force_move: True\n"

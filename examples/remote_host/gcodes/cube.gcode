@@ -1,0 +1,8 @@
+; A very small print: three seconds
+G4 P1000
+M400
+PRINT_START
+G4 P1000
+M400
+PRINT_END
+G4 P1000
