@@ -30,7 +30,7 @@ PURE = (
     "errors", "option_lists", "rates", "sanitize", "settings", "version",
     "gcode.contexts", "gcode.parameters", "gcode.templates", "klippy.activity_rules",
     "printers.framing", "printers.liveness", "printers.message_checks", "printers.phases",
-    "printers.peer_subscription",
+    "printers.peer_subscription", "printers.piecewise",
     "printers.session", "printers.session_events", "printers.unanswered",
     "status.bisection", "diagnosis.checks", "api.console",
 )  # fmt: skip

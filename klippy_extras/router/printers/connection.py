@@ -141,8 +141,7 @@ class Connection:
         self._is_handling = True
         try:
             while self._session.has_more:
-                is_late = self._session.decode_large() or self._handle_next(begin)
-                if is_late and self._session.has_more:
+                if self._handle_next(begin) and self._session.has_more:
                     self._pause(begin)
                     break
         except BadMessage as e:
@@ -154,10 +153,14 @@ class Connection:
                 self._link.set_reading(True)
 
     def _handle_next(self, begin: float) -> bool:
-        """Handle one event. Returns whether it is time for a pause."""
-        event = self._session.next_event()
-        if event is not None:
-            self._owner.handle_event(event)
+        """Handle one event, or decode a piece of one. Returns whether it is time for a pause."""
+        if self._session.decode_piece():
+            if not self._session.is_decoding:
+                return True  # a large event takes a callback of its own
+        else:
+            event = self._session.next_event()
+            if event is not None:
+                self._owner.handle_event(event)
         return self._timers.now() - begin >= MAX_CALLBACK_TIME
 
     def _pause(self, begin: float) -> None:

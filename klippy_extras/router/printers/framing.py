@@ -9,6 +9,7 @@ from typing import Any, Dict, List, NamedTuple, Optional, Union
 
 from ..errors import BadMessage
 from ..sanitize import plain
+from .piecewise import DECODER, PiecewiseDecoder
 
 ETX = b"\x03"
 # Bytes of one message that are skipped before the connection is closed: far more than the status
@@ -23,8 +24,6 @@ _METHOD_FIRST = re.compile(rb'\s*\{\s*"method"\s*:\s*"([\w/]+)"\s*,')
 _PARAMS_FIRST = re.compile(rb'\s*\{\s*"params"\s*:')
 _METHOD_LAST = re.compile(rb'\}\s*,\s*"method"\s*:\s*"([\w/]+)"\s*\}\s*$')
 _encoder = json.JSONEncoder(separators=(",", ":"), check_circular=False)
-# Python's decoder accepts NaN and Infinity, which are not JSON: read them as null
-_decoder = json.JSONDecoder(parse_constant=lambda _name: None)
 
 
 def encode(message: Dict[str, Any]) -> bytes:
@@ -45,19 +44,49 @@ def decode(frame: bytes) -> Dict[str, Any]:
     """
     try:
         text = frame.decode("utf-8").strip(" \t\r\n")
-        message, end = _decoder.raw_decode(text)
+        message, end = DECODER.raw_decode(text)
         if end != len(text):
             raise BadMessage("sent more than one JSON value in a message")
-        if type(message) is not dict:
-            raise BadMessage("sent JSON that is not an object")
-        # A lone surrogate can only come from a \ud... escape. Text with one cannot be encoded
-        # again, neither for Klippy's log nor (with msgspec) for its API clients. Most status has no
-        # backslash at all, which takes 1 us to find out, not 16 (in 10 KB).
-        if b"\\" in frame and (b"\\ud" in frame or b"\\uD" in frame):
+        if _has_surrogates(frame):
             message = plain(message)
     except (ValueError, RecursionError) as e:
         raise BadMessage("sent invalid JSON: %s" % (e,)) from None
-    return message  # type: ignore[no-any-return]
+    return _object(message)
+
+
+class Decoding:
+    """decode() in steps, for a long frame. step() raises BadMessage as decode() does."""
+
+    def __init__(self, frame: bytes) -> None:
+        self._frame = frame
+        self._decoder: Optional[PiecewiseDecoder] = None
+
+    def step(self) -> Optional[Dict[str, Any]]:
+        """Decode a piece. Returns the message once it is complete."""
+        try:
+            if self._decoder is None:
+                text = self._frame.decode("utf-8")
+                self._decoder = PiecewiseDecoder(text, _has_surrogates(self._frame))
+            is_complete = self._decoder.step()
+        except (ValueError, RecursionError) as e:
+            raise BadMessage("sent invalid JSON: %s" % (e,)) from None
+        return _object(self._decoder.value) if is_complete else None
+
+
+def _has_surrogates(frame: bytes) -> bool:
+    """Whether its values must be made plain().
+
+    A lone surrogate can only come from a \\ud... escape. Text with one cannot be encoded again,
+    neither for Klippy's log nor (with msgspec) for its API clients. Most status has no backslash at
+    all, which takes 1 us to find out, not 16 (in 10 KB).
+    """
+    return b"\\" in frame and (b"\\ud" in frame or b"\\uD" in frame)
+
+
+def _object(message: Any) -> Dict[str, Any]:
+    if type(message) is not dict:
+        raise BadMessage("sent JSON that is not an object")
+    return message
 
 
 class Oversized(NamedTuple):

@@ -14,7 +14,7 @@ from typing import Any, Deque, Dict, List, Optional, Sequence
 
 from ..errors import BadMessage, PeerError, TooLong
 from ..version import VERSION
-from .framing import Frame, FrameReader, Oversized, decode, encode, encode_script
+from .framing import Decoding, Frame, FrameReader, Oversized, decode, encode, encode_script
 from .liveness import Liveness
 from .message_checks import read_error, read_state, read_state_change, read_status
 from .peer_subscription import PeerSubscription
@@ -35,7 +35,7 @@ from .unanswered import OwnRequest, Unanswered
 
 UPDATE_METHOD = "router/objects/update"
 OUTPUT_METHOD = "router/gcode/output"
-# Bytes of a message that is decoded in one callback, about 0.1 ms, and handled in a later one
+# Bytes of a message that is decoded in pieces, and handled in a later callback than these
 LARGE_MESSAGE = 4096
 CLIENT_INFO = {"program": "Klipper Router", "version": VERSION}
 
@@ -43,7 +43,7 @@ CLIENT_INFO = {"program": "Klipper Router", "version": VERSION}
 class Session:
     """The protocol with one peer.
 
-    Call receive(), then next_event() until it returns None; send take_output(). decode_large()
+    Call receive(), then next_event() until it returns None; send take_output(). decode_piece()
     splits the work for a large message.
 
     methods: the remote methods to register; probe: objects to subscribe to in any case; timeout:
@@ -61,6 +61,7 @@ class Session:
         self._unanswered = Unanswered()
         self._reader = FrameReader(max_message)
         self._frames: Deque[Frame] = deque()
+        self._decoding: Optional[Decoding] = None  # of the first frame
         self._events: Deque[Event] = deque()
         self._output: List[bytes] = []
         # The contents of Ready, as far as they have arrived
@@ -89,6 +90,7 @@ class Session:
         self._unanswered.clear()
         self._reader = FrameReader(self._max_message)
         self._frames.clear()
+        self._decoding = None
         self._events.clear()
         self._output.clear()
 
@@ -178,19 +180,31 @@ class Session:
         while not events:
             if not self._frames:
                 return None
-            self._decode_next()
+            if not self.decode_piece():
+                self._decode_next()
         return events.popleft()
 
-    def decode_large(self) -> bool:
-        """Decode the next message if it is a large one, so that next_event() need not.
+    def decode_piece(self) -> bool:
+        """Decode a piece of the next message if it is a large one, so that next_event() need not.
 
         Returns whether it did. Raises BadMessage as next_event() does.
         """
-        is_due = not self._events and bool(self._frames)
-        if not is_due or len(self._frames[0]) < LARGE_MESSAGE:
-            return False
-        self._decode_next()
+        if self._decoding is None:
+            frame = self._frames[0] if self._frames and not self._events else b""
+            if isinstance(frame, Oversized) or len(frame) < LARGE_MESSAGE:
+                return False
+            self._decoding = Decoding(frame)
+        message = self._decoding.step()
+        if message is not None:
+            self._decoding = None
+            self._frames.popleft()
+            self._events += self._handle(message)
         return True
+
+    @property
+    def is_decoding(self) -> bool:
+        """Whether a large message is decoded in part."""
+        return self._decoding is not None
 
     def _decode_next(self) -> None:
         frame = self._frames.popleft()

@@ -14,6 +14,7 @@ import pytest
 from klippy_extras.router.klippy.timers import Timers
 from klippy_extras.router.printers.connection import CATCH_UP_PAUSE, Connection, Loss
 from klippy_extras.router.printers.framing import ETX
+from klippy_extras.router.printers.piecewise import PIECE
 from klippy_extras.router.printers.session import (
     LARGE_MESSAGE,
     OUTPUT_METHOD,
@@ -131,23 +132,30 @@ def test_one_message_needs_no_pause_however_long_it_took(peer):
     assert peer.owner.lines == ["a", "b"]
 
 
-def test_a_large_message_is_decoded_in_one_callback_and_handled_in_a_later_one(peer):
-    decode_next = peer.connection._session._decode_next
+def test_a_large_message_is_decoded_in_pieces_and_handled_in_a_later_callback(peer):
+    decode_piece = peer.connection._session.decode_piece
+    cost = 0.01
 
-    def slow_decode_next() -> None:
-        peer.reactor.now += 0.1
-        decode_next()
+    def slow_decode_piece() -> bool:
+        was_decoded: bool = decode_piece()
+        peer.reactor.now += cost * was_decoded
+        return was_decoded
 
-    peer.connection._session._decode_next = slow_decode_next
-    params = {"eventtime": 1.0, "status": {"toolhead": {"name": "x" * LARGE_MESSAGE}}}
+    peer.connection._session.decode_piece = slow_decode_piece
+    fields = {f"field {i}": "x" * 100 for i in range(LARGE_MESSAGE // 100)}
+    params = {"eventtime": 1.0, "status": {"toolhead": fields}}
     line = {"method": OUTPUT_METHOD, "params": {"response": "a"}}
     peer.say({"method": UPDATE_METHOD, "params": params}, line)
-    assert not peer.owner.events
     peer.print_lines("b")  # is not read until then
-    peer.reactor.run(0.1 * CATCH_UP_PAUSE - 0.01)
-    assert not peer.owner.events
-    peer.reactor.run(0.02)
+    pauses = 0
+    while not peer.owner.events:
+        peer.reactor.run(cost * CATCH_UP_PAUSE - 0.001)
+        assert not peer.owner.events
+        peer.reactor.run(0.002)
+        pauses += 1
+    assert pauses > len(json.dumps(params)) / PIECE
     assert [type(event) for event in peer.owner.events] == [Status, Output, Output]
+    assert peer.owner.events[0].status == params["status"]
     assert peer.owner.lines == ["a", "b"]
 
 

@@ -346,16 +346,30 @@ def test_events_stay_in_the_session_until_they_are_asked_for():
 def test_a_large_message_is_decoded_once_and_before_its_event_is_asked_for():
     pair = Pair()
     pair.settle()
-    small, large = update(mcu={}), update(mcu={"x": "y" * LARGE_MESSAGE})
+    large_values = {f"field {i}": "y" * 100 for i in range(LARGE_MESSAGE // 50)}
+    small, large = update(mcu={}), update(mcu=large_values)
     data = b"".join(json.dumps(m).encode() + ETX for m in (small, large, small))
     pair.session.receive(data, pair.now)
-    assert not pair.session.decode_large()
+    assert not pair.session.decode_piece()
     assert pair.session.next_event() == Status(2.0, {"mcu": {}}, False)
-    assert pair.session.decode_large() and not pair.session.decode_large()
-    for values in ({"x": "y" * LARGE_MESSAGE}, {}):
+    assert pair.session.decode_piece() and pair.session.is_decoding
+    while pair.session.is_decoding:
+        assert pair.session.has_more and pair.session.decode_piece()
+    assert not pair.session.decode_piece()
+    for values in (large_values, {}):
         assert pair.session.has_more
         assert pair.session.next_event() == Status(2.0, {"mcu": values}, False)
-    assert not pair.session.has_more and not pair.session.decode_large()
+    assert not pair.session.has_more and not pair.session.decode_piece()
+
+
+def test_the_next_event_may_be_asked_for_while_it_is_decoded_in_part():
+    pair = Pair()
+    pair.settle()
+    large = update(mcu={f"field {i}": i for i in range(LARGE_MESSAGE // 10)})
+    pair.session.receive(json.dumps(large).encode() + ETX, pair.now)
+    assert pair.session.decode_piece() and pair.session.is_decoding
+    assert pair.session.next_event() == Status(2.0, large["params"]["status"], False)
+    assert not pair.session.has_more
 
 
 def test_a_state_before_the_peer_was_identified_is_a_bad_message():
