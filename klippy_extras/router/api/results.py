@@ -43,8 +43,9 @@ def printers_params(result: Any) -> Dict[str, object]:
     """PRINTERS=, and NAME_CONNECTED=, NAME_READY= and NAME_STATE= for each printer."""
     params: Dict[str, object] = {"PRINTERS": ",".join(p["name"] for p in result["printers"])}
     for printer in result["printers"]:
+        prefix = parameter_name(printer["name"]).rstrip("_")
         for field in ("connected", "ready", "state"):
-            params[parameter_name(printer["name"], field)] = printer[field]
+            params[prefix + "_" + field.upper()] = printer[field]
     return params
 
 

@@ -23,6 +23,8 @@ from ..errors import UsageError
 # Klipper cannot call a command with digits elsewhere; one letter and digits are a traditional one
 COMMAND_NAME = re.compile(r"[A-Za-z_]{2,}[0-9]*")
 _NOT_NAME = re.compile(r"[^A-Z0-9]+")
+# Text that is the same within quotes, but for NO_MUTEX: names, states, paths, lists of numbers
+_UNCHANGED = re.compile(r"[\w.,:/+-]*", re.ASCII)
 _LINE_BREAK = re.compile(r"\r\n|\r|\n")
 # A string that cannot be encoded shuts a printer down (klippy/webhooks.py)
 SURROGATE = re.compile("[\ud800-\udfff]")
@@ -80,6 +82,8 @@ def parameter_text(value: object) -> str:
 
 def within_quotes(text: str, mark: str, old_parser: bool) -> str:
     """The text, escaped for use between two of these quotation marks, ' or "."""
+    if _UNCHANGED.fullmatch(text) and NO_MUTEX not in text:
+        return text  # most do: 0.4 us instead of 2 us
     text = SURROGATE.sub("\ufffd", _LINE_BREAK.sub(" ", text))
     if old_parser:
         text = _OLD_ENDS.sub("_", text)
@@ -111,7 +115,8 @@ def parameter(key: str, value: object, old_parser: bool) -> str:
         # Most values of a status are numbers: with parameter_text() and quote() for them, an
         # update takes 14 % longer
         return key + "='" + repr(value) + "'"
-    return key + "=" + quote(parameter_text(value), old_parser)
+    text = value if type(value) is str else parameter_text(value)
+    return key + "=" + quote(text, old_parser)
 
 
 def command(name: str, params: Mapping[str, object], old_parser: bool = False) -> str:
@@ -137,6 +142,36 @@ def bounded(script: str) -> str:
             % (shown(script), len(script), MAX_LENGTH)
         )
     return script
+
+
+def _check_size(status: Mapping[str, Mapping[str, object]]) -> None:
+    """Raises UsageError if the command would certainly be too long, before time is spent on it."""
+    left = MAX_LENGTH
+    for fields in status.values():
+        left -= len(fields) * len("K=''")
+        for value in fields.values():
+            if left > 0 and type(value) in (list, dict, str):
+                left = _less(left, value)
+    if left < 0:
+        raise UsageError(
+            "the values are longer than %d characters; more would block the printer" % (MAX_LENGTH,)
+        )
+
+
+def _less(left: int, value: Any) -> int:
+    """What is left of so many characters after this value, at least; stops below 0."""
+    if type(value) is str:
+        return left - len(value) // 2  # a line break of two characters becomes a space
+    left -= 2 * len(value) + 1 if type(value) is list else 5 * len(value) + 1
+    for element in value.values() if type(value) is dict else value:
+        if left < 0:
+            break
+        kind = type(element)
+        if kind is float:
+            left -= 2
+        elif kind is str or kind is list or kind is dict:
+            left = _less(left, element)
+    return left
 
 
 class _Names(Dict[Tuple[str, str], str]):
@@ -172,6 +207,7 @@ class StatusParameters:
     def write(self, status: Mapping[str, Mapping[str, object]], old_parser: bool) -> List[str]:
         """{object: {field: value}} -> ["OBJECT_FIELD='value'", ...]."""
         names = self._names
+        _check_size(status)
         if self._shared:
             return self._write_once(status, old_parser)
         return [

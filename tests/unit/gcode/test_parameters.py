@@ -11,10 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from klippy_extras.router.errors import UsageError
+from klippy_extras.router.gcode import parameters
 from klippy_extras.router.gcode.parameters import (
     MAX_LENGTH,
     StatusParameters,
     command,
+    parameter,
     parameter_name,
     parameter_text,
     parse_objects,
@@ -187,3 +189,26 @@ def test_messages_about_input_are_short_and_printable(text: str) -> None:
         parse_objects("=:," + text * 10)
     except UsageError as e:
         assert str(e).isprintable() and len(str(e)) < 1000
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        [0.5] * MAX_LENGTH,
+        {str(i): [1, {"a": "b"}] for i in range(MAX_LENGTH)},
+        "x" * 3 * MAX_LENGTH,
+    ],
+)
+def test_values_that_are_far_too_long_are_refused_before_they_are_written(value, monkeypatch):
+    monkeypatch.setattr(parameters, "parameter", None)
+    with pytest.raises(UsageError, match="more would block the printer"):
+        StatusParameters().write({"mesh": {"matrix": value}}, False)
+
+
+@given(st.dictionaries(st.text(max_size=5), values), st.booleans())
+def test_no_value_that_fits_is_refused(fields, old_parser):
+    expected = [parameter(parameter_name("o", f), v, old_parser) for f, v in fields.items()]
+    monkeypatch = pytest.MonkeyPatch()
+    with monkeypatch.context() as patch:
+        patch.setattr(parameters, "MAX_LENGTH", len(" ".join(expected)) + 1)
+        assert StatusParameters().write({"o": fields}, old_parser) == expected
