@@ -61,8 +61,9 @@ def main() -> None:
     print(HEADER)
     print(_line("nobody", [Round(figures, figures, figures) for figures in undisturbed]))
     # The noise of "added": the difference between two times without a peer
-    neighbours = zip(undisturbed, undisturbed[1:], undisturbed[2:])
-    print(_line("nobody, as a peer", [Round(*three) for three in neighbours]))
+    neighbours = [Round(*three) for three in zip(undisturbed, undisturbed[1:], undisturbed[2:])]
+    if neighbours:
+        print(_line("nobody, as a peer", neighbours))
     for way, measured in rounds.items():
         print(_line(way, measured))
 
