@@ -75,14 +75,13 @@ class Router:
         printer = config.get_printer()
         self._klippy = klippy = Klippy(printer)
         settings = read_settings(config, klippy.own_sock)
-        names = ", ".join(peer.name for peer in settings.peers)
-        logging.info("router: version %s, peers: %s", VERSION, names or "none")
+        peers = ", ".join(peer.name for peer in settings.peers)
+        logging.info("router: version %s, peers: %s", VERSION, peers or "none")
         self._local = LocalPrinter(klippy, settings.name, settings.status_interval)
         self._activity = Activity(klippy, config.has_section)
         self._reports = Reports(klippy)
-        self._subscriptions = Subscriptions(
-            self._callback_failed, NameCheck(klippy.timers.soon, self._reports.warn)
-        )
+        names = NameCheck(klippy.timers.soon, self._reports.warn)
+        self._subscriptions = Subscriptions(self._callback_failed, names, klippy.timers)
         self._events = Events(self._reports, klippy.timers.now)
         self._waits = Waits(klippy, self._subscriptions, self._events)
         self._sync_queue = SyncQueue(klippy)
@@ -181,7 +180,7 @@ class Router:
         klippy = self._klippy
         on_connect = {self._printers[peer.name]: peer.on_connect for peer in settings.peers}
         on_connect[self._local] = settings.on_connect
-        self._lifecycle = Lifecycle(self._printers.values(), on_connect)
+        self._lifecycle = Lifecycle(self._printers.values(), on_connect, klippy.timers)
         self._heartbeat = Heartbeat(
             klippy.timers,
             self._local,

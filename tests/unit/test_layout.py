@@ -36,8 +36,8 @@ PURE = (
 )  # fmt: skip
 IO_MODULES = {"socket", "select", "threading", "asyncio", "logging", "subprocess", "time"}
 STANDARD = {
-    "abc", "collections", "dataclasses", "decimal", "enum", "errno", "heapq", "json", "logging",
-    "math", "os", "re", "socket", "stat", "struct", "sys", "typing",
+    "abc", "collections", "dataclasses", "decimal", "enum", "errno", "functools", "heapq", "json",
+    "logging", "math", "os", "re", "socket", "stat", "struct", "sys", "typing",
 }  # fmt: skip
 
 

@@ -17,6 +17,10 @@ from .subscribers import IsSelected, Params
 
 # Each waiting request is a paused greenlet, and about 97 of them crash Kalico and 2023-era Klipper
 MAX_WAITING = 32
+# Unsent bytes at which an API client that does not read is disconnected: Klippy copies all of them
+# each time that it sends more, and itself disconnects such a client after some seconds
+# (klippy/webhooks.py, class ClientConnection)
+MAX_UNSENT = 524288
 # Levels of nesting in an answer, such as the status of all objects: far below the limit of Klippy's
 # JSON encoder (about 900)
 ANSWER_DEPTH = 64
@@ -28,6 +32,8 @@ class ApiClient(Receiver):
     Two are equal if they have the same connection and template. It is both the subscriber and the
     receiver of its requests.
     """
+
+    can_wait = True
 
     def __init__(self, connection: Any, template: Dict[str, Any]) -> None:
         self._connection, self._template = connection, template
@@ -67,7 +73,12 @@ class ApiClient(Receiver):
 
     def _push(self, params: Dict[str, Any]) -> None:
         # plain(), because a value that JSON cannot encode would shut the printer down
-        if not self.closed:
+        if self.closed:
+            return
+        if len(getattr(self._connection, "send_buffer", b"")) > MAX_UNSENT:
+            logging.warning("router: disconnected an API client that is not reading")
+            self._connection.close()
+        else:
             self._connection.send(dict(self._template, params=plain(params, ANSWER_DEPTH)))
 
 

@@ -10,7 +10,7 @@ from .guard import guarded
 from .protocols import Reactor, ReactorTimer
 
 # Seconds for which callbacks that are due together run, before the reactor does other work
-MAX_TIMERS_TIME = 0.0005
+MAX_TIMERS_TIME = 0.00015
 
 
 class Timer:
@@ -35,6 +35,7 @@ class Timers:
     def __init__(self, reactor: Reactor) -> None:
         self.now = reactor.monotonic
         self._reactor = reactor
+        self._stop_at: Optional[float] = None  # while callbacks run
         self._heap: List[Tuple[float, int, Timer]] = []
         self._count = 0
         self._timer: Optional[ReactorTimer] = reactor.register_timer(self._run)
@@ -45,7 +46,10 @@ class Timers:
 
     def soon(self, callback: Callable[[], None]) -> Timer:
         """Call back in this turn or the next of the reactor's loop, outside of any fd callback."""
-        return self._add(self._reactor.NOW, callback)
+        timer = self._add(self.now(), callback)
+        if self._timer is not None:
+            self._reactor.update_timer(self._timer, self._reactor.NOW)
+        return timer
 
     def at(self, when: float, callback: Callable[[], None]) -> Timer:
         """Call back at this time of the reactor, outside of any fd callback.
@@ -53,6 +57,10 @@ class Timers:
         With the eventtime of an fd callback: in the next turn of the reactor's loop, without delay.
         """
         return self._add(when, callback)
+
+    def stop_at(self) -> float:
+        """When to end work that can be continued later: what is due at one time shares its time."""
+        return self.now() + MAX_TIMERS_TIME if self._stop_at is None else self._stop_at
 
     def close(self) -> None:
         """Drop all timers."""
@@ -71,16 +79,17 @@ class Timers:
         return timer
 
     def _run(self, eventtime: float) -> float:
-        due: List[Tuple[float, int, Timer]] = []
-        while self._heap and self._heap[0][0] <= eventtime:
-            due.append(heapq.heappop(self._heap))
-        stop_at = self.now() + MAX_TIMERS_TIME
-        for i, (_when, _count, timer) in enumerate(due, 1):
+        begin, last = self.now(), self._count  # not those that are added meanwhile
+        self._stop_at = begin + MAX_TIMERS_TIME
+        while self._heap and self._heap[0][0] <= begin and self._heap[0][1] <= last:
+            timer = heapq.heappop(self._heap)[2]
             callback, timer.callback = timer.callback, None
             if callback is not None:
                 guarded(callback)
-                if self.now() >= stop_at:
-                    for entry in due[i:]:
-                        heapq.heappush(self._heap, entry)
+                if self.now() >= self._stop_at:
                     break
-        return self._heap[0][0] if self._heap else self._reactor.NEVER
+        self._stop_at = None
+        if not self._heap:
+            return self._reactor.NEVER
+        # NOW, because an idle reactor sleeps a millisecond before any other time
+        return self._reactor.NOW if self._heap[0][0] <= self.now() else self._heap[0][0]

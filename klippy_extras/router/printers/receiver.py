@@ -30,6 +30,8 @@ class Receiver:
 
     owner: Optional[Printer] = None  # the printer that made it; it ends when that Klippy restarts
     target: Optional[Printer] = None  # the printer on which it runs something for an event
+    # Whether its status updates may come in a later callback of the reactor, when there are many
+    can_wait = False
     title = ""  # names the subscription to the user; "" for API clients and waits
 
     @property

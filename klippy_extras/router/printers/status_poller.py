@@ -4,7 +4,7 @@
 #
 # This file may be distributed under the terms of the GNU GPLv3 license.
 import logging
-from typing import Any, Callable, Dict, Optional
+from typing import Any, Callable, Dict, List, Optional
 
 from ..klippy.klippy import Klippy
 from ..klippy.timers import Timer
@@ -26,7 +26,12 @@ class StatusPoller:
         self._last: Status = {}
         self._failing: Dict[str, str] = {}
         self._snapshot_due = False
+        self._unread: List[
+            str
+        ] = []  # objects that this reading has still to read, in reverse order
+        self._changes: Status = {}  # that it has found
         self._timer: Optional[Timer] = None
+        self._reading_timer: Optional[Timer] = None
         self._read_at = 0.0
 
     def poll(self, objects: Objects) -> None:
@@ -34,9 +39,10 @@ class StatusPoller:
         self._objects = objects
         self._last = {name: values for name, values in self._last.items() if name in objects}
         self._snapshot_due = True
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        for timer in (self._timer, self._reading_timer):
+            if timer is not None:
+                timer.cancel()
+        self._timer = self._reading_timer = None
         if objects:
             timers = self._klippy.timers
             delay = max(0.0, self._read_at + MIN_READ_INTERVAL - timers.now())
@@ -57,20 +63,40 @@ class StatusPoller:
         eventtime = self._read_at = self._klippy.timers.now()
         # Before anything else: an exception below must not end the polling
         self._timer = self._klippy.timers.after(self._interval, self._read_all)
-        is_snapshot, self._snapshot_due = self._snapshot_due, False
-        changes: Status = {}
-        for name, fields in self._objects.items():
-            values = self._read(name, eventtime)
-            last = {} if is_snapshot else self._last.get(name, {})
-            # A field that no longer exists is reported as None, once
-            lost = dict.fromkeys(f for f, v in last.items() if fields is None and v is not None)
-            current = {**lost, **values} if fields is None else {f: values.get(f) for f in fields}
-            changed = {f: v for f, v in current.items() if f not in last or v != last[f]}
-            self._last[name] = current
+        if self._reading_timer is not None:
+            return  # still reading, on a computer that is overloaded
+        self._unread, self._changes = list(reversed(self._objects)), {}
+        self._read_some(eventtime)
+
+    def _read_some(self, eventtime: float) -> None:
+        """Read for a limited time; the rest, and what is done with it, soon."""
+        timers = self._klippy.timers
+        self._reading_timer = None
+        stop_at = timers.stop_at()
+        is_snapshot = self._snapshot_due
+        while self._unread:
+            name = self._unread.pop()
+            changed = self._read_changes(name, eventtime, is_snapshot)
             if changed or is_snapshot:
-                changes[name] = changed
+                self._changes[name] = changed
+            if timers.now() >= stop_at:
+                self._reading_timer = timers.soon(lambda: self._read_some(timers.now()))
+                return
+        self._snapshot_due = False
+        changes, self._changes = self._changes, {}
         if changes:
             self._on_status(eventtime, changes, is_snapshot)
+
+    def _read_changes(self, name: str, eventtime: float, is_snapshot: bool) -> Dict[str, Any]:
+        """The fields of an object that have changed since the last reading."""
+        fields = self._objects[name]
+        values = self._read(name, eventtime)
+        last = {} if is_snapshot else self._last.get(name, {})
+        # A field that no longer exists is reported as None, once
+        lost = dict.fromkeys(f for f, v in last.items() if fields is None and v is not None)
+        current = {**lost, **values} if fields is None else {f: values.get(f) for f in fields}
+        self._last[name] = current
+        return {f: v for f, v in current.items() if f not in last or v != last[f]}
 
     def _read(self, name: str, eventtime: float) -> Dict[str, Any]:
         try:

@@ -3,10 +3,12 @@
 # Copyright (C) 2026  Klipper Router contributors
 #
 # This file may be distributed under the terms of the GNU GPLv3 license.
+from functools import partial
 from typing import Any, Callable, Dict, FrozenSet, List, Optional, Tuple
 
 from ..errors import RouterError
 from ..gcode.parameters import StatusParameters
+from ..klippy.call_queue import CallQueue
 from ..printers.printer import Failure, Objects, Printer, Status
 from .bisection import reset, was_short_enough, was_too_long
 from .subscription import Place, Subscription, without_none
@@ -19,10 +21,12 @@ class Feed:
     """One target: its subscriptions, their union, and the last known values.
 
     on_too_large: called for a subscription that gets no more values until the target reconnects.
+    deliveries: notifies those that can wait.
     """
 
-    def __init__(self, target: Printer, on_too_large: TooLarge) -> None:
+    def __init__(self, target: Printer, on_too_large: TooLarge, deliveries: CallQueue) -> None:
         self.target, self._on_too_large = target, on_too_large
+        self._deliveries = deliveries
         self.parameters = StatusParameters()
         self.subscriptions: List[Subscription] = []
         self.union: Objects = {}
@@ -74,9 +78,9 @@ class Feed:
             subscription.close()
         self.subscriptions = [s for s in self.subscriptions if not s.closed]
         for subscription in removed:
-            if why is not None:
+            if subscription.waiting and why is not None:
                 subscription.refuse(why)
-            else:
+            elif subscription.waiting:
                 subscription.end(self.eventtime)
         self.note_missing()
         self._rebuild()
@@ -193,8 +197,7 @@ class Feed:
         if self.target.missing:
             self.note_missing()
         self.parameters.share(len(updated) > 1)
-        for subscription in updated:
-            subscription.deliver(eventtime)
+        self._deliver(list(updated))
 
     def _take_snapshot(self, known: Dict[str, Any], values: Dict[str, Any]) -> Dict[str, Any]:
         """Update the known values of an object; returns the changes."""
@@ -218,11 +221,30 @@ class Feed:
     def _end_snapshot(self) -> None:
         """All objects of a snapshot were handled: those that waited for it get their part."""
         self._lost = self._lost and self.target.state == "startup"
-        for subscription in [s for s in self.subscriptions if s.waiting and s.is_included]:
-            subscription.begin(self.eventtime, self._part(subscription.objects))
+        self._deliver([s for s in self.subscriptions if s.waiting and s.is_included])
         self._complete = not was_short_enough(self.subscriptions)
         if not self._complete:
             self._rebuild(subscribe_again=True)
+
+    def _deliver(self, subscriptions: List[Subscription]) -> None:
+        """Notify these of their first snapshot, or of the values that were added to them."""
+        later = []
+        for subscription in subscriptions:
+            if not subscription.receiver.can_wait:
+                self._notify(subscription)
+            elif not subscription.is_due:
+                subscription.is_due = True
+                later.append(partial(self._notify, subscription))
+        self._deliveries.add(later)
+
+    def _notify(self, subscription: Subscription) -> None:
+        subscription.is_due = False
+        if subscription.closed:
+            return
+        if not subscription.waiting:
+            subscription.deliver(self.eventtime)
+        elif subscription.is_included:
+            subscription.begin(self.eventtime, self._part(subscription.objects))
 
     def _changes(self, known: Dict[str, Any], values: Dict[str, Any]) -> Dict[str, Any]:
         """Those of these values that the receivers do not know yet."""

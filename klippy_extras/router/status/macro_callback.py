@@ -21,6 +21,8 @@ class MacroCallback(Receiver):
     Two are equal if they run the same macro of the same printer.
     """
 
+    can_wait = True
+
     def __init__(
         self,
         owner: Printer,
@@ -32,6 +34,7 @@ class MacroCallback(Receiver):
         self.owner: Printer = owner
         self.title = "subscription of %s with callback %s" % (owner.name, macro)
         self._status_of, self._macro = target, macro
+        self._key = (owner, macro)
         self._report, self._parameters = report, parameters
         self._pending: Status = {}  # values with which it has not run yet
         self._sent: Status = {}  # the values of the current run
@@ -42,10 +45,6 @@ class MacroCallback(Receiver):
 
     def __hash__(self) -> int:
         return hash(self._key)
-
-    @property
-    def _key(self) -> object:
-        return self.owner, self._macro
 
     def runs(self, gcode: str) -> bool:
         return self._macro == same_command(gcode)

@@ -3,7 +3,7 @@
 # Copyright (C) 2026  Klipper Router contributors
 #
 # This file may be distributed under the terms of the GNU GPLv3 license.
-from typing import Callable, List, Set
+from typing import Callable, Dict, List, Set
 
 from ..printers.printer import Printer
 from .feed import Feed
@@ -40,10 +40,13 @@ class NameCheck:
 
     def _found(self, feed: Feed, missing: List[Missing]) -> None:
         self._searching.discard(feed.target)
+        by_name: Dict[str, List[Missing]] = {}
+        for one in missing:
+            by_name.setdefault(one.name, []).append(one)
         for subscription in feed.subscriptions:
             if not subscription.checked:
                 continue  # newer than the search, or the target has disconnected since
-            for one in missing:
+            for one in [m for name in subscription.objects for m in by_name.get(name, ())]:
                 if one.is_in(subscription.objects) and one not in subscription.missing:
                     subscription.missing.append(one)
                     self._warn_of(subscription, one.sentence)

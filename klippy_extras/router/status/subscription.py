@@ -32,6 +32,7 @@ class Subscription:
     group = 0  # number of its group that is left out; the last group is included again first
     was_left_out = False  # once, to find out whether the others fit
     closed = False
+    is_due = False  # whether it is notified soon of values that are known
 
     def __init__(
         self, caller: Printer, target: Printer, objects: Objects, receiver: Receiver

@@ -3,9 +3,12 @@
 # Copyright (C) 2026  Klipper Router contributors
 #
 # This file may be distributed under the terms of the GNU GPLv3 license.
+from functools import partial
 from typing import Callable, Dict, Tuple
 
 from ..errors import RouterError, UsageError
+from ..klippy.call_queue import CallQueue
+from ..klippy.timers import Timers
 from ..printers.printer import Done, Objects, Printer, PrinterListener, Status
 from ..printers.receiver import Receiver
 from .feed import Feed
@@ -28,8 +31,9 @@ MAX_SUBSCRIPTIONS = 256
 class Subscriptions(PrinterListener):
     """The status subscriptions of all printers. report: called for macros that cannot be run."""
 
-    def __init__(self, report: Report, names: NameCheck) -> None:
+    def __init__(self, report: Report, names: NameCheck, timers: Timers) -> None:
         self._report, self._name_check = report, names
+        self._deliveries = CallQueue(timers)
         self._feeds: Dict[Printer, Feed] = {}
 
     @property
@@ -91,12 +95,11 @@ class Subscriptions(PrinterListener):
             self.unsubscribe(target, lambda receiver: receiver.owner is printer)
 
     def became_ready(self, printer: Printer) -> None:
-        for feed in self._feeds.values():
-            for subscription in feed.subscriptions:
-                if subscription.receiver.owner is printer:
-                    subscription.receiver.resume()
-            if feed.target is printer:
-                self._name_check.check(feed)
+        receivers = [s.receiver for f in self._feeds.values() for s in f.subscriptions]
+        self._deliveries.add(r.resume for r in receivers if r.owner is printer)
+        feed = self._feeds.get(printer)
+        if feed is not None:
+            self._name_check.check(feed)
 
     def state_changed(self, printer: Printer, was_ready: bool) -> None:
         feed = self._feeds.get(printer)
@@ -114,8 +117,8 @@ class Subscriptions(PrinterListener):
         feed = self._feeds.get(printer)
         if feed is not None:
             feed.update(eventtime, status, is_snapshot)
-            if is_snapshot:
-                self._name_check.check(feed)
+            if is_snapshot:  # after the deliveries of it
+                self._deliveries.add([partial(self._name_check.check, feed)])
 
     # -- inside
 
@@ -137,13 +140,10 @@ class Subscriptions(PrinterListener):
                 "Cannot subscribe: more than %d fields of %s in all subscriptions, or a name of"
                 " more than %d characters" % (MAX_FIELDS, feed.target.name, MAX_NAME)
             )
-        others = [
-            s
-            for f in self._feeds.values()
-            for s in f.subscriptions
-            if s.caller is caller and not (f is feed and s.receiver == receiver)
-        ]
-        if len(others) >= MAX_SUBSCRIPTIONS:
+        own = sum(s.caller is caller for f in self._feeds.values() for s in f.subscriptions)
+        if own >= MAX_SUBSCRIPTIONS and not any(
+            s.caller is caller and s.receiver == receiver for s in feed.subscriptions
+        ):
             raise UsageError(
                 "%s has %d subscriptions already: end one with ROUTER_OBJECTS_UNSUBSCRIBE"
                 % (caller.name, MAX_SUBSCRIPTIONS)
@@ -152,7 +152,7 @@ class Subscriptions(PrinterListener):
     def _feed(self, target: Printer) -> Feed:
         feed = self._feeds.get(target)
         if feed is None:
-            feed = self._feeds[target] = Feed(target, self._too_large)
+            feed = self._feeds[target] = Feed(target, self._too_large, self._deliveries)
         return feed
 
     def _too_large(self, subscription: Subscription, error: RouterError) -> None:

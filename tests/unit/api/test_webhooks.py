@@ -4,7 +4,7 @@
 # This file may be distributed under the terms of the GNU GPLv3 license.
 import pytest
 
-from klippy_extras.router.api.webhooks import MAX_WAITING
+from klippy_extras.router.api.webhooks import MAX_UNSENT, MAX_WAITING
 from tests.unit.fake_klippy import CommandError
 from tests.unit.fake_router import Network
 
@@ -89,3 +89,17 @@ def test_subscriptions_of_one_connection_differ_by_their_template():
     client.call("router/event/unsubscribe", event="e", response_template={"method": "one"})
     network.call("router/event/trigger", event="e")
     assert [message["method"] for message in client.take()] == ["two"]
+
+
+def test_a_subscribed_client_that_does_not_read_is_disconnected(caplog):
+    network = Network()
+    client = network.client()
+    client.close = lambda: setattr(client, "is_open", False)
+    client.call("router/event/subscribe", event="e", response_template={"method": "one"})
+    client.send_buffer = b"x" * MAX_UNSENT
+    network.call("router/event/trigger", event="e")
+    assert client.is_open and len(client.take()) == 1
+    client.send_buffer += b"x"
+    network.call("router/event/trigger", event="e")
+    assert not client.is_open and not client.take()
+    assert "not reading" in caplog.text

@@ -21,7 +21,7 @@ class Host:
         self.timers = Timers(self.reactor)
         self.main, self.led, self.afc = map(FakePrinter, ("main", "led", "afc"))
         printers = [self.main, self.led, self.afc]
-        self.lifecycle = Lifecycle(printers, {})
+        self.lifecycle = Lifecycle(printers, {}, self.timers)
         self.heaters = []  # of a peer, set by the host
         self.heartbeat = Heartbeat(
             self.timers, self.main, printers[1:], self.lifecycle, lambda peer: self.heaters

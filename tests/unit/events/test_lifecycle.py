@@ -7,7 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from klippy_extras.router.events.lifecycle import Lifecycle
+from klippy_extras.router.klippy.timers import MAX_TIMERS_TIME, Timers
 from tests.unit.fake_printer import FakePrinter
+from tests.unit.fake_reactor import FakeReactor
 
 MACROS = (
     "ROUTER_ON_READY",
@@ -20,9 +22,10 @@ MACROS = (
 class Trio:
     def __init__(self, **on_connect):
         self.main, self.led, self.afc = map(FakePrinter, ("main", "led", "afc"))
+        self.reactor = FakeReactor()
         self.all = [self.main, self.led, self.afc]
         scripts = {printer: on_connect.get(printer.name, "") for printer in self.all}
-        self.lifecycle = Lifecycle(self.all, scripts)
+        self.lifecycle = Lifecycle(self.all, scripts, Timers(self.reactor))
         for printer in self.all:
             printer.listeners.append(self.lifecycle)
 
@@ -187,3 +190,32 @@ def test_connected_and_disconnected_alternate_for_whoever_stays_ready(steps):
             for other in trio.all:
                 if one.ready and other.ready and one is not other:
                     assert told[one.name][other.name] == "ROUTER_ON_CONNECTED"
+
+
+def test_a_crowd_is_notified_in_turn_and_in_order(trio):
+    for printer in trio.all:
+        printer.connects(*MACROS)
+    trio.take()
+    submit = type(trio.led).submit
+
+    def slow_submit(self, job):
+        trio.reactor.now += MAX_TIMERS_TIME
+        submit(self, job)
+
+    patch = pytest.MonkeyPatch()
+    patch.setattr(type(trio.led), "submit", slow_submit)
+    trio.led.disconnects()
+    trio.lifecycle.lost(trio.led, "disconnected")
+    trio.led.connects(*MACROS)
+    lost = disconnected("led", "disconnected")
+    own = ["ROUTER_ON_READY", connected("main"), connected("afc")]
+    assert trio.take() == {"main": [lost], "led": own}
+    trio.reactor.run()
+    assert trio.take() == {"main": [connected("led")], "afc": [lost, connected("led")]}
+    # Of what is over before its turn came, nobody is notified
+    trio.main.disconnects()
+    trio.lifecycle.lost(trio.main, "disconnected")
+    trio.led.disconnects()
+    trio.reactor.run()
+    patch.undo()
+    assert connected("main") not in trio.take().get("afc", [])

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from klippy_extras.router.klippy.timers import MAX_TIMERS_TIME
 from klippy_extras.router.printers.status_poller import MIN_READ_INTERVAL, StatusPoller
 from tests.unit.fake_klippy import FakeObject, Machine
 
@@ -152,3 +153,25 @@ def test_a_query_reads_at_once():
         "eventtime": watched.reactor.now,
         "status": {"fan": {"speed": 0.5, "no": None}, "none": {}},
     }
+
+
+def test_objects_that_take_long_are_read_in_turns_and_reported_together():
+    watched = Watched()
+
+    class Slow(FakeObject):
+        def get_status(self, eventtime):
+            watched.reactor.now += MAX_TIMERS_TIME
+            return super().get_status(eventtime)
+
+    watched.printer.objects.update({name: Slow(n=0) for name in "abc"})
+    watched.poller.poll({"a": None, "b": ["n"], "c": None})
+    for _turn in range(3):
+        watched.reactor.run(turns=1)
+        assert watched.take() == []
+    watched.reactor.run(turns=1)
+    assert watched.take() == [({"a": {"n": 0}, "b": {"n": 0}, "c": {"n": 0}}, True)]
+    # A subscription that changes meanwhile begins again, with all values
+    watched.reactor.run(INTERVAL, turns=1)
+    watched.poller.poll({"c": None})
+    watched.reactor.advance(INTERVAL)
+    assert watched.take() == [({"c": {"n": 0}}, True)]

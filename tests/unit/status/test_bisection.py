@@ -9,10 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from klippy_extras.router.errors import RouterError, TooLong
+from klippy_extras.router.klippy.call_queue import CallQueue
+from klippy_extras.router.klippy.timers import Timers
 from klippy_extras.router.printers.printer import Objects, Status
 from klippy_extras.router.printers.receiver import Receiver
 from klippy_extras.router.status.feed import Feed
 from klippy_extras.router.status.subscription import Subscription
+from tests.unit.fake_reactor import FakeReactor
 
 LIMIT = 100
 
@@ -55,8 +58,8 @@ class World:
         self.too_large: List[Subscription] = []
         self.refused: List[str] = []
         self.begun: List[str] = []
-        target = self.target
-        self.feed = Feed(target, lambda s, _e: self.too_large.append(s))  # type: ignore[arg-type]
+        target, deliveries = self.target, CallQueue(Timers(FakeReactor()))
+        self.feed = Feed(target, lambda s, _e: self.too_large.append(s), deliveries)  # type: ignore[arg-type]
 
     def subscribe(self, name: str, size: int, waits: bool) -> Values:
         """Add a subscription to this one object."""

@@ -9,10 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from klippy_extras.router.errors import NotReady, PeerError
+from klippy_extras.router.klippy.timers import MAX_TIMERS_TIME, Timers
 from klippy_extras.router.printers.receiver import Receiver
 from klippy_extras.router.status.name_check import NameCheck
 from klippy_extras.router.status.subscriptions import Subscriptions
 from tests.unit.fake_printer import FakePrinter
+from tests.unit.fake_reactor import FakeReactor
 
 
 class Watcher(Receiver):
@@ -49,11 +51,31 @@ class Watcher(Receiver):
         self.answers.append(error or result["status"])
 
 
+class SlowWatcher(Watcher):
+    """Takes long, and so is notified in a later turn of the reactor when it is not alone."""
+
+    can_wait = True
+
+    def __init__(self, name: str, reactor: FakeReactor) -> None:
+        super().__init__(name)
+        self._reactor = reactor
+
+    def begin(self, eventtime, status):
+        self._reactor.now += MAX_TIMERS_TIME
+        super().begin(eventtime, status)
+
+    def update(self, eventtime, status):
+        self._reactor.now += MAX_TIMERS_TIME
+        self.may_repeat = True
+        super().update(eventtime, status)
+
+
 class Watching:
     def __init__(self, is_local=False):
         self.warned, self.reported = [], []
+        self.reactor = FakeReactor()
         names = NameCheck(lambda run: run(), lambda owner, text: self.warned.append(text))
-        self.subscriptions = Subscriptions(self.report, names)
+        self.subscriptions = Subscriptions(self.report, names, Timers(self.reactor))
         self.main = FakePrinter("main", is_local=True).connects()
         self.led = FakePrinter("led", is_local=is_local).connects()
         for printer in (self.main, self.led):
@@ -92,18 +114,21 @@ steps = st.one_of(
     st.tuples(st.just("unsubscribe"), st.integers(0, 2), st.none()),
     st.tuples(st.just("tick"), st.none(), st.none()),
     st.tuples(st.just("reconnect"), st.none(), st.none()),
+    st.tuples(st.just("turn"), st.none(), st.none()),
 )
 
 
+@pytest.mark.parametrize("is_slow", [False, True])
 @pytest.mark.parametrize("is_local", [False, True])
 @given(steps=st.lists(steps, max_size=25))
-def test_any_sequence_of_operations(is_local, steps):
+def test_any_sequence_of_operations(is_local, is_slow, steps):
     watching = Watching(is_local)
     wanted: Dict[Watcher, Any] = {}
     everybody = []
     for step, what, value in steps:
         if step == "subscribe":
-            watcher = Watcher(str(what))
+            name = str(what)
+            watcher = SlowWatcher(name, watching.reactor) if is_slow else Watcher(name)
             wanted.pop(watcher, None)
             wanted[watcher] = value
             everybody.append(watcher)
@@ -119,6 +144,8 @@ def test_any_sequence_of_operations(is_local, steps):
             watching.led.tick()
             for watcher in wanted:
                 watcher.may_repeat = False
+        elif step == "turn":
+            watching.reactor.run(turns=1)
         else:
             # Those that wait for their first snapshot get an error instead
             for watcher in [w for w in wanted if not w.answers]:
@@ -130,6 +157,7 @@ def test_any_sequence_of_operations(is_local, steps):
             watching.led.subscribe_objects(watching.led.subscribed)
     watching.led.tick()
     watching.led.tick()
+    watching.reactor.run(turns=200)
     for watcher, objects in wanted.items():
         for name, fields in objects.items():
             current = watching.led.objects.get(name, {})
@@ -139,6 +167,43 @@ def test_any_sequence_of_operations(is_local, steps):
     # Each request has one answer, or none because an equal one has taken it over
     assert all(len(watcher.answers) <= 1 for watcher in everybody if watcher not in wanted)
     assert watching.subscriptions.count == len(wanted)
+
+
+def test_those_that_can_wait_are_notified_in_turn_and_the_others_at_once():
+    watching, at_once = Watching(), Watcher("at once")
+    slow = [SlowWatcher(str(number), watching.reactor) for number in range(4)]
+    watching.set(fan={"x": 0})
+    for watcher in (*slow, at_once):
+        watching.subscribe(watcher, fan=None)
+    watching.led.tick()
+    assert at_once.answers == [{"fan": {"x": 0}}]
+    assert [len(watcher.answers) for watcher in slow] == [1, 0, 0, 0]
+    watching.set(fan={"x": 1})
+    watching.led.tick()
+    assert at_once.updates == [{"fan": {"x": 1}}]
+    watching.reactor.run()
+    # Those that got their first snapshot late have got the newest values with it
+    assert [w.answers for w in slow] == [[{"fan": {"x": 0}}]] + 3 * [[{"fan": {"x": 1}}]]
+    assert [w.updates for w in slow] == [[{"fan": {"x": 1}}], [], [], []]
+
+
+def test_values_that_were_not_delivered_yet_are_merged():
+    watching = Watching()
+    slow = [SlowWatcher(str(number), watching.reactor) for number in range(3)]
+    watching.set(fan={"x": 0, "y": 0})
+    for watcher in slow:
+        watching.subscribe(watcher, fan=None)
+    watching.led.tick()
+    watching.reactor.run()
+    for number in (1, 2):
+        watching.set(fan={"x": number, "y": 1})
+        watching.led.tick()
+    assert [len(watcher.updates) for watcher in slow] == [1, 0, 0]
+    watching.unsubscribe(slow[2])
+    watching.reactor.run()
+    assert slow[0].updates == [{"fan": {"x": 1, "y": 1}}, {"fan": {"x": 2}}]
+    assert slow[1].updates == [{"fan": {"x": 2, "y": 1}}]
+    assert not slow[2].updates
 
 
 def test_one_union_is_requested_and_each_receiver_gets_only_its_part():
