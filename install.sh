@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs Klipper Router for Klipper or Kalico, checks the installation, and uninstalls it
+# Installs Klipper Router for Klipper or Kalico, checks it, uninstalls it, and makes new instances
 #
 # Copyright (C) 2026  Klipper Router contributors
 #
@@ -21,7 +21,8 @@
 #   Added text              a block of lines in a file, and its removal
 #   Moonraker               its update manager
 #   Restart                 of Klipper's services, never during a print
-#   Install, Uninstall, Status, Doctor: what the options do, one section each
+#   Install, New instance, Remove an instance, Uninstall, Status, Doctor: what
+#                           the options do, one section each
 
 # shellcheck disable=SC2012  # ls instead of stat, which a BusyBox may lack
 set -eu
@@ -56,6 +57,9 @@ add to printer.cfg. Restarts nothing and changes no config unless asked to.
   --restart                restart Klipper afterwards, unless a print is running
   --allow-root             as root, change files of an ordinary user, too
   --dry-run                only print what would be done
+  --new-instance NAME      make another instance of Klipper: folder, service, printer.cfg
+  --serial PATH            the board of --new-instance (default: one that is not in use)
+  --remove-instance NAME   remove what --new-instance has made
   --uninstall              remove what install.sh has added
   --status                 show what is installed where, and which version
   --doctor                 check everything and say what to do; changes nothing
@@ -64,10 +68,12 @@ USAGE
 
 parse_options() {
     action=install tree_option='' host_option='' config_file='' moonraker_conf=''
-    update_manager=no restart=no allow_root=no dry_run=no
+    update_manager=no restart=no allow_root=no dry_run=no new_name='' serial=''
     while [ $# -gt 0 ]; do
         case $1,${2:-} in
-        -k, | --host, | --write-config,) die "$1 needs a value; see --help" ;;
+        -k, | --host, | --write-config, | --new-instance, | --serial, | --remove-instance,)
+            die "$1 needs a value; see --help"
+            ;;
         esac
         case $1 in
         -k) tree_option=$2 && shift ;;
@@ -77,6 +83,9 @@ parse_options() {
             update_manager=yes
             case ${2:-} in '' | -*) ;; *) moonraker_conf=$2 && shift ;; esac
             ;;
+        --new-instance) action=new_instance new_name=$2 && shift ;;
+        --serial) serial=$2 && shift ;;
+        --remove-instance) action=remove_instance new_name=$2 && shift ;;
         --uninstall) action=uninstall ;;
         --status) action=status ;;
         --doctor) action=doctor ;;
@@ -88,6 +97,12 @@ parse_options() {
         esac
         shift
     done
+    [ -z "$serial" ] || [ "$action" = new_instance ] || die "--serial belongs to --new-instance"
+    case $action,$restart$update_manager$config_file in
+    *_instance,nono) ;;
+    *_instance,*) die "--new-instance and --remove-instance go without --restart," \
+        "--update-manager and --write-config: run install.sh again for these" ;;
+    esac
 }
 
 # ---- Messages ---------------------------------------------------------------
@@ -340,12 +355,17 @@ service_klippys() {
     service_files | while IFS= read -r file; do
         grep -Eqs 'klippy|kalico' "$file" || continue
         expand_variables <"$file" | while IFS= read -r line; do
-            fields=$(echo "$line" | tr -s ' \t' '\n' | klippy_command)
-            case $fields in *[\$%?]* | *"$TAB-$TAB"*) continue ;; esac
-            config=${fields##*"$TAB"}
-            [ ! -f "$config" ] || echo "service$TAB${fields#*"$TAB"}"
+            fields=$(line_klippy "$line")
+            case $fields in '' | *"$TAB-$TAB"*) ;; *) echo "service$TAB${fields#*"$TAB"}" ;; esac
         done
     done
+}
+
+# klippy_command of a line of text; nothing if its config does not exist.
+line_klippy() { # LINE
+    fields=$(echo "$1" | tr -s ' \t' '\n' | klippy_command)
+    case $fields in *[\$%?]*) return ;; esac
+    [ ! -f "${fields##*"$TAB"}" ] || echo "$fields"
 }
 
 # The files of services, and the environment files that they name.
@@ -772,13 +792,15 @@ our_moonraker_confs() {
 # Sets RESTART: one command per line, of systemd or else of the init scripts.
 find_restart_commands() {
     RESTART=
-    if [ -d "$SYSROOT/run/systemd/system" ] && command -v systemctl >/dev/null; then
+    if has_systemd; then
         RESTART=$(systemd_units | while read -r unit; do
             ! runs_klippy "$unit" || echo "systemctl restart $unit"
         done)
     fi
     [ -n "$RESTART" ] || RESTART=$(klippy_init_scripts | sed 's/$/ restart/')
 }
+
+has_systemd() { [ -d "$SYSROOT/run/systemd/system" ] && command -v systemctl >/dev/null; }
 
 systemd_units() {
     systemctl list-units --all --plain --no-legend --type=service 'klipper*' 'kalico*' |
@@ -842,10 +864,10 @@ check_no_print() { # SOCKET
     [ -S "$1" ] || return 0
     objects='{"objects": {"print_stats": ["state"]}}'
     case $(ask "$1" objects/query "$objects" status.print_stats.state 2>/dev/null) in
-    printing | paused) refuse "the printer at $1 has a print running or paused: restart when it" \
+    printing | paused) refuse "the printer at $1 has a print running or paused: wait until it" \
         "has finished" ;;
-    "") refuse "the printer at $1 does not say whether it is printing: omit --restart, and" \
-        "restart it by hand" ;;
+    "") refuse "the printer at $1 does not say whether it is printing: restart or stop its" \
+        "service by hand" ;;
     esac
 }
 
@@ -859,8 +881,7 @@ run_restart() { # COMMAND
     fi
 }
 
-print_restart_commands() {
-    find_restart_commands
+print_restart_commands() { # of RESTART
     echo "When no print is running, restart Klipper's service (RESTART does not reload code)."
     [ -z "$RESTART" ] || echo "$RESTART" | sed "s/^/$SUDO/"
 }
@@ -877,10 +898,7 @@ install() {
     [ "$restart" = no ] || check_restart
     print_doubts
 
-    changed=no
-    if is_our_link "$OTHER_LINK"; then act "remove the link $OTHER_LINK" remove_other_link; fi
-    [ -e "$LINK" ] || act "link $LINK to $SOURCE" make_link
-    exclude_link
+    install_link
     installed=$changed
     [ "$installed" = yes ] || echo "Klipper Router is already installed in $TREE ($KIND)."
     [ -z "$config_file" ] || act "write $config_file" write_config
@@ -890,8 +908,17 @@ install() {
     if [ "$restart" = yes ]; then
         for_each_line run_restart "$RESTART"
     elif [ "$installed" = yes ]; then
+        find_restart_commands
         print_restart_commands
     fi
+}
+
+# Sets changed.
+install_link() {
+    changed=no
+    if is_our_link "$OTHER_LINK"; then act "remove the link $OTHER_LINK" remove_other_link; fi
+    [ -e "$LINK" ] || act "link $LINK to $SOURCE" make_link
+    exclude_link
 }
 
 make_link() { ln -sfn "$SOURCE" "$LINK" && give_to_folder_owner "$LINK"; }
@@ -916,8 +943,7 @@ main_sections() {
     done
 }
 
-# Never overwrites a file (-C).
-write_config() { (set -C && main_sections >"$config_file") && give_to_folder_owner "$config_file"; }
+write_config() { write_own_file "$config_file" "$(main_sections)"; }
 
 # What to add to which config.
 print_instructions() {
@@ -934,6 +960,413 @@ print_instructions() {
             note "$name is not running; if option -a of its Klippy is not $socket, correct sock"
     done
     echo
+}
+
+# ---- New instance -----------------------------------------------------------
+
+# Folders and names are those of KIAUH, which then takes the instance for its own.
+new_instance() {
+    check_copy
+    check_name_is_free
+    check_tree_is_writable
+    check_python
+    find_instance_paths
+    check_new_name
+    find_service
+    check_service
+    check_new_paths
+    check_serial
+    check_root_rights
+    print_doubts
+
+    install_link
+    act "make the folder $DATA" make_data_folder
+    write_file "$DATA/config/printer.cfg" "$(new_printer_cfg)"
+    [ -z "$ENV_FILE" ] || write_file "$DATA/systemd/klipper.env" "$(new_env_file)"
+    new_service_file
+    start_service
+    print_new_instance
+}
+
+# Sets DATA, the folder of the instance, NEW_SERVICE, its unit or init script,
+# and AS_ROOT.
+find_instance_paths() {
+    case $MAIN_CONFIG in
+    */config/printer.cfg) DATA=${MAIN_CONFIG%/*/*/*} ;;
+    *) DATA=$HOME ;;
+    esac
+    DATA=$DATA/printer_${new_name}_data
+    if has_systemd; then
+        NEW_SERVICE=$SYSROOT/etc/systemd/system/klipper-$new_name.service
+    elif [ -f "$SYSROOT/etc/rc.common" ]; then # OpenWrt
+        NEW_SERVICE=$SYSROOT/etc/init.d/klipper_$new_name
+    else
+        NEW_SERVICE=$SYSROOT/etc/init.d/S56klipper_$new_name
+    fi
+    AS_ROOT=
+    [ "$(id -u)" = 0 ] || AS_ROOT=sudo
+}
+
+check_new_name() {
+    check_characters
+    case $new_name in
+    router | *mcu* | *[Ss]creen*) refuse "the service of an instance called $new_name would be" \
+        "taken for another program's: choose another name" ;;
+    esac
+    same=$({ echo "$MAIN_NAME" && echo "$INSTANCES" | cut -f 1; } | while IFS= read -r name; do
+        [ "$(prefix_of "$name")" != "$(prefix_of "$new_name")" ] || echo "$name"
+    done | head -n 1)
+    case $same in
+    '') ;;
+    "$new_name") refuse "there is an instance called $same already: choose another name" ;;
+    *) refuse "there is an instance called $same, from which the router cannot tell $new_name:" \
+        "choose another name" ;;
+    esac
+    found=$(printf 'new\t%s\t-\n' "$DATA/comms/klippy.sock" | name_instances | cut -f 2)
+    [ "$found" = "$new_name" ] || refuse "an instance called $new_name would be found as $found:" \
+        "choose another name"
+}
+
+check_characters() {
+    case $new_name in
+    -* | *[!A-Za-z0-9_-]*) refuse "'$new_name' cannot be a name: use letters, digits, _ and -," \
+        "such as led" ;;
+    esac
+}
+
+# What a name becomes in the parameters of macros.
+prefix_of() { echo "$1" | tr 'a-z-' 'A-Z_' | tr -s _; }
+
+# The line of an environment file with the arguments for Python, as KIAUH writes it
+ARGUMENTS='^[A-Za-z_]+=.*(klippy[.]py|-m +klippy[^ ]*|/kalico) '
+
+# Sets SERVICE, the unit or init script that starts the main printer, KLIPPY, its
+# command up to klippy.py, and ENV_FILE, the environment file with the arguments.
+find_service() {
+    SERVICE='' ENV_FILE='' KLIPPY=''
+    for file in "$SYSROOT"/etc/systemd/system/*.service "$SYSROOT"/etc/init.d/*klipp*; do
+        case $file in *.service) has_systemd || continue ;; *) ! has_systemd || continue ;; esac
+        env_file=$(sed -n 's/^EnvironmentFile=-\{0,1\}//p' "$file" 2>/dev/null | head -n 1)
+        KLIPPY=$(cat "$env_file" "$file" 2>/dev/null | expand_variables | main_klippy)
+        [ -n "$KLIPPY" ] || continue
+        SERVICE=$file
+        ! grep -Eqs "$ARGUMENTS" "$env_file" || ENV_FILE=$env_file
+        return
+    done
+}
+
+# Of the lines of a service, the command that starts the main printer, which
+# comes behind its variables.
+main_klippy() {
+    while IFS= read -r line; do
+        fields=$(line_klippy "$line")
+        [ "$(real_path "${fields##*"$TAB"}")" != "$(real_path "$MAIN_CONFIG")" ] || echo "$line"
+    done | tail -n 1 | awk '{
+        for (word = 1; word <= NF; word++) {
+            command = command (word > 1 ? " " : "") $word
+            if ($word ~ /(^|\/)klippy\.py$|\/kalico$/) break
+            if (previous == "-m" && $word ~ /^klippy/) break
+            previous = $word
+        }
+        print command }'
+}
+
+check_service() {
+    [ -f "$MAIN_CONFIG" ] || refuse "found no printer ($MAIN_CONFIG does not exist): set up a" \
+        "first instance of Klipper, with KIAUH for example, or choose one with --host"
+    [ -n "$SERVICE" ] || refuse "found no service that starts Klipper with $MAIN_CONFIG: set it" \
+        "up as a service first, with KIAUH for example, or choose another printer with --host"
+    case $SERVICE,$PYTHON in
+    *.service,* | */S[0-9]*,/*) ;;
+    *,/*) [ -f "$SYSROOT/etc/rc.common" ] || refuse "$SERVICE is an init script of a kind that" \
+        "install.sh does not know: set up the instance by hand" ;;
+    *) refuse "found no Python of this Klipper: start Klipper, and run install.sh again" ;;
+    esac
+}
+
+check_new_paths() {
+    # The words of a service's command
+    case $DATA$TREE$HOME in *[!A-Za-z0-9_./+@:-]*) refuse "$DATA, $TREE or $HOME has a character" \
+        "that is special in a service: set up the instance by hand" ;; esac
+    [ "$(printf '%s' "$DATA/comms/klippy.sock" | wc -c)" -lt 108 ] || refuse "the name is too" \
+        "long: a socket's path has at most 107 bytes"
+    for found in "$DATA" "$NEW_SERVICE"; do
+        if [ -e "$found" ] || [ -L "$found" ]; then
+            refuse "$found exists already: choose another name"
+        fi
+    done
+    check_may_write "$(dirname "$DATA")"
+}
+
+# Sets serial (empty if unknown) and boards, those that no other instance uses.
+check_serial() {
+    used=$(used_boards)
+    if [ -n "$serial" ]; then
+        [ -e "$serial" ] || refuse "there is no $serial: connect the board, or omit --serial"
+        file=$(user_of_board "$serial")
+        [ -z "$file" ] || refuse "$serial is in $file already: every instance needs a board of" \
+            "its own"
+        return
+    fi
+    boards=$(for board in "$SYSROOT"/dev/serial/by-id/* "$SYSROOT/tmp/klipper_host_mcu"; do
+        [ ! -e "$board" ] || [ -n "$(user_of_board "$board")" ] || echo "$board"
+    done)
+    # Others are screens, modems and the like
+    serial=$(echo "$boards" | grep -E '([Kk]lipper|[Kk]alico)[^/]*$') || serial=
+    case $serial in *"$NEWLINE"*) serial= ;; esac
+}
+
+# The boards in the configs and the files next to them, each with the file that names it.
+used_boards() {
+    echo "$INSTANCES" | while IFS=$TAB read -r _ _ config _; do
+        folder=$(dirname "${config:--}")
+        grep -Hs "^serial[ $TAB]*[:=]" "$folder"/*.cfg "$folder"/*/*.cfg || true
+    done | sed "s/:serial[ $TAB]*[:=][ $TAB]*/$TAB/; s/[ $TAB\r]*\(#.*\)\{0,1\}\$//" |
+        while IFS=$TAB read -r file board; do echo "$(real_path "$board")$TAB$file"; done
+}
+
+user_of_board() {
+    echo "$used" | awk -F "$TAB" -v board="$(real_path "$1")" '$1 == board { print $2; exit }'
+}
+
+# A service takes root's rights, the files of the instance do not.
+check_root_rights() {
+    [ -n "$AS_ROOT" ] && [ "$dry_run" = no ] || return 0
+    command -v sudo >/dev/null || refuse "the service takes root's rights, and there is no sudo:" \
+        "run install.sh as root, with --allow-root"
+    sudo -n true 2>/dev/null || sudo -v || refuse "the service takes root's rights, and sudo" \
+        "does not give them to $(user_name): run install.sh as a user who can use sudo"
+}
+
+make_data_folder() {
+    for folder in "$DATA" "$DATA/config" "$DATA/logs" "$DATA/gcodes" "$DATA/comms" \
+        "$DATA/systemd"; do
+        mkdir "$folder" && give_to_folder_owner "$folder" || return
+    done
+}
+
+# Writes a new file, or shows what it would write.
+write_file() { # FILE TEXT [COMMAND]
+    act "write $1" "${3:-write_own_file}" "$1" "$2"
+    [ "$dry_run" = no ] || printf '%s\n' "$2" | sed 's/^/    /'
+}
+
+# Never overwrites a file (-C).
+write_own_file() { (set -C && printf '%s\n' "$2" >"$1") && give_to_folder_owner "$1"; }
+
+write_root_file() { printf '%s\n' "$2" | $AS_ROOT tee "$1" >/dev/null; }
+
+write_script() { write_root_file "$@" && $AS_ROOT chmod +x "$1"; }
+
+new_printer_cfg() {
+    cat <<CONFIG
+$BEGIN
+#
+# The instance $new_name: a Klipper of its own, which the main printer reaches
+# with its section [router $new_name]. Add the devices of its board below.
+
+[include $HERE/includes/router_api.cfg]
+
+# With Klipper's firmware, and of no other instance; no Klipper starts without.
+# 'ls /dev/serial/by-id/*' lists the boards on USB. This computer itself can be
+# one, too: see https://www.klipper3d.org/RPi_microcontroller.html
+[mcu]
+serial: ${serial:-/dev/serial/by-id/NAME_OF_THE_BOARD}
+
+# An instance without axes. If it is to print, replace this as for any printer.
+[printer]
+kinematics: none
+max_velocity: 300
+max_accel: 3000
+
+# For print files, M117, M118 and PAUSE
+[virtual_sdcard]
+path: $DATA/gcodes
+[pause_resume]
+[display_status]
+[respond]
+
+# For example, for SET_LED LED=strip on this board:
+#[neopixel strip]
+#pin: PA8
+#chain_count: 20
+CONFIG
+}
+
+new_arguments() {
+    echo "$DATA/config/printer.cfg -I $DATA/comms/klippy.serial -l $DATA/logs/klippy.log" \
+        "-a $DATA/comms/klippy.sock"
+}
+
+# The main printer's, with other arguments for Klippy. The Python is in the unit.
+new_env_file() {
+    awk -v pattern="$ARGUMENTS" -v arguments="$(new_arguments)" '
+        $0 ~ pattern {
+            match($0, /(klippy[.]py|-m +klippy[^ ]*|\/kalico) /)
+            $0 = substr($0, 1, RSTART + RLENGTH - 1) arguments (/"/ ? "\"" : "")
+        }
+        { print }' "$ENV_FILE"
+}
+
+new_service_file() {
+    case $NEW_SERVICE in
+    *.service) write_file "$NEW_SERVICE" "$(new_unit)" write_root_file ;;
+    */S[0-9]*) write_file "$NEW_SERVICE" "$(new_init_script)" write_script ;;
+    *) write_file "$NEW_SERVICE" "$(new_procd_script)" write_script ;;
+    esac
+}
+
+# The main printer's unit, without what is for that one alone.
+new_unit() {
+    echo "$BEGIN"
+    awk -v name="$new_name" -v command="$KLIPPY $(new_arguments)" \
+        -v env="${ENV_FILE:+$DATA/systemd/klipper.env}" '
+        { while (sub(/\\$/, " ") && (getline more) > 0) $0 = $0 more }
+        /^(Alias|Also|PIDFile|RuntimeDirectory|Exec[A-Z][A-Za-z]*)=/ && !/^ExecStart=/ { next }
+        /^Description=/ { $0 = "Description=Klipper instance " name }
+        /^EnvironmentFile=/ && env { $0 = "EnvironmentFile=" env }
+        /^ExecStart=/ && !env { $0 = "ExecStart=" command }
+        { print }' "$SERVICE"
+}
+
+# As those of Creality: BusyBox starts every S* in /etc/init.d.
+new_init_script() {
+    cat <<SCRIPT
+#!/bin/sh
+$BEGIN
+# Starts the Klipper instance $new_name
+
+PID_FILE=/var/run/klippy_$new_name.pid
+
+start() {
+    HOME=$HOME start-stop-daemon -S -q -b -m -p \$PID_FILE -x $PYTHON -- \\
+        ${KLIPPY##* } $(new_arguments)
+}
+
+stop() { start-stop-daemon -K -q -p \$PID_FILE; }
+
+case "\$1" in
+start) start ;;
+stop) stop ;;
+restart)
+    stop
+    sleep 1
+    start
+    ;;
+*)
+    echo "Usage: \$0 {start|stop|restart}"
+    exit 1
+    ;;
+esac
+SCRIPT
+}
+
+# As that of the Sonic Pad, whose OpenWrt starts what procd knows.
+new_procd_script() {
+    cat <<SCRIPT
+#!/bin/sh $SYSROOT/etc/rc.common
+$BEGIN
+# Starts the Klipper instance $new_name
+
+START=56
+USE_PROCD=1
+
+start_service() {
+    procd_open_instance
+    procd_set_param env HOME=$HOME
+    procd_set_param command $PYTHON ${KLIPPY##* } $(new_arguments)
+    procd_set_param respawn
+    procd_close_instance
+}
+SCRIPT
+}
+
+# The commands that start (start) or stop (stop) the new service, now and at boot.
+service_commands() { # start|stop
+    case $1,$NEW_SERVICE in
+    start,*.service)
+        echo "systemctl daemon-reload"
+        echo "systemctl enable --now ${NEW_SERVICE##*/}"
+        ;;
+    stop,*.service) echo "systemctl disable --now ${NEW_SERVICE##*/}" ;;
+    *,*/S[0-9]*) echo "$NEW_SERVICE $1" ;;
+    start,*) printf '%s enable\n%s start\n' "$NEW_SERVICE" "$NEW_SERVICE" ;;
+    *) printf '%s stop\n%s disable\n' "$NEW_SERVICE" "$NEW_SERVICE" ;;
+    esac
+}
+
+# shellcheck disable=SC2086  # A command of words
+run_as_root() { act "run $1" $AS_ROOT $1; }
+
+start_service() { for_each_line run_as_root "$(service_commands start)"; }
+
+print_new_instance() {
+    printf '\nAdd this to %s:\n\n' "$MAIN_CONFIG"
+    router_config "$MAIN_CONFIG" | grep -q "$TAB\[router]" ||
+        printf '[router]\nname: %s\n\n' "$MAIN_NAME"
+    printf '[router %s]\nsock: %s\n\n' "$new_name" "$DATA/comms/klippy.sock"
+    for_each_line note "$(daemon_notes)"
+    [ -n "$serial" ] || note "set the serial of the board in $DATA/config/printer.cfg, then run" \
+        "RESTART on $new_name. Boards that are not in use: $(one_line "${boards:-none}")"
+    case $SERVICE in
+    *.service) RESTART="systemctl restart ${SERVICE##*/}" ;;
+    *) RESTART="$SERVICE restart" ;;
+    esac
+    print_restart_commands
+    echo "ROUTER_DIAGNOSE on the console of $MAIN_NAME then checks both."
+}
+
+# ---- Remove an instance -----------------------------------------------------
+
+remove_instance() {
+    find_instance_paths
+    check_characters
+    is_made_here "$NEW_SERVICE" || is_made_here "$DATA/config/printer.cfg" ||
+        refuse "install.sh has not made an instance called $new_name: remove it as it was made," \
+            "with KIAUH for example"
+    check_may_write "$(dirname "$DATA")"
+    check_root_rights
+    check_no_print "$DATA/comms/klippy.sock"
+    check_other_files "$(other_files)"
+
+    if is_made_here "$NEW_SERVICE"; then
+        for_each_line run_as_root "$(service_commands stop)"
+        act "remove $NEW_SERVICE" $AS_ROOT rm "$NEW_SERVICE"
+        ! has_systemd || run_as_root "systemctl daemon-reload"
+    fi
+    [ ! -e "$DATA" ] || act "remove $DATA" rm -r "$DATA"
+    sections=$(remaining_sections | grep -F ":[router $new_name]") || return 0
+    note "remove this section, too, and run RESTART: $(one_line "$sections")"
+}
+
+is_made_here() { grep -qs "^$BEGIN" "$1"; }
+
+# The files in DATA that neither install.sh nor Klippy has written.
+other_files() {
+    [ ! -e "$DATA" ] || find "$DATA/" ! -type d | while IFS= read -r file; do
+        case ${file#"$DATA/"} in
+        systemd/klipper.env | comms/* | logs/klippy.log*) continue ;;
+        config/printer.cfg)
+            serial=$(sed -n 's/^serial: //p' "$file")
+            [ "$(new_printer_cfg)" != "$(cat "$file")" ] || continue
+            ;;
+        esac
+        echo "$file"
+    done
+}
+
+check_other_files() { # FILES
+    [ -n "$1" ] || return 0
+    if [ "$dry_run" = yes ]; then
+        echo "Would ask whether to delete these files, too:$NEWLINE$1"
+    elif [ -t 0 ]; then
+        printf 'These files in the folder were changed or added:\n%s\nDelete them, too? [y/N] ' "$1"
+        read -r answer
+        case $answer in [Yy]*) ;; *) refuse "move them elsewhere, and run install.sh again" ;; esac
+    else
+        refuse "$DATA has files that were changed or added: move them elsewhere, or run" \
+            "install.sh in a terminal, where it asks: $(one_line "$1")"
+    fi
 }
 
 # ---- Uninstall --------------------------------------------------------------

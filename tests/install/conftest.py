@@ -65,13 +65,16 @@ def shell(request: pytest.FixtureRequest) -> Shell:
 
 
 @pytest.fixture
-def machine(shell: Shell, template: Path) -> Iterator[Machine]:
-    """A machine of its own for each test."""
+def machine(request: pytest.FixtureRequest, shell: Shell, template: Path) -> Iterator[Machine]:
+    """A machine of its own for each test.
+
+    HOME has a space in its name unless the module says HOME_NAME.
+    """
     # Not tmp_path, which other users cannot enter
     folder = Path(tempfile.mkdtemp(prefix="router-install-")).resolve()
     folder.chmod(0o755)
     try:
-        yield Machine(folder, shell, template)
+        yield Machine(folder, shell, template, getattr(request.module, "HOME_NAME", "my home"))
     finally:
         shutil.rmtree(folder)
 

@@ -62,16 +62,15 @@ class Result:
 class Machine:
     """A home folder with the project, Klipper and klippy-env, and a /proc, /etc and /run.
 
-    HOME/klipper router is the clone of the project, HOME/klipper the Klipper tree. HOME itself
-    has a space in its name, too.
+    HOME/klipper router is the clone of the project, HOME/klipper the Klipper tree.
     """
 
-    def __init__(self, folder: Path, shell: Shell, template: Path) -> None:
+    def __init__(self, folder: Path, shell: Shell, template: Path, home: str) -> None:
         """template: a folder that holds `home` and `kalico`, see conftest.py."""
         self.folder = folder
         self.shell = shell
         self.template = template
-        self.home = folder / "my home"
+        self.home = folder / home
         self.sysroot = folder / "root"
         self.bin = folder / "bin"
         for path in (self.sysroot / "proc", self.bin):

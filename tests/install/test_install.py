@@ -37,7 +37,7 @@ PATTERNS = "/klippy/extras/router\n/klippy/plugins/router\n"
 def test_the_reference_documents_every_option(machine: Machine) -> None:
     text = (ROOT / "klippy_extras/README.md").read_text()
     options = re.findall(r"^  (-\S+)", machine.install("--help").out, re.MULTILINE)
-    assert len(options) == 10
+    assert len(options) == 13
     # Klipper's own message; test_real_klippers.py gets it from real ones
     for needed in [*options, "Section 'router' is not a valid config section", "-dirty"]:
         assert needed in text, f"the reference does not have {needed}"
