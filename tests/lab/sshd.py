@@ -81,10 +81,12 @@ class Sshd(Closing):
             return []
         command = ["setpriv", "--reuid", self.user, "--regid", str(_group(self.user))]
         command += ["--clear-groups", "--"]
-        if subprocess.run([*command, sys.executable, "-c", f"open({__file__!r})"]).returncode:
+        program = [*command, sys.executable, "-c", f"open({__file__!r})"]
+        if subprocess.run(program, stderr=subprocess.DEVNULL).returncode:
             raise NoSshd(
-                f"user {self.user}, who stands for the other machine, cannot read {ROOT}:"
-                " run the tests in a folder that all users can read"
+                f"user {self.user}, who stands for the other machine, cannot read {ROOT} or"
+                f" {sys.base_prefix}: use folders that all users can read, or run this as another"
+                " user than root"
             )
         return command
 

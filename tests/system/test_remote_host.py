@@ -11,6 +11,7 @@ import pwd
 import re
 import shutil
 import subprocess
+import sys
 import time
 from types import SimpleNamespace
 
@@ -320,8 +321,12 @@ def other_clock():
     command = ["unshare", "--time", "--monotonic", str(CLOCK_DIFFERENCE)]
     if os.geteuid() != 0:
         command.insert(1, "--map-root-user")
-    if not shutil.which("unshare") or subprocess.run([*command, "true"]).returncode:
-        pytest.skip("no process can have a clock of its own here: this needs Linux 5.6 and root")
+    program = [*command, sys.executable, "-c", ""]
+    if not shutil.which("unshare") or subprocess.run(program).returncode:
+        pytest.skip(
+            "no process can have a clock of its own here: this needs Linux 5.6, and root or user"
+            " namespaces"
+        )
     return command
 
 
