@@ -39,7 +39,8 @@ class PeerClock:
         self._peer, self._now = peer, now
         self._reading: Optional[_Reading] = None
         self._rate = 1.0
-        self._asked_at: Optional[float] = None
+        self._asked_at: Optional[float] = None  # until it is answered
+        self._next_at = 0.0  # when it is read again at the earliest
         self._on_foreign: Optional[Callable[[], None]] = None
 
     def read(self, on_foreign: Optional[Callable[[], None]] = None) -> None:
@@ -49,8 +50,7 @@ class PeerClock:
         """
         self._on_foreign = on_foreign or self._on_foreign
         now = self._now()
-        is_fresh = self._reading is not None and now - self._reading.eventtime < READING_INTERVAL
-        if is_fresh or self._asked_at is not None:
+        if self._asked_at is not None or now < self._next_at:
             return
         self._asked_at = now
         try:
@@ -60,7 +60,7 @@ class PeerClock:
 
     def forget(self) -> None:
         """Its clock is not known any more, such as after a disconnect."""
-        self._reading, self._rate = None, 1.0
+        self._reading, self._rate, self._next_at = None, 1.0, 0.0
 
     def print_time(self, eventtime: float) -> Optional[float]:
         """The peer's print time at this time; None while unknown."""
@@ -78,14 +78,14 @@ class PeerClock:
         if not _is_number(eventtime) or not _is_number(print_time):
             return
         prints = result["status"].get("print_stats", {}).get("state") == "printing"
-        if not asked_at <= eventtime <= self._now():
-            self.forget()
-            if self._on_foreign is not None:
-                self._on_foreign()
-        elif prints:
+        is_foreign = not asked_at <= eventtime <= self._now()
+        if is_foreign or prints:
             self.forget()
         else:
             self._take(_Reading(eventtime, print_time))
+        self._next_at = asked_at + READING_INTERVAL
+        if is_foreign and self._on_foreign is not None:
+            self._on_foreign()
 
     def _take(self, reading: _Reading) -> None:
         last, self._reading = self._reading, reading

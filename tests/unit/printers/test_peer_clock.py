@@ -102,6 +102,12 @@ def test_the_clock_of_another_machine_is_unknown(read, eventtime, state):
     read.answer(eventtime=eventtime, state=state)
     assert read.clock.print_time(read.now) is None
     assert found == ["foreign"]
+    # That does not change soon
+    read.clock.read()
+    assert read.peer.waiting == []
+    read.now += READING_INTERVAL
+    read.clock.read()
+    assert len(read.peer.waiting) == 1
 
 
 def test_the_clock_of_this_machine_is_not_foreign():
