@@ -43,7 +43,7 @@ CLIENT_INFO = {"program": "Klipper Router", "version": VERSION}
 class Session:
     """The protocol with one peer.
 
-    Call receive(), then next_event() until it returns None; send take_output(). decode_piece()
+    Call receive(), then next_event() while has_more; send take_output(). decode_piece()
     splits the work for a large message.
 
     methods: the remote methods to register; probe: objects to subscribe to in any case; timeout:
@@ -172,17 +172,16 @@ class Session:
         return self._reader.skipping
 
     def next_event(self) -> Optional[Event]:
-        """The next event; None if there is no more.
+        """The next event; None if the next message has none, or if there is no more, see has_more.
 
         Raises BadMessage if the peer violates the protocol: only closed() may follow.
         """
-        events = self._events
-        while not events:
-            if not self._frames:
-                return None
+        if not self._events and self._frames:
             if not self.decode_piece():
                 self._decode_next()
-        return events.popleft()
+            while self.is_decoding:
+                self.decode_piece()
+        return self._events.popleft() if self._events else None
 
     def decode_piece(self) -> bool:
         """Decode a piece of the next message if it is a large one, so that next_event() need not.

@@ -53,8 +53,10 @@ class Pair:
         """The peer sends these messages."""
         data = b"".join(json.dumps(message).encode() + ETX for message in messages)
         self.session.receive(data, self.now)
-        events = list(iter(self.session.next_event, None))
-        assert not self.session.has_more
+        events = []
+        while self.session.has_more:
+            event = self.session.next_event()
+            events += [] if event is None else [event]
         return events
 
     def answer(self, request: Dict[str, Any]) -> List[Event]:
@@ -360,6 +362,18 @@ def test_a_large_message_is_decoded_once_and_before_its_event_is_asked_for():
         assert pair.session.has_more
         assert pair.session.next_event() == Status(2.0, {"mcu": values}, False)
     assert not pair.session.has_more and not pair.session.decode_piece()
+
+
+def test_a_large_message_after_one_without_an_event_is_decoded_in_pieces_as_well():
+    pair = Pair()
+    pair.settle()
+    large = update(mcu={f"field {i}": i for i in range(LARGE_MESSAGE // 10)})
+    data = b"".join(json.dumps(m).encode() + ETX for m in ({"id": 10**6, "result": {}}, large))
+    pair.session.receive(data, pair.now)
+    assert not pair.session.decode_piece()
+    assert pair.session.next_event() is None  # an answer that nobody asked for
+    assert pair.session.decode_piece() and pair.session.is_decoding
+    assert pair.session.next_event() == Status(2.0, large["params"]["status"], False)
 
 
 def test_the_next_event_may_be_asked_for_while_it_is_decoded_in_part():
