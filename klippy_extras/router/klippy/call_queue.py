@@ -21,12 +21,14 @@ class CallQueue:
     def add(self, calls: Iterable[Callable[[], None]]) -> None:
         """Make these calls, after those that were added before."""
         self._calls.extend(calls)
-        if not self._is_due:
-            self._run()
+        if self._calls and not self._is_due:
+            self._is_due = True
+            if self._timers.now() < self._timers.stop_at():
+                self._run()
+            else:
+                self._timers.soon(self._run)
 
     def _run(self) -> None:
-        # Calls that are added meanwhile are made here
-        self._is_due = True
         stop_at = self._timers.stop_at()
         while self._calls:
             guarded(self._calls.popleft())

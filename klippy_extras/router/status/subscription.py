@@ -55,8 +55,10 @@ class Subscription:
         self._answer({"eventtime": eventtime, "status": status}, None)
 
     def add(self, name: str, values: Dict[str, Any]) -> None:
-        """Keep values of an object for the next deliver()."""
-        self._pending.setdefault(name, {}).update(values)
+        """Keep values of an object for the next deliver(). They must not be changed any more."""
+        known = self._pending.get(name)
+        # Not copied: one update may be for 250 subscriptions
+        self._pending[name] = values if known is None else {**known, **values}
 
     def deliver(self, eventtime: float) -> None:
         """Notify the receiver of the values that were added."""

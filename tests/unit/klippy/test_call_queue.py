@@ -56,6 +56,20 @@ def test_calls_share_the_time_of_what_is_due_with_them(made):
     assert made.called == ["busy", 1, 2, 3]
 
 
+def test_none_is_made_at_once_when_the_time_is_up(made):
+    first = made.calls("busy", cost=MAX_TIMERS_TIME)[0]
+
+    def late():
+        first()
+        made.queue.add(made.calls(1))
+
+    made.timers.soon(late)
+    made.reactor.run(turns=1)
+    assert made.called == ["busy"]
+    made.reactor.run()
+    assert made.called == ["busy", 1]
+
+
 def test_a_call_that_is_added_by_a_call_comes_last(made):
     made.queue.add([lambda: made.queue.add(made.calls(3)), *made.calls(1, 2)])
     assert made.called == [1, 2, 3]
