@@ -123,7 +123,7 @@ class Subscriptions250(_Subscribing):
                 connection,
                 "router/objects/subscribe",
                 target="main",
-                objects={"motion_report": None, "toolhead": None},
+                objects={"gcode_move": None, "toolhead": None},
                 gcode_callback="ON_STATUS_" + "ABCDEFGHIJKLMNOPQRSTUVWXYZ"[i % 26] * (1 + i // 26),
             )
 

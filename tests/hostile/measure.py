@@ -7,14 +7,20 @@ machine); of it, what the host itself was busy for (CPU time); what each of the 
 undisturbed; the longest callback of the router (CPU time, without garbage collection) and its worst
 round; the same by the clock; Python's longest garbage collection, whoever caused it (CPU time);
 the router's share of one core; lines about the peer in the host's log.
+
+--slow 10 holds the host's Klippy to a tenth of a core's speed, from when it is ready; see
+slow_core.py. CPU times are then about what they are otherwise; those by the clock are ten times as
+long.
 """
 
 # Copyright (C) 2026  Klipper Router contributors
 # This file may be distributed under the terms of the GNU GPLv3 license.
 import argparse
+from contextlib import ExitStack
 from statistics import median
 from typing import Callable, Dict, List, NamedTuple
 
+from tests.hostile.slow_core import SlowCore
 from tests.hostile.trial import Figures, Trial
 from tests.hostile.ways import WAYS
 from tests.lab.klippers import ALL_KINDS
@@ -41,13 +47,19 @@ def main() -> None:
     parser.add_argument("--kind", choices=ALL_KINDS, default="kalico", help="of the host")
     parser.add_argument("--seconds", type=float, default=5.0, help="of each peer; default 5")
     parser.add_argument("--rounds", type=int, default=3, help="default 3")
+    parser.add_argument("--slow", type=float, metavar="FACTOR", help="hold the host; needs root")
     options = parser.parse_args()
     unknown = [way for way in options.ways if way not in WAYS]
     if unknown:
         parser.error(f"unknown way {unknown[0]}; there are {', '.join(WAYS)}")
     rounds: Dict[str, List[Round]] = {way: [] for way in options.ways or WAYS}
     undisturbed: List[Figures] = []
-    with Trial(options.kind, "kalico") as trial:
+    with ExitStack() as stack:
+        core = stack.enter_context(SlowCore(options.slow)) if options.slow else None
+        trial = stack.enter_context(Trial(options.kind, "kalico"))
+        if core is not None:
+            core.hold(trial.host_pid)
+            print(core.describe())
         print(f"host {options.kind}, {options.rounds} x {options.seconds:g} s each", flush=True)
         for _ in range(options.rounds):
             before = trial.way(None, options.seconds)

@@ -108,6 +108,12 @@ class Trial(Closing):
     def close(self) -> None:
         self.lab.close()
 
+    @property
+    def host_pid(self) -> int:
+        """The process of the host's Klippy."""
+        assert self.host.process
+        return self.host.process.pid
+
     def until_ready(self, *names: str) -> None:
         """Wait until these peers are ready for the host."""
 
