@@ -11,12 +11,14 @@
 #                       which says what is missing
 #   NAME.py             a Klipper extra that NAME.cfg needs (tests/setup.sh links it)
 #   gcodes/             files to print
+#   emulated/check.py   optional, check(printers, say): what is wrong at the end, or ""
 #   expected.txt        a title, then what the printers must print, in order: "NAME: text"
 import contextlib
 import importlib.util
 import os
 import queue
 import re
+import runpy
 import shutil
 import sys
 import threading
@@ -100,6 +102,7 @@ class Run:
         self.folder = folder
         self.kind, self.keep, self.events = kind, keep, events
         self.expectation = Expectation(self.folder)
+        self.checks = self.folder / "emulated" / "check.py"
         self.names = sorted(path.stem for path in self.folder.glob("*.cfg"))
         self.names.sort(key="main".__ne__)  # first
         self.lab = Lab()
@@ -152,6 +155,7 @@ class Run:
             name,
             (self.folder / "emulated" / f"{name}.cfg").read_text(),
             mcu="fake",
+            trace=self.checks.exists(),
             on_line=lambda line: self.events.put(("line", name, line)),
         )
         for config in [self.folder / f"{name}.cfg", *(ROOT / "includes").glob("*.cfg")]:
@@ -211,11 +215,21 @@ class Run:
         if problem:
             return 1, f"run.sh: FAILED: {problem}"
         if is_over and self.expectation.fulfilled:
+            wrong = self.check()
+            if wrong:
+                return 1, f"run.sh: FAILED: {wrong}"
             return 0, "run.sh: the printers did what this example expects."
         if is_over:
             logs = self.lab.tail()
             return 1, f"{logs}\nrun.sh: FAILED: not said: {self.expectation.missing()}"
         return None
+
+    def check(self) -> str:
+        """What the example's own check finds wrong, or an empty string."""
+        if not self.checks.exists():
+            return ""
+        check = runpy.run_path(str(self.checks))["check"]
+        return str(check(self.lab.printers, self.announce))
 
     def show(self, name: str, line: str) -> None:
         """A line of a printer's console, with the printer's name in front."""
