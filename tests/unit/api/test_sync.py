@@ -255,3 +255,23 @@ def test_a_shutdown_drops_what_was_not_sent_yet(network):
     network.reactor.advance(10.0)
     assert network.led.take_sent() == ["SHOW N=1"]
     assert network.take_console()[0].endswith(SYNC.format(2))
+
+
+# -- without SYNC nothing of it runs
+
+
+def test_without_sync_the_toolhead_is_not_asked_and_no_clock_is_read(network):
+    asked = []
+    for name in ("check_busy", "estimated_print_time", "register_lookahead_callback"):
+        setattr(network.toolhead, name, lambda *_args, name=name: asked.append(name))
+    network.led.expect_timed_jobs = lambda _is_requested: asked.append("clock")
+    network.led.call_router("router/event/subscribe", event="fed", gcode="ON_FED")
+    network.toolhead.move(2.0)
+    timers = len(network.router._klippy.timers._heap)
+    network.run("ROUTER_GCODE_SCRIPT TARGET=led SCRIPT=SHOW")
+    network.run("ROUTER_EVENT_TRIGGER EVENT=fed")
+    assert len(network.router._klippy.timers._heap) == timers
+    network.reactor.advance(10.0)
+    assert network.led.take_sent() == ["SHOW", "ON_FED"]
+    assert network.led.times == [None, None] and network.led.queries == []
+    assert asked == []
