@@ -265,6 +265,8 @@ class Router:
         for peer in self._stopped_with_us:
             guarded(peer.emergency_stop)
         guarded(self._sync_queue.drop_all)
+        for peer in self._peers.values():
+            guarded(peer.drop_timed_jobs, self._klippy.timers.now())
         # Current Klipper completes the message only after these handlers (extras/error_mcu.py)
         self._klippy.timers.soon(self._local.update_state)
 

@@ -13,6 +13,9 @@ from ..printers.printer import Printer
 # time. A peer needs 0.25 (BUFFER_TIME_START in klippy/toolhead.py); what was sent cannot be taken
 # back.
 LEADS = (0.5, 0.3)
+# Seconds ahead of which its targets' clocks are read again: what was read when the command was run
+# may be out of date behind a long move or dwell, or was read of a Klippy that has restarted since
+CLOCK_LEAD = 1.0
 
 # The printers on which something acts; None: it does not act on a printer
 Targets = Callable[[], Collection[Optional[Printer]]]
@@ -61,9 +64,7 @@ class SyncQueue:
         toolhead: Any = self._klippy.printer.lookup_object("toolhead")
         end, now, is_planned = toolhead.check_busy(self._klippy.timers.now())
         if end > now or not is_planned:
-            for target in action.targets():
-                if target is not None:
-                    target.expect_timed_jobs(action.is_requested)
+            self._expect(action)
         if is_planned:
             # Not register_lookahead_callback: it would wake an idle toolhead, and idle_timeout
             # would report Printing
@@ -91,9 +92,15 @@ class SyncQueue:
             # No moves: like this printer's own toolhead, that of a peer begins 0.25 s from now
             self._send(action)
             return
+        self._klippy.timers.after(action.due - CLOCK_LEAD - now, lambda: self._expect(action))
         for lead in LEADS:
             self._klippy.timers.after(action.due - lead - now, lambda: self._send_ahead(action))
         self._klippy.timers.after(action.due - now, lambda: self._send(action))
+
+    def _expect(self, action: Action) -> None:
+        for target in action.targets() if action in self._actions else ():
+            if target is not None:
+                target.expect_timed_jobs(action.is_requested)
 
     # In order, however their timers are rounded: the actions before one are due no later
 

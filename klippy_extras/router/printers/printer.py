@@ -247,6 +247,15 @@ class Printer(ABC):
         for job in jobs:
             job.done(None, why)
 
+    def drop_timed_jobs(self, now: float) -> None:
+        """The main printer shuts down, at this reactor time: fail jobs that are due later."""
+        waiting, self._queue = self._queue, deque()
+        for job in waiting:
+            if job.act_at is None or job.act_at <= now:
+                self._queue.append(job)
+            else:
+                job.done(None, NotReady("not done, because the main printer shut down first"))
+
     @abstractmethod
     def _pump(self) -> None:
         """Start the next scripts, if it can run them now."""

@@ -205,6 +205,18 @@ def test_a_peer_whose_clock_becomes_known_late_is_tried_again(network):
     assert network.led.take_sent() == ["SHOW N=1"]
 
 
+def test_the_clock_of_a_peer_is_read_again_before_a_command_behind_a_long_move(network):
+    expected = []
+    network.led.expect_timed_jobs = lambda _is_requested: expected.append(network.reactor.now)
+    network.toolhead.move(20.0)
+    network.run(SYNC.format(1))
+    network.toolhead.flush()
+    due = network.reactor.now + 20.0
+    network.reactor.advance(21.0)
+    assert len(expected) == 2
+    assert expected[1] == pytest.approx(due - 1.0)
+
+
 def test_without_moves_there_is_no_time(network):
     network.led.acts_at_a_time = True
     network.run(SYNC.format(1))

@@ -233,6 +233,20 @@ def test_an_abandoned_script_is_not_sent():
     assert led.ends == [("RUNS", None), ("WAITS", None)]
 
 
+def test_a_shutdown_of_the_main_printer_drops_what_waits_for_a_time_to_come():
+    led = Led()
+    now = led.klippy.timers.now()
+    led.submit("RUNNING")
+    led.submit("DUE", act_at=now - 1.0)
+    led.submit("LATER", act_at=now + 0.4)
+    led.submit("ANY")
+    led.led.drop_timed_jobs(now)
+    assert led.ends == [("LATER", "not done, because the main printer shut down first")]
+    while led.connection.scripts:
+        led.answers()
+    assert [name for name, _error in led.ends] == ["LATER", "RUNNING", "DUE", "ANY"]
+
+
 def test_the_outcome_of_a_sent_script_is_unknown_when_the_connection_is_lost():
     led = Led()
     led.submit("RUNS")
