@@ -25,10 +25,8 @@ COMMAND_NAME = re.compile(r"[A-Za-z_]{2,}[0-9]*")
 _NOT_NAME = re.compile(r"[^A-Z0-9]+")
 # Text that is the same within quotes, but for NO_MUTEX: names, states, paths, lists of numbers
 _UNCHANGED = re.compile(r"[\w.,:/+-]*", re.ASCII)
-_LINE_BREAK = re.compile(r"\r\n|\r|\n")
 # A string that cannot be encoded shuts a printer down (klippy/webhooks.py)
 SURROGATE = re.compile("[\ud800-\udfff]")
-_OLD_ENDS = re.compile(r"[#*;]")
 # The old parser's regular expression takes quadratic time for a run of whitespace: 10,000 spaces
 # block the printer for 3 s
 _LONG_SPACE = re.compile(r"\s{16}")
@@ -84,9 +82,12 @@ def within_quotes(text: str, mark: str, old_parser: bool) -> str:
     """The text, escaped for use between two of these quotation marks, ' or "."""
     if _UNCHANGED.fullmatch(text) and NO_MUTEX not in text:
         return text  # most do: 0.4 us instead of 2 us
-    text = SURROGATE.sub("\ufffd", _LINE_BREAK.sub(" ", text))
+    # replace(): a regular expression takes 0.9 ms for a text of 8000 line breaks, this 0.1 ms
+    text = text.replace("\r\n", " ").replace("\r", " ").replace("\n", " ")
+    if not text.isascii():
+        text = SURROGATE.sub("\ufffd", text)
     if old_parser:
-        text = _OLD_ENDS.sub("_", text)
+        text = text.replace("#", "_").replace("*", "_").replace(";", "_")
     if mark == "'":
         text = text.replace("'", "'\"'\"'")
     else:

@@ -4,6 +4,8 @@
 # This file may be distributed under the terms of the GNU GPLv3 license.
 import json
 import math
+import re
+import shlex
 from typing import Any, List, Tuple
 
 import pytest
@@ -21,6 +23,7 @@ from klippy_extras.router.gcode.parameters import (
     parameter_text,
     parse_objects,
     status_params,
+    within_quotes,
 )
 from klippy_extras.router.gcode.templates import Template
 from tests.unit.gcode.values import texts, values
@@ -93,6 +96,29 @@ def test_lists_and_objects_are_json(value: Any) -> None:
     text = parameter_text(value)
     if isinstance(value, (list, dict)):
         assert json.dumps(json.loads(text)) == json.dumps(value)
+
+
+@pytest.mark.parametrize(
+    ("old_parser", "written"), [(False, "a b c d  #e*f;g \ufffd"), (True, "a b c d  _e_f_g \ufffd")]
+)
+def test_what_no_parser_takes_is_replaced(old_parser: bool, written: str) -> None:
+    text = "a\r\nb\rc\nd\n\r#e*f;g \ud800"
+    assert parameter("KEY", text, old_parser) == f"KEY='{written}'"
+
+
+def _replaced(text: str, old_parser: bool) -> str:
+    """The same by regular expressions, which take ten times as long for a text of line breaks."""
+    text = re.sub("[\ud800-\udfff]", "\ufffd", re.sub("\r\n|\r|\n", " ", text))
+    return re.sub("[#*;]", "_", text) if old_parser else text
+
+
+@given(texts | st.text(st.sampled_from("\r\n#*; \ud800\u00e9x")), st.booleans())
+def test_what_is_replaced_is_all_that_no_parser_takes(text: str, old_parser: bool) -> None:
+    # What _replaced() returns needs escapes only
+    for mark in "'\"":
+        written = within_quotes(text, mark, old_parser)
+        assert written == within_quotes(_replaced(text, old_parser), mark, old_parser)
+        assert shlex.split(mark + written + mark) == [_replaced(text, old_parser)]
 
 
 def test_any_value_can_be_written_as_text() -> None:
