@@ -28,6 +28,7 @@ from .diagnosis.printer_checks import Registrations
 from .errors import RouterError
 from .events.disconnect_grace import DisconnectGrace
 from .events.events import Events
+from .events.exchange import Exchange
 from .events.heartbeat import Heartbeat
 from .events.lifecycle import Lifecycle
 from .events.notices import Notices
@@ -83,6 +84,7 @@ class Router:
         names = NameCheck(klippy.timers.soon, self._reports.warn)
         self._subscriptions = Subscriptions(self._callback_failed, names, klippy.timers)
         self._events = Events(self._reports, klippy.timers.now)
+        self._exchange = Exchange(self._events)
         self._waits = Waits(klippy, self._subscriptions, self._events)
         self._sync_queue = SyncQueue(klippy)
         self._printers: Dict[str, Printer] = {settings.name: self._local}
@@ -93,17 +95,16 @@ class Router:
         echoes = Echoes(self._printers)
         diagnosis = self._make_diagnosis(echoes)
         methods = Methods(self._printers, self._subscriptions, self._events, diagnosis.start)
-        remote_methods = RemoteMethods(klippy, self._local, methods, self._reports, echoes)
+        remote_methods = RemoteMethods(
+            klippy, self._local, methods, self._reports, echoes, self._exchange
+        )
         for peer in settings.peers:
             self._add_peer(peer, remote_methods)
         self._devices = Devices(self._peers, settings.peers)
         self._add_listeners(settings, remote_methods)
         remote_methods.register_here()
         self._register_interfaces(config, settings, methods)
-        for peer in settings.peers:
-            self._add_sensors(config, peer)
-        if self._devices.all:
-            self._add_devices(config, methods)
+        self._add_objects(config, settings, methods)
         printer.register_event_handler("klippy:ready", self._handle_ready)
         printer.register_event_handler("klippy:shutdown", self._handle_shutdown)
         printer.register_event_handler("klippy:disconnect", self._handle_disconnect)
@@ -119,14 +120,20 @@ class Router:
         return Diagnosis(klippy.timers, self._peers, self._host_checks, peer_checks)
 
     def _add_peer(self, peer: PeerSettings, remote_methods: RemoteMethods) -> None:
-        names = remote_methods.names(peer.relay_methods)
-        printer = RemotePrinter(self._klippy, peer, names, remote_methods.called)
+        methods = remote_methods.for_peer(peer)
+        printer = RemotePrinter(self._klippy, peer, methods, remote_methods.called)
         mirror = Mirror(peer.mirror, self._klippy.timers.now)
         self._peers[peer.name] = self._printers[peer.name] = printer
         self._status[peer.name] = PeerStatus(printer, mirror)
         self._mirrors[printer] = mirror
         if peer.emergency_stop:
             self._stopped_with_us.append(printer)
+
+    def _add_objects(self, config: Any, settings: RouterSettings, methods: Methods) -> None:
+        for peer in settings.peers:
+            self._add_sensors(config, peer)
+        if self._devices.all:
+            self._add_devices(config, methods)
 
     def _add_sensors(self, config: Any, peer: PeerSettings) -> None:
         printer = self._peers[peer.name]
@@ -203,7 +210,8 @@ class Router:
         self._local.listeners += [*everyone, self._heartbeat]
         for peer in self._peers.values():
             mirror = self._mirrors[peer]
-            peer.listeners += [remote_methods, mirror, *everyone, notices, guard, self._heartbeat]
+            peer.listeners += [self._exchange, remote_methods, mirror, *everyone]
+            peer.listeners += [notices, guard, self._heartbeat]
             mirror.start(self._local, peer, self._subscriptions)
 
     def peer_status(self, name: str) -> PeerStatus:

@@ -48,6 +48,7 @@ class PeerSettings:
     allow: FrozenSet[str]
     on_disconnect: str
     required: bool
+    accept_calls: bool
     timeout: float
     disconnect_grace: float
     emergency_stop: bool
@@ -116,6 +117,7 @@ def _read_peer(config: Any) -> PeerSettings:
         allow=_read_allow(config),
         on_disconnect=_read_on_disconnect(config),
         required=config.getboolean("required", False),
+        accept_calls=_read_accept_calls(config),
         timeout=_read_seconds(config, "timeout", 5.0, 1.0, 60.0),
         disconnect_grace=_read_seconds(config, "disconnect_grace", 0.0, 0.0, 3600.0),
         emergency_stop=config.getboolean("emergency_stop", False),
@@ -145,6 +147,16 @@ def _read_allow(config: Any) -> FrozenSet[str]:
                 " it empty" % (word, config.get_name(), ", ".join(PERMISSIONS))
             )
     return frozenset(allowed)
+
+
+def _read_accept_calls(config: Any) -> bool:
+    accept_calls: bool = config.getboolean("accept_calls", True)
+    if not accept_calls and read_relays(config):
+        raise config.error(
+            "Section '%s' has both 'relay_methods' and 'accept_calls: False': remove one of them,"
+            " as relayed methods are calls of that printer" % (config.get_name(),)
+        )
+    return accept_calls
 
 
 def _read_on_disconnect(config: Any) -> str:

@@ -22,6 +22,7 @@ OBJECT, FIELDS = "thing", 20
 _READY = {"state": "ready", "state_message": "Printer is ready"}
 _RESULTS: Dict[str, Any] = {
     "info": {**_READY, "process_id": os.getpid(), "software_version": "light"},
+    "list_endpoints": {"endpoints": []},
     "gcode/help": {},
 }
 

@@ -69,6 +69,8 @@ class FakePeer:
                 "process_id": os.getpid(),
                 "software_version": "fake",
             }
+        if method == "list_endpoints":
+            return {"endpoints": ["info", "gcode/script"]}
         if method == "gcode/help":
             return {"ROUTER_ON_CONNECTED": "G-Code macro", "RESPOND": "Echo"}
         if method in ("objects/subscribe", "objects/query"):
@@ -221,7 +223,7 @@ class WrongAnswers(FakePeer):
     """Answers every request, but with results of other types."""
 
     def result(self, request: Dict[str, Any]) -> Any:
-        if request["method"] in ("info", "gcode/help", "objects/subscribe"):
+        if request["method"] in ("info", "list_endpoints", "gcode/help", "objects/subscribe"):
             return super().result(request)
         return self.random.choice(WrongTypes.THINGS)
 

@@ -51,13 +51,19 @@ class FakePeer(FakePrinter):
         self.software_version, self.latency = "", None
         self.reconnects = self.unanswered = self.calls = 0
         self.sock, self.allow = settings.sock, settings.allow
-        self.method_names = list(methods)  # the remote methods that are registered there
+        self.methods = methods
+        methods.found([])
+        self.has_own_router = False
         self.klippy_process: Optional[int] = None
         self.duration: Optional[float] = 0.0
         self.last: List[str] = []  # what it was sent before the end
         self.is_stopped = self.is_started = False
         self.emergency_stops = 0
         self._network, self._on_call = network, on_call
+
+    @property
+    def has_router(self) -> bool:
+        return self.has_own_router
 
     @property
     def klippy_pid(self) -> Optional[int]:

@@ -191,7 +191,7 @@ class Methods:
             raise UsageError("Cannot trigger '%s': * is only for subscriptions" % (name,))
         context = context_of(params.get("context"), params.get("values"))
         retain = is_true(params, "retain")
-        event = Event(name, context, request.caller, retain, request.act_at)
+        event = Event(name, context, request.caller, self._events.now(), retain, request.act_at)
         request.done(self._events.trigger(event), None)
 
     def _printers_list(self, request: Request) -> None:

@@ -3,16 +3,19 @@
 # Copyright (C) 2026  Klipper Router contributors
 #
 # This file may be distributed under the terms of the GNU GPLv3 license.
-from typing import Any, Dict, List, Sequence
+from typing import Any, Dict
 
 from ..diagnosis.echo import ECHO_METHOD, Echoes
 from ..errors import RouterError, UsageError
+from ..events.exchange import Exchange
 from ..events.reports import Report, Reports
 from ..klippy.klippy import Klippy
 from ..printers.link import peer_pid
 from ..printers.local_printer import LocalPrinter
+from ..printers.peer_methods import EXCHANGE_METHOD, PeerMethods
 from ..printers.printer import Failure, Printer, PrinterListener
 from ..sanitize import plain, printable
+from ..settings import PeerSettings
 from .methods import Methods, Request
 from .target_lists import failures
 
@@ -56,13 +59,16 @@ class RemoteMethods(PrinterListener):
         methods: Methods,
         reports: Reports,
         echoes: Echoes,
+        exchange: Exchange,
     ) -> None:
         self._klippy, self._local = klippy, local
-        self._methods, self._reports, self._echoes = methods, reports, echoes
+        self._methods, self._reports = methods, reports
+        self._echoes, self._exchange = echoes, exchange
 
-    def names(self, relayed: Sequence[str]) -> List[str]:
+    def for_peer(self, peer: PeerSettings) -> PeerMethods:
         """What is registered on a peer: every method, the echo test's, and those relayed to it."""
-        return [*self._methods.names, ECHO_METHOD, *relayed]
+        own = [*self._methods.names, ECHO_METHOD] if peer.accept_calls else []
+        return PeerMethods(own, peer.relay_methods)
 
     def register_here(self) -> None:
         """Offer the methods to this printer's own macros, as to those of a peer."""
@@ -75,6 +81,9 @@ class RemoteMethods(PrinterListener):
         """A printer called a method. Never pauses."""
         if method == ECHO_METHOD:
             self._echoes.received(caller, params)
+            return
+        if method == EXCHANGE_METHOD:
+            self._exchange.received(caller, params)
             return
         report = self._reports.begin(caller, method)
         if method in self._methods.names:

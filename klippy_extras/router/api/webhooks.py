@@ -4,11 +4,12 @@
 #
 # This file may be distributed under the terms of the GNU GPLv3 license.
 import logging
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Callable, Dict, List, Optional, Tuple
 
 from ..errors import Busy, RouterError
 from ..klippy.klippy import Klippy
 from ..klippy.protocols import Reactor
+from ..printers.peer_methods import EXCHANGE_METHOD
 from ..printers.printer import Failure, Printer, Status
 from ..printers.receiver import Event, Receiver
 from ..sanitize import plain, plain_text
@@ -30,13 +31,14 @@ class ApiClient(Receiver):
     """Sends to the connection of an API client, in the form of its response_template.
 
     Two are equal if they have the same connection and template. It is both the subscriber and the
-    receiver of its requests.
+    receiver of its requests. now: the time, in seconds.
     """
 
     can_wait = True
 
-    def __init__(self, connection: Any, template: Dict[str, Any]) -> None:
-        self._connection, self._template = connection, template
+    def __init__(self, connection: Any, template: Dict[str, Any], now: Callable[[], float]) -> None:
+        self._connection, self._template, self._now = connection, template, now
+        self._is_router = template.get("method") == EXCHANGE_METHOD
 
     def __eq__(self, other: object) -> bool:
         return (
@@ -56,8 +58,17 @@ class ApiClient(Receiver):
         self._push({"eventtime": eventtime, "status": status})
 
     def event(self, event: Event) -> None:
-        params = {"event": event.name, "context": event.context, "source": event.caller.name}
-        self._push(params)
+        if self._is_router and event.caller.has_router:
+            return  # it has sent this event itself, or knows the router that has
+        self._push(
+            {
+                "event": event.name,
+                "context": event.context,
+                "source": event.caller.name,
+                "retain": event.retain,
+                "age": self._now() - event.time,
+            }
+        )
 
     def retained(self, event: Event) -> None:
         self.event(event)
@@ -162,9 +173,9 @@ class Endpoints:
             if sum(not answer.is_known for answer in self._waiting) >= MAX_WAITING:
                 raise Busy("The router is busy: %d API requests are waiting" % (MAX_WAITING,))
 
-    @staticmethod
-    def _client(web_request: Any) -> Optional[ApiClient]:
+    def _client(self, web_request: Any) -> Optional[ApiClient]:
         template = web_request.get_dict("response_template", None)
         if template is None:
             return None
-        return ApiClient(web_request.get_client_connection(), template)
+        connection = web_request.get_client_connection()
+        return ApiClient(connection, template, self._klippy.timers.now)

@@ -58,24 +58,6 @@ class RoundTrips:
             self._check.found(OK, text)
 
 
-class OwnRouterCheck:
-    """Ends the check if the peer has its own router."""
-
-    def __init__(self, others: Check) -> None:
-        self._others = others
-
-    def start(self, peer: RemotePrinter) -> None:
-        try:
-            peer.list_objects(self._listed)
-        except RouterError as e:
-            self._others.found(WARN, "not known: %s" % (e,))
-
-    def _listed(self, result: Any, error: Failure) -> None:
-        if error is None and "router" in result["objects"]:
-            text = "it loads [router] itself: its calls run twice. Remove that section there"
-            self._others.found(WARN, text)
-
-
 class EchoTest:
     """Runs a macro of the peer that calls back, and waits for answers of other programs.
 
@@ -148,6 +130,6 @@ def others_text(peer: str, answers: List[str]) -> str:
     )
     return (
         "another router, or the old daemon, answers its calls as well, so that all of them run"
-        " twice. It knows the printers %s. Stop and disable the old daemon, or remove %s from"
-        " the other router's config" % (known, peer)
+        " twice. It knows the printers %s. Stop and disable the old daemon, or write accept_calls:"
+        " False in section [router %s] of one of the main printers" % (known, peer)
     )

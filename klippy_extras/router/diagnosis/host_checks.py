@@ -124,7 +124,7 @@ class HostChecks:
         return Finding(
             WARN,
             "the calls of this printer's macros also go to %s: stop and disable the old daemon, or"
-            " remove this printer from the other router's config" % (who,),
+            " update the other router" % (who,),
         )
 
     def _check_objects(self) -> Finding:

@@ -12,7 +12,7 @@ from ..printers.printer import Printer
 from ..printers.remote_printer import RemotePrinter
 from ..sanitize import printable
 from ..version import VERSION
-from .answer_checks import BUSY, NO_ANSWER, EchoTest, OwnRouterCheck, RoundTrips
+from .answer_checks import BUSY, NO_ANSWER, EchoTest, RoundTrips
 from .checks import FAIL, OK, WARN, CheckList, Finding
 from .echo import ECHO_MACRO, Echoes
 from .printer_checks import Registrations, check_objects, check_queue
@@ -65,15 +65,19 @@ class PeerChecks:
         return failure is None
 
     def _add_macros(self, peer: RemotePrinter, checks: CheckList) -> Iterator[None]:
-        methods = Finding(OK, "%d registered there" % (peer.methods,))
-        checks.note(peer.name, "methods", methods)
+        methods = len(peer.methods.registered)
+        if not peer.accepts_calls:
+            why = "it has a router of its own" if peer.has_router else "accept_calls is False"
+            text = "%s registered there: %s" % (methods or "none", why)
+            checks.note(peer.name, "methods", Finding(OK, text))
+            checks.note(peer.name, "other routers", check_exchange(peer))
+            return
+        checks.note(peer.name, "methods", Finding(OK, "%d registered there" % (methods,)))
         checks.note(peer.name, "include", check_include(peer))
         checks.note(peer.name, "watchdog", check_watchdog(peer))
         yield
         echo = checks.add(peer.name, "echo", BUSY)
         others = checks.add(peer.name, "other routers", BUSY)
-        OwnRouterCheck(others).start(peer)
-        yield
         if ECHO_MACRO in peer.commands:
             EchoTest(self._timers, self._echoes, echo, others).start(peer, checks.seconds)
         else:
@@ -122,6 +126,15 @@ def check_include(peer: Printer) -> Finding:
     else:
         return Finding(OK, "router_api.cfg, version %s" % (VERSION,))
     return Finding(WARN, text)
+
+
+def check_exchange(peer: Printer) -> Finding:
+    """How this router shares a peer with the one that takes its calls."""
+    if not peer.has_router:
+        return Finding(OK, "its calls are for another router: accept_calls is False")
+    if peer.allow is not None and "event" not in peer.allow:
+        return Finding(OK, "its own; option 'allow' keeps its events out")
+    return Finding(OK, "its own, which exchanges events with this one")
 
 
 def check_watchdog(peer: Printer) -> Finding:

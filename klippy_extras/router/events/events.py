@@ -31,10 +31,10 @@ class Handler(NamedTuple):
 
 
 class Events(PrinterListener):
-    """All event handlers. monotonic: the time, in seconds."""
+    """All event handlers. now: the time, in seconds of this printer's reactor."""
 
-    def __init__(self, reports: Reports, monotonic: Callable[[], float]) -> None:
-        self._runs, self._monotonic = Runs(reports), monotonic
+    def __init__(self, reports: Reports, now: Callable[[], float]) -> None:
+        self._runs, self.now = Runs(reports), now
         self._handlers: List[Handler] = []
         self._retained: Dict[str, Event] = {}
         self.recent: Dict[str, Dict[str, Any]] = {}
@@ -104,6 +104,10 @@ class Events(PrinterListener):
         """The printers that have handlers of this event; None for an API client or a wait."""
         return [h.receiver.target for h in self._handlers if h.matches(name)]
 
+    def retained(self, name: str) -> Optional[Event]:
+        """The retained event of this name."""
+        return self._retained.get(name)
+
     def prune(self) -> None:
         """Remove the handlers of disconnected API clients and of waits that have ended."""
         self._remove(lambda h: h.receiver.closed)
@@ -132,7 +136,7 @@ class Events(PrinterListener):
         recent[event.name] = {
             "context": event.context,
             "source": event.caller.name,
-            "eventtime": self._monotonic(),
+            "eventtime": event.time,
         }
         # A new dict, because Klipper finds a change by comparing with what it got last
         self.recent = recent

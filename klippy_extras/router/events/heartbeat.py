@@ -80,6 +80,9 @@ class Heartbeat(PrinterListener):
             "READY": int(self._host.ready and not notified),
             "TOLD": int(notified),
         }
+        if not peer.accepts_calls:
+            # Another router runs the lifecycle macros there: the peer only turns heaters off
+            params["QUIET"] = 1
         heaters = self._heaters(peer)
         if heaters:
             params["HEATERS"] = ",".join(heaters)

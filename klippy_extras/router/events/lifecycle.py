@@ -86,7 +86,7 @@ class Lifecycle(PrinterListener):
             return ""
         self._ready[printer].discard(lost)
         self._lost[printer].add(lost)
-        if not printer.ready or "ROUTER_ON_DISCONNECTED" not in printer.commands:
+        if not printer.ready or not _runs(printer, "ROUTER_ON_DISCONNECTED"):
             return ""
         params = {"PRINTER": lost.name, "REASON": reason}
         return command("ROUTER_ON_DISCONNECTED", params, printer.old_parser)
@@ -106,6 +106,11 @@ class Lifecycle(PrinterListener):
         return [p for p in self._printers if p is not printer and p.ready]
 
     def _notify(self, printer: Printer, macro: str, params: Mapping[str, object]) -> None:
-        if printer.ready and macro in printer.commands:
+        if printer.ready and _runs(printer, macro):
             # Written when its turn comes: with 64 peers there may be 64 of them at once
             _Script(printer, lambda: command(macro, params, printer.old_parser)).submit()
+
+
+def _runs(printer: Printer, macro: str) -> bool:
+    """Whether this router runs that macro on a printer: another one does, if that has its calls."""
+    return printer.accepts_calls and macro in printer.commands

@@ -179,6 +179,16 @@ class Printer(ABC):
         return None
 
     @property
+    def has_router(self) -> bool:
+        """Whether it is a peer that loads [router] itself."""
+        return False
+
+    @property
+    def accepts_calls(self) -> bool:
+        """Whether this router takes the calls of its macros, and so runs its lifecycle macros."""
+        return True
+
+    @property
     def connected(self) -> bool:
         """Whether its Klippy answers, ready or not."""
         return self.state != "disconnected"

@@ -11,13 +11,14 @@ from .printer import Printer, Status
 class Event(NamedTuple):
     """One event.
 
-    retain: whether it is kept for those that subscribe to it later. act_at: as in Job, for its
-    handlers.
+    time: when it was triggered, in seconds of this printer's reactor. retain: whether it is kept
+    for those that subscribe to it later. act_at: as in Job, for its handlers.
     """
 
     name: str
     context: Dict[str, Any]
     caller: Printer  # the printer that triggered it
+    time: float
     retain: bool = False
     act_at: Optional[float] = None
 

@@ -3,7 +3,7 @@
 # Copyright (C) 2026  Klipper Router contributors
 #
 # This file may be distributed under the terms of the GNU GPLv3 license.
-from typing import Any, Callable, Dict, List, Optional, Sequence
+from typing import Any, Callable, Dict, List, Optional
 
 from ..errors import Busy, LinkLost, PeerError, RouterError, TooLong
 from ..klippy.guard import guarded
@@ -17,6 +17,7 @@ from .checked_answer import CheckedAnswer, is_object_list, is_status
 from .connection import Connection, Loss
 from .hints import Hints
 from .peer_clock import PeerClock
+from .peer_methods import PeerMethods
 from .printer import Done, Failure, Job, Objects, Order, Printer, ignore_answer
 from .running_script import NOBODY, RefusedScript, RunningScript
 from .session import Session
@@ -48,19 +49,20 @@ Receiver = Callable[[Printer, str, Dict[str, Any]], None]
 class RemotePrinter(Printer):
     """A peer.
 
-    methods: the remote methods registered there; on_call(printer, method, params): called when the
+    methods: the remote methods for it; on_call(printer, method, params): called when the
     peer calls one of them.
     """
 
     def __init__(
-        self, klippy: Klippy, settings: PeerSettings, methods: Sequence[str], on_call: Receiver
+        self, klippy: Klippy, settings: PeerSettings, methods: PeerMethods, on_call: Receiver
     ) -> None:
         log = PeerLog(settings.name, klippy.timers.now)
         hints = Hints(klippy.respond_info)
         super().__init__(settings.name, settings.disconnect_grace, log.write, hints)
         self.allow = settings.allow
         self.sock = settings.sock  # the path of its API socket
-        self.methods = len(methods)  # how many are registered there once it is ready
+        self.methods = methods
+        self._accepts_calls = settings.accept_calls
         self.software_version = ""
         self.reconnects = 0  # connections after the first
         self.calls = 0  # remote method calls received
@@ -120,6 +122,14 @@ class RemotePrinter(Printer):
     def _is_behind_tunnel(self) -> bool:
         """Whether another process than its Klippy listens on its socket."""
         return self.listening_pid != self._info.get("process_id")
+
+    @property
+    def has_router(self) -> bool:
+        return self.methods.has_router
+
+    @property
+    def accepts_calls(self) -> bool:
+        return self._accepts_calls and not self.has_router
 
     @property
     def unanswered(self) -> int:

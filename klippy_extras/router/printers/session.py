@@ -10,13 +10,14 @@
 # object 'webhooks' (klippy/webhooks.py, get_status). The state is passed on as received and not
 # stored here; the printer stores it.
 from collections import deque
-from typing import Any, Deque, Dict, List, Optional, Sequence
+from typing import Any, Deque, Dict, List, Optional
 
 from ..errors import BadMessage, PeerError, TooLong
 from ..version import VERSION
 from .framing import Decoding, Frame, FrameReader, Oversized, decode, encode, encode_script
 from .liveness import Liveness
 from .message_checks import read_error, read_state, read_state_change, read_status
+from .peer_methods import PeerMethods
 from .peer_subscription import PeerSubscription
 from .phases import Phase, Trigger, next_phase
 from .printer import Objects
@@ -46,15 +47,15 @@ class Session:
     Call receive(), then next_event() while has_more; send take_output(). decode_piece()
     splits the work for a large message.
 
-    methods: the remote methods to register; probe: objects to subscribe to in any case; timeout:
+    methods: which remote methods to register; probe: objects to subscribe to in any case; timeout:
     seconds without an answer after which the peer has timed out; max_message: bytes.
     """
 
     def __init__(
-        self, methods: Sequence[str], probe: Objects, timeout: float, max_message: int
+        self, methods: PeerMethods, probe: Objects, timeout: float, max_message: int
     ) -> None:
         self.phase = Phase.CLOSED
-        self._methods = frozenset(methods)
+        self._methods = methods
         self._max_message = max_message
         self._subscription = PeerSubscription(dict(probe, webhooks=["state", "state_message"]))
         self._liveness = Liveness(timeout)
@@ -86,6 +87,7 @@ class Session:
 
     def _reset(self) -> None:
         self._liveness.closed()
+        self._methods.closed()
         self._subscription.closed()
         self._unanswered.clear()
         self._reader = FrameReader(self._max_message)
@@ -223,7 +225,7 @@ class Session:
             return self._handle_status(params, snapshot=False)
         if method == OUTPUT_METHOD:
             return [Output(str(params.get("response", "")))]
-        if method in self._methods:
+        if method in self._methods.accepted:
             return [Called(method, params)]
         raise BadMessage("called an unknown method")
 
@@ -248,6 +250,9 @@ class Session:
             raise BadMessage("sent a malformed answer to '%s'" % (own.value,))
         if own is OwnRequest.SUBSCRIBE:
             return self._handle_subscribed(result)
+        if own is OwnRequest.ENDPOINTS:
+            self._handle_endpoints(result)
+            return []
         if own is OwnRequest.HELP:
             self._commands = result
             return self._check_prepared()
@@ -296,7 +301,7 @@ class Session:
             return [Skipped(SkippedKind.UPDATE)]
         if method == OUTPUT_METHOD:
             return [Skipped(SkippedKind.OUTPUT)]
-        if method in self._methods:
+        if method in self._methods.accepted:
             return [Skipped(SkippedKind.CALL, method)]
         if number is None:
             raise BadMessage("sent a message of more than %d bytes" % (self._max_message,))
@@ -313,6 +318,9 @@ class Session:
             if self._subscription.answered():
                 return [Skipped(SkippedKind.SNAPSHOT)]
             self._send_subscription()
+            return []
+        if own is OwnRequest.ENDPOINTS:
+            self._handle_endpoints({"endpoints": []})  # a router has no such list
             return []
         if own is OwnRequest.HELP:
             self._commands = {}
@@ -338,14 +346,21 @@ class Session:
 
     def _prepare(self) -> None:
         self._commands, self._restored = None, None
-        for method in sorted(self._methods):
+        self._ask(OwnRequest.ENDPOINTS, "list_endpoints", {})
+        # Objects that were subscribed to before Klippy had loaded its config did not exist yet
+        self._subscription.renew()
+        self._send_subscription()
+
+    def _handle_endpoints(self, result: Dict[str, Any]) -> None:
+        endpoints = result.get("endpoints")
+        if type(endpoints) is not list:
+            raise BadMessage("sent a malformed answer to 'list_endpoints'")
+        self._methods.found(endpoints)
+        for method in sorted(self._methods.registered):
             params = {"remote_method": method, "response_template": {"method": method}}
             # Without an id there is no answer; the answer to gcode/help comes after all of them
             self._output.append(encode({"method": "register_remote_method", "params": params}))
         self._ask(OwnRequest.HELP, "gcode/help", {})
-        # Objects that were subscribed to before Klippy had loaded its config did not exist yet
-        self._subscription.renew()
-        self._send_subscription()
 
     def _check_prepared(self) -> List[Event]:
         if self.phase is not Phase.PREPARING or self._commands is None or self._restored is None:

@@ -12,6 +12,7 @@ class OwnRequest(Enum):
 
     INFO = "info"
     PING = "ping"
+    ENDPOINTS = "list_endpoints"
     HELP = "help"
     SUBSCRIBE = "subscribe"
     OUTPUT = "output"

@@ -292,7 +292,8 @@ def test_an_api_client_gets_events_in_its_own_form(network):
         one.call(SUBSCRIBE, event="*", response_template={"method": "on_event"})
     client.call(SUBSCRIBE, event="*", response_template={"method": "on_event"})
     network.led.call_router(TRIGGER, event="fed", context={"lane": 1})
-    color = {"event": "color", "context": {"rgb": "red"}, "source": "main"}
+    color = {"event": "color", "context": {"rgb": "red"}, "source": "main", "retain": True}
+    color["age"] = 0.0
     fed = {"event": "fed", "context": {"lane": "1"}, "source": "led"}
     received = [message["params"] for message in client.take()]
     assert [entry["event"] for entry in received] == ["color", "color", "fed"]

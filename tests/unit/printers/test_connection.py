@@ -14,6 +14,7 @@ import pytest
 from klippy_extras.router.klippy.timers import Timers
 from klippy_extras.router.printers.connection import CATCH_UP_PAUSE, Connection, Loss
 from klippy_extras.router.printers.framing import ETX
+from klippy_extras.router.printers.peer_methods import PeerMethods
 from klippy_extras.router.printers.piecewise import PIECE
 from klippy_extras.router.printers.session import (
     LARGE_MESSAGE,
@@ -66,7 +67,7 @@ class Peer:
         self.reactor = FakeReactor()
         self.owner = Owner(self.reactor)
         klippy: Any = SimpleNamespace(reactor=self.reactor, timers=Timers(self.reactor))
-        session = Session([], {}, TIMEOUT, MAX_MESSAGE)
+        session = Session(PeerMethods([], []), {}, TIMEOUT, MAX_MESSAGE)
         self.connection = self.owner.connection = Connection(klippy, path, session, self.owner)
         self.connection.start()
         self.reactor.run()

@@ -13,6 +13,7 @@ from klippy_extras.router.errors import Busy, LinkLost, NotReady, PeerError, Rou
 from klippy_extras.router.printers import remote_printer
 from klippy_extras.router.printers.connection import Loss
 from klippy_extras.router.printers.link import SocketFile
+from klippy_extras.router.printers.peer_methods import PeerMethods
 from klippy_extras.router.printers.printer import Follower, Job, PrinterListener
 from klippy_extras.router.printers.remote_printer import (
     MAX_REQUESTS,
@@ -108,7 +109,10 @@ class Led(Machine):
         self.called, self.ends = [], []
         with mock.patch.object(remote_printer, "Connection", FakeConnection):
             self.led = RemotePrinter(
-                self.klippy, read_settings(config, None).peers[0], ["a", "b"], self.call
+                self.klippy,
+                read_settings(config, None).peers[0],
+                PeerMethods(["a", "b"], []),
+                self.call,
             )
         self.connection = self.led._connection
         self.listener = Listener()

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from klippy_extras.router.errors import BadMessage, TimedOut, TooLong
 from klippy_extras.router.printers.framing import ETX
+from klippy_extras.router.printers.peer_methods import EXCHANGE_METHOD, PeerMethods
 from klippy_extras.router.printers.phases import Phase
 from klippy_extras.router.printers.session import LARGE_MESSAGE, Session
 from klippy_extras.router.printers.session_events import (
@@ -38,9 +39,11 @@ class Pair:
     """A session, with what its peer has received and sends."""
 
     def __init__(self, state: str = "ready") -> None:
-        self.session = Session(METHODS, {"idle_timeout": ["idle_timeout"]}, TIMEOUT, 10000)
+        self.session = Session(
+            PeerMethods(METHODS, []), {"idle_timeout": ["idle_timeout"]}, TIMEOUT, 10000
+        )
         self.now = 100.0
-        self.state = state
+        self.state, self.endpoints = state, ["info"]
         self.session.opened(self.now)
 
     def requests(self) -> List[Dict[str, Any]]:
@@ -63,6 +66,7 @@ class Pair:
         """The peer answers one request as Klippy does."""
         results = {
             "info": {"state": self.state, "state_message": "is " + self.state, "process_id": 7},
+            "list_endpoints": {"endpoints": self.endpoints},
             "gcode/help": {"M117": "Show", "ROUTER_ON_READY": "G-Code macro"},
             "objects/subscribe": {
                 "eventtime": 1.5,
@@ -101,16 +105,15 @@ def test_a_ready_peer_is_identified_prepared_and_ready():
     assert pair.session.phase is Phase.PREPARING
     output, *requests = pair.requests()
     assert output["method"] == "gcode/subscribe_output"
-    assert [r["method"] for r in requests] == [
-        "register_remote_method",
-        "register_remote_method",
-        "gcode/help",
-        "objects/subscribe",
-    ]
-    assert {r["params"]["remote_method"] for r in requests[:2]} == set(METHODS)
-    assert not any("id" in r for r in requests[:2])
-    assert pair.answer(requests[2]) == []
-    events = pair.answer(requests[3])
+    assert [r["method"] for r in requests] == ["list_endpoints", "objects/subscribe"]
+    assert pair.answer(requests[0]) == []
+    *methods, commands = pair.requests()
+    assert [r["params"]["remote_method"] for r in methods] == sorted(METHODS)
+    assert {r["method"] for r in methods} == {"register_remote_method"}
+    assert not any("id" in r for r in methods)
+    assert commands["method"] == "gcode/help"
+    assert pair.answer(commands) == []
+    events = pair.answer(requests[1])
     assert [type(e) for e in events] == [StateReported, Status, Ready]
     assert "ROUTER_ON_READY" in events[2].commands
     assert pair.session.phase is Phase.READY
@@ -135,6 +138,8 @@ def test_a_peer_that_becomes_ready_is_subscribed_again_before_it_counts_as_ready
     assert [type(e) for e in events] == [StateReported, Status]
     requests = pair.requests()
     subscribe = requests.pop()
+    pair.answer(requests.pop())
+    requests += pair.requests()
     assert subscribe["params"]["objects"] == {
         "print_stats": ["state"],
         "idle_timeout": ["idle_timeout"],
@@ -248,8 +253,9 @@ def test_a_snapshot_that_is_too_long_is_asked_for_again_with_less():
     pair.settle()
     pair.state = "ready"
     pair.say(update(webhooks={"state": "ready", "state_message": "is ready"}))
-    *_, help_request, subscribe = pair.requests()
-    pair.answer(help_request)
+    *_, endpoints, subscribe = pair.requests()
+    pair.answer(endpoints)
+    pair.answer(pair.requests()[-1])
     events = pair.say({"id": subscribe["id"], "result": {"text": LONG}})
     assert events == [Skipped(SkippedKind.SNAPSHOT)]
     assert pair.session.phase is Phase.PREPARING
@@ -264,11 +270,34 @@ def test_a_snapshot_that_is_too_long_is_asked_for_again_with_less():
 def test_a_list_of_commands_that_is_too_long_leaves_the_peer_ready_without_them():
     pair = Pair()
     pair.answer(pair.requests()[0])
-    *_, help_request, subscribe = pair.requests()
+    *_, endpoints, subscribe = pair.requests()
     pair.answer(subscribe)
+    pair.answer(endpoints)
+    help_request = pair.requests()[-1]
     events = pair.say({"id": help_request["id"], "result": {"M117": LONG}})
     assert [type(e) for e in events] == [Skipped, Ready]
     assert events[1].commands == {}
+
+
+def test_a_peer_with_a_router_gets_no_methods_and_only_sends_its_events():
+    pair = Pair()
+    pair.endpoints = ["info", "router/event/subscribe"]
+    pair.answer(pair.requests()[0])
+    *_, endpoints, _subscribe = pair.requests()
+    pair.answer(endpoints)
+    assert [request["method"] for request in pair.requests()] == ["gcode/help"]
+    call = {"method": EXCHANGE_METHOD, "params": {"event": "e"}}
+    assert pair.say(call) == [Called(EXCHANGE_METHOD, {"event": "e"})]
+    with pytest.raises(BadMessage):
+        pair.say({"method": METHODS[0], "params": {}})
+
+
+def test_a_list_of_endpoints_that_is_too_long_is_not_that_of_a_router():
+    pair = Pair()
+    pair.answer(pair.requests()[0])
+    *_, endpoints, _subscribe = pair.requests()
+    assert pair.say({"id": endpoints["id"], "result": {"endpoints": [LONG]}}) == []
+    assert len(pair.requests()) == len(METHODS) + 1
 
 
 def test_a_ping_whose_answer_is_too_long_was_answered():
