@@ -52,3 +52,21 @@ def test_the_printer_goes_on(duo, what):
             main.thaw()
     assert main.call("info")["state"] == "ready"
     check_log(main)
+
+
+def test_the_printer_goes_on_when_a_client_has_read_all_that_it_was_sent_so_far(duo):
+    """Klippy still has something to send when it learns of the end, in the same poll."""
+    main, _led = duo
+    with main.api() as api, main.api() as other:
+        subscribe_to_event(api)
+        for _ in range(300):  # more than the socket takes twice
+            other.call("router/event/trigger", {"event": "e", "context": {"text": "x" * 1500}})
+        main.freeze()
+        try:
+            while api.receive(0.1):
+                pass
+            api.close()
+        finally:
+            main.thaw()
+    assert main.call("info")["state"] == "ready", main.tail()
+    check_log(main)

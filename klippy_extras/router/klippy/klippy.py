@@ -8,6 +8,7 @@ from typing import Any, Callable, Dict, List, Optional, Tuple
 
 from ..errors import RouterError, UsageError
 from ..sanitize import printable
+from .closed_fds import accept_closed_fds
 from .guard import guarded
 from .protocols import KlippyPrinter, Reactor
 from .requests import InProcessRequest, RemoteMethodReceiver
@@ -20,6 +21,7 @@ class Klippy:
     def __init__(self, printer: Any) -> None:
         self.printer: KlippyPrinter = printer
         self.reactor: Reactor = self.printer.get_reactor()
+        accept_closed_fds(self.reactor)
         self.timers = Timers(self.reactor)
         self.command_error = self.printer.command_error
         self.config_error = self.printer.config_error

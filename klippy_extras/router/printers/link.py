@@ -168,8 +168,7 @@ class Link:
 
     def _handle_readable(self, eventtime: float) -> None:
         # Not here: what arrives may be sent on to API clients, and Klippy closes the connection of
-        # one that has just disconnected. Klipper before 2025 fails if a callback unregisters an fd
-        # of the same poll: its loop looks up every fd again (klippy/reactor.py, PollReactor).
+        # one that has just disconnected, perhaps an fd of the same poll; see klippy/closed_fds.py.
         if self._reading and not self._is_due:  # a hang-up is reported even while not reading
             self._is_due = True
             self._klippy.timers.at(eventtime, self._read_due)
