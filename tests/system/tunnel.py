@@ -1,4 +1,4 @@
-"""A tunnel to a Unix socket, as ssh makes one, that can be cut."""
+"""A tunnel to a Unix socket, as ssh makes one, that can be cut, and in which traffic can stop."""
 
 # Copyright (C) 2026  Klipper Router contributors
 # This file may be distributed under the terms of the GNU GPLv3 license.
@@ -18,6 +18,8 @@ class Tunnel(Closing):
         self._target = target
         self._open: List[socket.socket] = []
         self._lock = threading.Lock()
+        self._moves = threading.Event()
+        self._moves.set()
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._listener.bind(path)
         self._listener.listen()
@@ -34,11 +36,20 @@ class Tunnel(Closing):
                     pass
             self._open.clear()
 
+    def stall(self) -> None:
+        """Forward nothing from now on; nothing is closed either, and nothing lost."""
+        self._moves.clear()
+
+    def resume(self) -> None:
+        """End a stall(): what was sent meanwhile arrives now."""
+        self._moves.set()
+
     def close(self) -> None:
         """Break every connection and stop listening."""
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         self.cut()
+        self.resume()
         for thread in self._threads:
             thread.join()
 
@@ -61,14 +72,14 @@ class Tunnel(Closing):
             self._threads.append(thread)
             thread.start()
 
-    @staticmethod
-    def _forward(near: socket.socket, far: socket.socket) -> None:
+    def _forward(self, near: socket.socket, far: socket.socket) -> None:
         with near, far, selectors.DefaultSelector() as selector:
             selector.register(near, selectors.EVENT_READ, far)
             selector.register(far, selectors.EVENT_READ, near)
             try:
                 while True:
                     for key, _events in selector.select():
+                        self._moves.wait()
                         data = key.fileobj.recv(65536)  # type: ignore[union-attr]
                         if not data:
                             return
