@@ -26,8 +26,8 @@ Examples:
   tests/run.sh --kinds kalico -n 0        only on Kalico, one test at a time
   KLIPPER_PATH=~/klipper tests/run.sh     also on that checkout of Klipper
 Longer runs, instead of the tests:
-  tests/run.sh --chaos [ROUNDS [SEED [HOST_KIND [PEER_KIND]]]]    random failures of peers during a print
-  tests/run.sh --soak MINUTES [HOST_KIND]    memory and open files, with 8 peers
+  tests/run.sh --chaos [ROUNDS [SEED [HOST_KIND [PEER_KIND]]]]    random failures of four printers during a print
+  tests/run.sh --soak MINUTES [HOST_KIND]    memory and open files, with few such failures
   tests/run.sh --print [MINUTES [HOST_KIND [PEER_KIND]]]    a print that waits, while others disturb
   tests/run.sh --hostile [--help] [WAY ...]  what misbehaving peers do to the main printer
   tests/run.sh --browser [options of pytest]    what users see in Mainsail

@@ -1,6 +1,7 @@
-"""Soak: a host with 8 busy peers for many minutes; its memory and open files must not grow.
+"""Soak: the printers of tests.hostile.chaos for many minutes, with a failure now and then.
 
-`python -m tests.hostile.soak MINUTES [HOST_KIND]`. Also: what one idle peer costs in memory.
+The memory and the open files of the host must not grow. Also: what one idle peer costs in memory.
+`python -m tests.hostile.soak MINUTES [HOST_KIND]`
 """
 
 # Copyright (C) 2026  Klipper Router contributors
@@ -10,32 +11,20 @@ import statistics
 import sys
 import time
 from pathlib import Path
-from typing import List, Tuple
+from typing import Iterable, Iterator, List, Tuple
 
+from tests.hostile.chaos import Chaos
+from tests.hostile.failures import Round, plan
+from tests.hostile.printers import Printers
 from tests.lab import config, processes
 from tests.lab.lab import Lab
 from tests.lab.printer import LabPrinter
 from tests.lab.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
-PEERS = 8
 KIB = 1024
-HOST = """
-[gcode_macro SHOW]
-gcode:
-[router]
-"""
-REAL_PEER = """
-[gcode_macro SHOW]
-gcode:
-[gcode_macro ROUTER_ON_CONNECTED]
-gcode:
-    {% if params.PRINTER == "main" %}
-    {action_call_remote_method("router/objects/subscribe", target="main",
-        objects={"toolhead": None, "system_stats": None}, gcode_callback="SHOW")}
-    {action_call_remote_method("router/event/subscribe", event="soak", gcode="SHOW")}
-    {% endif %}
-"""
+APART = 20.0  # seconds from one failure to the next
+SEED = 1
 
 
 def usage(printer: LabPrinter) -> Tuple[int, int]:
@@ -56,7 +45,9 @@ def idle_peer_memory(kind: str, count: int = 64) -> float:
         module = [sys.executable, "-m", "tests.hostile.ways", "Healthy", lab.sock("main"), *socks]
         fakes = processes.spawn(module, cwd=str(ROOT))
         sections = "".join(f"[router x{i}]\nsock: {sock}\n" for i, sock in enumerate(socks))
-        host = lab.printer(kind, "main", config.printing(HOST + sections, "fake"), mcu="fake")
+        host = lab.printer(
+            kind, "main", config.printing("[router]\n" + sections, "fake"), mcu="fake"
+        )
         lab.wait_ready()
 
         def all_ready() -> bool:
@@ -73,40 +64,60 @@ def idle_peer_memory(kind: str, count: int = 64) -> float:
         return (host_memory(many, count) - host_memory(none, 0)) / count
 
 
-def soak(minutes: float, kind: str) -> None:
-    """Raises AssertionError when memory or files have grown."""
-    with Lab() as lab:
-        names = [f"x{i}" for i in range(PEERS)]
-        sections = "".join(f"[router {n}]\nsock: {lab.sock(n)}\n" for n in names)
-        host = lab.printer(kind, "main", config.printing(HOST + sections, "fake"), mcu="fake")
-        peers = [lab.printer("kalico", name, config.printing(REAL_PEER)) for name in names]
-        lab.wait_ready()
-        samples: List[Tuple[int, int]] = []
-        begin = time.monotonic()
-        print(f"soak: {minutes:g} minutes, {PEERS} peers, host {kind}", flush=True)
-        shown = 0
-        number = 0
-        while time.monotonic() < begin + minutes * 60:
-            number += 1
-            host.call("router/event/trigger", {"event": "soak", "context": {"n": number}})
-            host.script(f"ROUTER_GCODE_SCRIPT TARGET=x{number % PEERS} SCRIPT=SHOW")
-            if number % 300 == 0:
-                peers[number // 300 % PEERS].restart()
-            time.sleep(0.1)
-            samples.append(usage(host))
-            elapsed = int((time.monotonic() - begin) / 60)
-            if elapsed > shown:
-                shown = elapsed
-                print(f"soak: {shown:4} min {samples[-1][0]:8} KiB {samples[-1][1]:4} files")
+class Samples:
+    """Memory and open files of a printer, one sample a second; shown once a minute."""
+
+    def __init__(self, printer: LabPrinter, minutes: float) -> None:
+        self._printer, self._seconds = printer, minutes * 60
+        self._begin = time.monotonic()
+        self.taken: List[Tuple[int, int]] = []
+
+    def elapsed(self) -> float:
+        """Seconds since it was made."""
+        return time.monotonic() - self._begin
+
+    def take_for(self, seconds: float) -> None:
+        """Take samples for so long."""
+        end = min(self.elapsed() + seconds, self._seconds)
+        while self.elapsed() < end:
+            self.taken.append(usage(self._printer))
+            if len(self.taken) % 60 == 0:
+                memory, files = self.taken[-1]
+                print(f"soak: {self.elapsed() / 60:4.0f} min {memory:8} KiB {files:4} files")
                 sys.stdout.flush()
-        third = len(samples) // 3
-        early = statistics.median(memory for memory, _ in samples[third : 2 * third])
-        late = statistics.median(memory for memory, _ in samples[2 * third :])
-        files = [count for _, count in samples]
-        print(f"soak: memory {early:.0f} -> {late:.0f} KiB, files {min(files)} to {max(files)}")
-        assert late - early < 1024, "the host's memory grows"
-        assert statistics.median(files[2 * third :]) <= statistics.median(files[third : 2 * third])
-        assert host.state() == "ready"
+            time.sleep(1.0)
+
+    def between(self, rounds: Iterable[Round]) -> Iterator[Round]:
+        """These failures, with pauses in which samples are taken, until the time is over."""
+        for one in rounds:
+            self.take_for(APART)
+            if self.elapsed() >= self._seconds:
+                return
+            yield one
+
+    def check(self) -> None:
+        """Raises AssertionError if one of them has grown from the second third to the last."""
+        third = len(self.taken) // 3
+        early, late = self.taken[third : 2 * third], self.taken[2 * third :]
+        memory = [statistics.median(memory for memory, _ in part) for part in (early, late)]
+        files = [statistics.median(count for _, count in part) for part in (early, late)]
+        first, last = self.taken[0], self.taken[-1]
+        print(f"soak: first {first[0]} KiB, {first[1]} files; last {last[0]} KiB, {last[1]} files")
+        print(f"soak: medians of the second and last third: {memory} KiB, {files} files")
+        assert memory[1] - memory[0] < 1024, "the host's memory grows"
+        assert files[1] <= files[0], "the host's open files grow"
+
+
+def soak(minutes: float, kind: str) -> None:
+    """Raises AssertionError when memory or files have grown, or the books do not balance."""
+    print(f"soak: {minutes:g} minutes, host {kind}", flush=True)
+    with Printers(kind, "kalico", SEED) as printers:
+        printers.start()
+        samples = Samples(printers.host, minutes)
+        run = Chaos(printers, SEED, lambda line: print(f"soak: {line}", flush=True))
+        rounds = plan(int(minutes * 60 / APART) + 1, SEED, run.targets)
+        run.run(samples.between(rounds))
+        samples.check()
 
 
 def main(minutes: str = "30", kind: str = "kalico") -> None:
