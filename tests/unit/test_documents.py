@@ -31,6 +31,7 @@ UNMARKED = {
     "MAINSAIL_PATH=~/mainsail ./tests/run.sh --browser": "test_scripts_in_code_blocks_exist",
     "./tests/bench.sh": "test_scripts_in_code_blocks_exist",
     "./tests/bench.sh sync": "test_scripts_in_code_blocks_exist",
+    "./tests/run.sh --chaos": "test_scripts_in_code_blocks_exist",
     "git clone <address of this repository> ~/klipper-router": "shell",
     "[update_manager klipper-router]": "test_the_section_for_moonraker",
     "[router]": "test_every_option_is_in_the_reference",
