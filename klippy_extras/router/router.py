@@ -23,6 +23,7 @@ from .devices.sensors import RemoteSensor
 from .diagnosis.diagnosis import Diagnosis
 from .diagnosis.echo import Echoes
 from .diagnosis.host_checks import HostChecks
+from .diagnosis.other_routers import OtherRouters
 from .diagnosis.peer_checks import PeerChecks
 from .diagnosis.printer_checks import Registrations
 from .errors import RouterError
@@ -117,6 +118,7 @@ class Router:
         registrations = Registrations(self._subscriptions, self._events)
         self._host_checks = HostChecks(klippy, self._local, registrations, self._reports)
         peer_checks = PeerChecks(klippy.timers, registrations, echoes)
+        self._other_routers = OtherRouters(klippy.timers, echoes, klippy.report)
         return Diagnosis(klippy.timers, self._peers, self._host_checks, peer_checks)
 
     def _add_peer(self, peer: PeerSettings, remote_methods: RemoteMethods) -> None:
@@ -211,7 +213,7 @@ class Router:
         for peer in self._peers.values():
             mirror = self._mirrors[peer]
             peer.listeners += [self._exchange, remote_methods, mirror, *everyone]
-            peer.listeners += [notices, guard, self._heartbeat]
+            peer.listeners += [notices, guard, self._heartbeat, self._other_routers]
             mirror.start(self._local, peer, self._subscriptions)
 
     def peer_status(self, name: str) -> PeerStatus:

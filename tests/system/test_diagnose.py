@@ -3,8 +3,6 @@
 # Copyright (C) 2026  Klipper Router contributors
 # This file may be distributed under the terms of the GNU GPLv3 license.
 import os
-import subprocess
-import sys
 import threading
 from contextlib import contextmanager
 from typing import Iterator
@@ -12,9 +10,8 @@ from typing import Iterator
 import pytest
 
 from klippy_extras.router.version import VERSION
-from tests.lab import config, processes
+from tests.lab import config
 from tests.lab.api import ApiClosed, ApiError
-from tests.lab.klippers import ROOT
 from tests.lab.moonraker import LabMoonraker
 from tests.lab.printer import LabPrinter
 from tests.lab.waiting import wait_until
@@ -28,6 +25,7 @@ from tests.system.macros import (
     start_trio,
     wait_known,
 )
+from tests.system.old_daemon import old_daemon
 
 pytestmark = pytest.mark.pairs
 
@@ -240,32 +238,19 @@ def test_another_router(trio, main):
 
 
 def test_a_daemon_that_still_runs(trio, main):
-    settings = trio.lab.folder / "daemon.cfg"
-    settings.write_text(
-        "".join(f"[klippy {p.name}]\nsock: {p.sock}\n" for p in trio.lab.printers.values())
-    )
-    program = str(ROOT / "tests" / "bench" / "reference_daemon.py")
-    daemon = processes.spawn(
-        [sys.executable, program, "-c", str(settings)],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
+    with old_daemon(trio.lab) as pid:
 
         def found(name: str) -> str:
             return not_ok(main, name).get("other routers", "")
 
         wait_until(lambda: "reference_daemon.py" in found("main"), 20.0, "main has it", [main])
-        assert f"also go to pid {daemon.pid}, " in found("main")
+        assert f"also go to pid {pid}, " in found("main")
         wait_until(
             lambda: all("main,led,afc" in found(name) for name in ("led", "afc")),
             20.0,
             "the peers have it",
             [main],
         )
-    finally:
-        processes.end(daemon)
     wait_until(lambda: not_ok(main, "led") == {}, 20.0, "it has ended", [main])
 
 

@@ -37,7 +37,7 @@ PURE = (
 IO_MODULES = {"socket", "select", "threading", "asyncio", "logging", "subprocess", "time"}
 STANDARD = {
     "abc", "collections", "dataclasses", "decimal", "enum", "errno", "functools", "heapq", "json",
-    "logging", "math", "os", "re", "socket", "stat", "struct", "sys", "typing",
+    "logging", "math", "os", "random", "re", "socket", "stat", "struct", "sys", "typing",
 }  # fmt: skip
 
 

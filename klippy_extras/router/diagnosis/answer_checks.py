@@ -3,22 +3,20 @@
 # Copyright (C) 2026  Klipper Router contributors
 #
 # This file may be distributed under the terms of the GNU GPLv3 license.
-from typing import Any, Dict, List, Optional
+from typing import Any, List
 
 from ..errors import RouterError
 from ..klippy.timers import Timers
-from ..printers.printer import Failure
+from ..printers.printer import Failure, Printer
 from ..printers.remote_printer import RemotePrinter
-from ..sanitize import printable
 from .checks import FAIL, OK, WARN, Check, Finding
-from .echo import ECHO_MACRO, Echo, Echoes
+from .echo_test import EchoListener
+from .other_routers import others_text
 
 # Round trips that are measured, one after another
 SAMPLES = 10
 # Median round trip, in seconds, above which events and waits are noticeably late
 SLOW = 0.1
-# Seconds that other routers have to answer, after the echo came back
-LISTEN = 1.0
 
 NO_ANSWER = Finding(FAIL, "no answer: its Klipper hangs, or is too busy. Restart its service")
 BUSY = Finding(WARN, "not tested: its G-code is busy. Try again when that macro or print has ended")
@@ -58,78 +56,28 @@ class RoundTrips:
             self._check.found(OK, text)
 
 
-class EchoTest:
-    """Runs a macro of the peer that calls back, and waits for answers of other programs.
+class EchoChecks(EchoListener):
+    """The checks that an echo test of a peer ends: of the echo, and of other routers."""
 
-    check: of the echo; others: of other routers.
-    """
+    def __init__(self, peer: Printer, echo: Check, others: Check) -> None:
+        self._peer, self._echo, self._others = peer, echo, others
 
-    def __init__(self, timers: Timers, echoes: Echoes, check: Check, others: Check) -> None:
-        self._timers, self._echoes = timers, echoes
-        self._check, self._others = check, others
-        self._echo: Optional[Echo] = None
-        self._began = 0.0
-        self._is_listening = False
+    def came_back(self, seconds: float) -> None:
+        self._echo.found(OK, "there and back in %.1f ms" % (seconds * 1000.0,))
 
-    def start(self, peer: RemotePrinter, seconds: float) -> None:
-        """Begin, and end after this many seconds at the latest."""
-        self._began = self._timers.now()
-        try:
-            self._echo = self._echoes.start(peer, self._on_news)
-        except RouterError as e:
-            self._fail(str(e))
-            return
-        if self._echo is None:
-            self._check.found(*BUSY)
-            self._others.found(*BUSY)
-            return
-        self._timers.after(seconds, self._stop)
-
-    def _on_news(self) -> None:
-        echo = self._echo
-        assert echo is not None
-        if echo.error is not None:
-            self._fail("%s did not run: %s" % (ECHO_MACRO, printable(echo.error)))
-        elif echo.is_back and not self._is_listening:
-            self._is_listening = True
-            now = self._timers.now()
-            self._check.found(OK, "there and back in %.1f ms" % ((now - self._began) * 1000.0,))
-            self._timers.after(LISTEN, self._listened)
-
-    def _fail(self, text: str) -> None:
-        self._check.found(FAIL, text)
+    def failed(self, text: str) -> None:
+        self._echo.found(FAIL, text)
         self._others.found(WARN, "not known: the echo did not come back")
-        self._stop()
 
-    def _listened(self) -> None:
-        self._stop()
-        assert self._echo is not None
-        answers = list(self._echo.answers)
-        has_own = self._echoes.own_answer in answers
-        if has_own:
-            answers.remove(self._echoes.own_answer)
-        if answers:
-            self._others.found(WARN, others_text(self._echo.peer.name, answers))
-        elif has_own:
+    def ended(self, others: List[str], is_certain: bool) -> None:
+        if others:
+            self._others.found(WARN, others_text(self._peer.name, others))
+        elif is_certain:
             self._others.found(OK, "none: only this router answers its calls")
         else:
             self._others.found(*BUSY)
 
-    def _stop(self) -> None:
-        if self._echo is not None:
-            self._echo.is_over = True
-
-
-def others_text(peer: str, answers: List[str]) -> str:
-    """The routers that sent these answers, as far as they can be known, and what to do."""
-    counted: Dict[str, int] = {}
-    for answer in answers:
-        counted[answer] = counted.get(answer, 0) + 1
-    known = ", or ".join(
-        "%s%s" % (answer, " (%d times)" % (n,) if n > 1 else "") for answer, n in counted.items()
-    )
-    return (
-        "another router, or the old daemon, answers its calls as well, so that all of them run"
-        " twice. It knows the printers %s. Stop and disable the old daemon, or write accept_calls:"
-        " False in section [router %s] of one of the main printers" % (known, peer)
-    )
+    def busy(self) -> None:
+        """Another test is running."""
+        self._echo.found(*BUSY)
+        self._others.found(*BUSY)

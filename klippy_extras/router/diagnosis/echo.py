@@ -24,10 +24,14 @@ MAX_ANSWERS = 8
 
 
 class Echo:
-    """One test of a peer. on_news: called whenever an answer arrives, or when the test fails."""
+    """One test of a peer.
 
-    def __init__(self, peer: Printer, on_news: Callable[[], None]) -> None:
-        self.peer, self.on_news = peer, on_news
+    on_news: called whenever an answer arrives, or when the test fails or has given way. gives_way:
+    whether the next one can begin at any time, and ends this one.
+    """
+
+    def __init__(self, peer: Printer, on_news: Callable[[], None], gives_way: bool) -> None:
+        self.peer, self.on_news, self.gives_way = peer, on_news, gives_way
         self.token = os.urandom(8).hex()  # distinguishes it from the tests of other routers
         self.is_back = False
         self.answers: List[str] = []  # one per router: the names of the printers that it knows
@@ -56,7 +60,7 @@ class Echo:
 
 
 class Echoes:
-    """The latest test of each peer: the next one cannot begin while its macro is in the queue.
+    """The latest test of each peer. The next one waits until its macro has left the queue.
 
     printers: the names of all printers of this router.
     """
@@ -70,14 +74,19 @@ class Echoes:
         """The answer of this router itself: its printers, as a macro gets them."""
         return printable(",".join(self._printers))
 
-    def start(self, peer: Printer, on_news: Callable[[], None]) -> Optional[Echo]:
+    def start(
+        self, peer: Printer, on_news: Callable[[], None], gives_way: bool = False
+    ) -> Optional[Echo]:
         """Begin a test; None while the previous one is still waiting. Raises NotReady."""
         latest = self._tests.get(peer)
-        if latest is not None and not latest.has_left:
+        if latest is not None and not latest.has_left and not latest.gives_way:
             return None
-        echo = Echo(peer, on_news)
+        echo = Echo(peer, on_news, gives_way)
         echo.submit()
         self._tests[peer] = echo
+        if latest is not None and not latest.is_over:
+            latest.is_over = True
+            guarded(latest.on_news)
         return echo
 
     def received(self, caller: Printer, params: Mapping[str, Any]) -> None:

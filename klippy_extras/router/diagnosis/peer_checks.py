@@ -12,9 +12,10 @@ from ..printers.printer import Printer
 from ..printers.remote_printer import RemotePrinter
 from ..sanitize import printable
 from ..version import VERSION
-from .answer_checks import BUSY, NO_ANSWER, EchoTest, RoundTrips
+from .answer_checks import BUSY, NO_ANSWER, EchoChecks, RoundTrips
 from .checks import FAIL, OK, WARN, CheckList, Finding
 from .echo import ECHO_MACRO, Echoes
+from .echo_test import EchoTest
 from .printer_checks import Registrations, check_objects, check_queue
 from .socket_checks import check_file, check_listener, probe
 
@@ -79,12 +80,19 @@ class PeerChecks:
         echo = checks.add(peer.name, "echo", BUSY)
         others = checks.add(peer.name, "other routers", BUSY)
         if ECHO_MACRO in peer.commands:
-            EchoTest(self._timers, self._echoes, echo, others).start(peer, checks.seconds)
+            self._start_echo(peer, EchoChecks(peer, echo, others), checks.seconds)
         else:
             why = "needs this version of router_api.cfg there"
             echo.found(WARN, "not tested: " + why)
             others.found(WARN, "not known: " + why)
         yield
+
+    def _start_echo(self, peer: RemotePrinter, echo_checks: EchoChecks, seconds: float) -> None:
+        test = EchoTest(self._timers, self._echoes, echo_checks)
+        if test.start(peer):
+            self._timers.after(seconds, test.stop)
+        else:
+            echo_checks.busy()
 
 
 def check_klippy(peer: RemotePrinter) -> Finding:
