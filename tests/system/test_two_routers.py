@@ -6,7 +6,7 @@ import pytest
 
 from tests.lab.api import ApiError
 from tests.lab.waiting import wait_until
-from tests.system.findings import not_ok
+from tests.system.findings import findings, not_ok
 from tests.system.macros import (
     LIFECYCLE,
     check_log,
@@ -219,6 +219,22 @@ def test_a_kill_of_either_side(two, side):
     wait_exchange(*two)
     subscribe(one)
     check_lifecycle(two, side, marks)
+
+
+def test_allow_without_event_keeps_the_events_of_the_other_side_out(lab, pair):
+    left, right = start_routers(lab, pair, b_options="allow: gcode, status")
+    subscribe(left, right)
+    marks = [left.mark(), right.mark()]
+    for printer, number in ((right, 1), (left, 2), (right, 3)):
+        printer.script(f"ROUTER_EVENT_TRIGGER EVENT=shared/news N={number}")
+        settle(left, right)
+    wait_shown(right, HANDLER, marks[1], N="3")
+    numbers = [[c["N"] for c in shown(p, HANDLER, m)] for p, m in zip((left, right), marks)]
+    assert numbers == [["2"], ["1", "2", "3"]]
+    own = "ok: its own; option 'allow' keeps its events out"
+    assert findings(left, "b")["other routers"] == own
+    for printer in (left, right):
+        check_log(printer)
 
 
 def test_the_diagnosis_of_each(two):
