@@ -36,8 +36,9 @@ PURE = (
 )  # fmt: skip
 IO_MODULES = {"socket", "select", "threading", "asyncio", "logging", "subprocess", "time"}
 STANDARD = {
-    "abc", "collections", "dataclasses", "decimal", "enum", "errno", "functools", "heapq", "json",
-    "logging", "math", "os", "random", "re", "socket", "stat", "struct", "sys", "typing",
+    "abc", "collections", "dataclasses", "decimal", "enum", "errno", "functools", "heapq",
+    "itertools", "json", "logging", "math", "os", "random", "re", "socket", "stat", "struct", "sys",
+    "typing",
 }  # fmt: skip
 
 

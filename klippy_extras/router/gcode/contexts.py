@@ -8,7 +8,7 @@ from typing import Any, Dict, Iterator, Tuple
 
 from ..errors import UsageError
 from ..sanitize import plain
-from .parameters import parameter_text, shown
+from .parameters import are_longer, parameter_text, shown
 
 # Characters. The latest events stay in printer.router.events, which clients read at 4 Hz.
 MAX_CONTEXT = 4096
@@ -32,9 +32,11 @@ def context_of(value: object, values: object = None) -> Dict[str, Any]:
         if not isinstance(values, dict):
             raise UsageError("Malformed VALUES: write an object")
         context = dict(context, **values)
-    if len(context) > MAX_CONTEXT_KEYS or len(parameter_text(context)) > MAX_CONTEXT:
+    if len(context) > MAX_CONTEXT_KEYS or are_longer([context], MAX_CONTEXT):
         raise _too_long()
-    return context
+    if len(parameter_text(context)) > MAX_CONTEXT:
+        raise _too_long()
+    return plain(context)  # type: ignore[no-any-return]
 
 
 def parse_context(text: str) -> Dict[str, Any]:

@@ -231,6 +231,14 @@ def test_values_that_are_far_too_long_are_refused_before_they_are_written(value,
         StatusParameters().write({"mesh": {"matrix": value}}, False)
 
 
+def test_no_more_names_are_written_than_fit(monkeypatch):
+    named = []
+    monkeypatch.setattr(parameters, "parameter_name", lambda *key: named.append(key) or "X" * 100)
+    with pytest.raises(UsageError, match="the values are longer than"):
+        StatusParameters().write({"toolhead": {f"field_{i}": i for i in range(4000)}}, False)
+    assert len(named) <= MAX_LENGTH // 100
+
+
 @given(st.dictionaries(st.text(max_size=5), values), st.booleans())
 def test_no_value_that_fits_is_refused(fields, old_parser):
     expected = [parameter(parameter_name("o", f), v, old_parser) for f, v in fields.items()]
