@@ -30,9 +30,9 @@ class _Call:
         """Never pauses."""
         caller, method = self._report.caller, self._report.method
         try:
-            # A macro can pass any object of Jinja and change it later, and a peer can pass values
-            # that are nested too deep
-            self._params = plain(self._params)
+            if caller.is_local:
+                # A macro can pass any object of Jinja and change it later
+                self._params = plain(self._params)
             methods.call(method, Request(caller, self._params, self._done))
         except RouterError as e:
             self._done(None, e)

@@ -38,6 +38,7 @@ class ApiClient(Receiver):
 
     def __init__(self, connection: Any, template: Dict[str, Any], now: Callable[[], float]) -> None:
         self._connection, self._template, self._now = connection, template, now
+        self._is_status_plain = False
         self._is_router = template.get("method") == EXCHANGE_METHOD
 
     def __eq__(self, other: object) -> bool:
@@ -55,6 +56,8 @@ class ApiClient(Receiver):
         return bool(self._connection.is_closed())
 
     def update(self, eventtime: float, status: Status) -> None:
+        if not self._is_status_plain:
+            status = plain(status, ANSWER_DEPTH)
         self._push({"eventtime": eventtime, "status": status})
 
     def event(self, event: Event) -> None:
@@ -77,20 +80,21 @@ class ApiClient(Receiver):
         return self
 
     def status_receiver(self, target: Printer, params: Params) -> Receiver:
+        self._is_status_plain = not target.is_local  # a peer's is: framing.decode()
         return self
 
     def selected_by(self, params: Params, name: str) -> IsSelected:
         return lambda receiver: receiver == self
 
     def _push(self, params: Dict[str, Any]) -> None:
-        # plain(), because a value that JSON cannot encode would shut the printer down
+        """params: plain(), because a value that JSON cannot encode would shut the printer down."""
         if self.closed:
             return
         if len(getattr(self._connection, "send_buffer", b"")) > MAX_UNSENT:
             logging.warning("router: disconnected an API client that is not reading")
             self._connection.close()
         else:
-            self._connection.send(dict(self._template, params=plain(params, ANSWER_DEPTH)))
+            self._connection.send(dict(self._template, params=params))
 
 
 class _Answer:

@@ -52,14 +52,13 @@ class _Entered:
 
 
 class PiecewiseDecoder:
-    """Decodes one JSON text. Call step() until it returns True; then `value` is complete.
+    """Decodes one JSON text. Call step() until it returns True: `value` is complete, and plain().
 
-    replaces_surrogates: whether values are made plain(), because the text has lone surrogates.
     step() raises ValueError or RecursionError for what is not JSON.
     """
 
-    def __init__(self, text: str, replaces_surrogates: bool) -> None:
-        self._text, self._replaces_surrogates = text, replaces_surrogates
+    def __init__(self, text: str) -> None:
+        self._text = text
         self._at = self._skip_space(0)
         self._entered: List[_Entered] = []
         self.value: Any = None
@@ -88,7 +87,7 @@ class PiecewiseDecoder:
             # That comma is inside of an element, as in the others, perhaps
             entered.takes_several = False
             return False
-        entered.add_several(self._plain(values))
+        entered.add_several(plain(values))
         self._at = end
         return True
 
@@ -111,7 +110,7 @@ class PiecewiseDecoder:
             if not is_container or at + PIECE >= len(text):
                 raise
             return self._enter(key)
-        self._put(key, self._plain(value))
+        self._put(key, plain(value))
         self._at = end
         return True
 
@@ -162,12 +161,9 @@ class PiecewiseDecoder:
             raise ValueError("no key at character %d" % (at,))
         key = found.group(1)
         if "\\" in key:
-            key = self._plain(json.loads('"%s"' % (key,)))
+            key = plain(json.loads('"%s"' % (key,)))
         return key, found.end()
 
     def _skip_space(self, at: int) -> int:
         found = _SPACE.match(self._text, at)
         return found.end() if found else at
-
-    def _plain(self, value: Any) -> Any:
-        return plain(value) if self._replaces_surrogates else value

@@ -143,7 +143,7 @@ def test_parameters_that_cannot_be_used_are_an_error(network):
     deep: list = []
     for _ in range(200):
         deep = [deep]
-    network.led.call_router("router/event/trigger", event="e", context=deep)
+    network.led.call_router("router/event/trigger", event="e", context={"a": deep})
     assert "Malformed parameters: nested deeper" in network.last_error
 
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from klippy_extras.router.printers import piecewise
 from klippy_extras.router.printers.piecewise import DECODER, PIECE, PiecewiseDecoder
+from klippy_extras.router.sanitize import plain
 from tests.unit.json_values import values
 
 SMALL_PIECE = 8
@@ -25,8 +26,8 @@ def small_pieces():
     patch.undo()
 
 
-def decode(text: str, replaces_surrogates: bool = False) -> Any:
-    decoder = PiecewiseDecoder(text, replaces_surrogates)
+def decode(text: str) -> Any:
+    decoder = PiecewiseDecoder(text)
     for _step in range(2 * len(text) + 2):
         if decoder.step():
             return decoder.value
@@ -38,7 +39,7 @@ def decode(text: str, replaces_surrogates: bool = False) -> Any:
 )
 def test_what_json_encodes_is_decoded(value, indent, separators):
     text = json.dumps(value, indent=indent, separators=separators)
-    assert decode(text) == DECODER.decode(text)
+    assert decode(text) == plain(DECODER.decode(text))
 
 
 @given(values, st.data())
@@ -47,7 +48,7 @@ def test_what_json_refuses_is_refused(value, data):
     at = data.draw(st.integers(0, len(text)))
     text = text[:at] + data.draw(st.sampled_from(list('[]{},:"\\ 1a'))) + text[at + 1 :]
     try:
-        expected = DECODER.decode(text)
+        expected = plain(DECODER.decode(text))
     except ValueError:
         with pytest.raises(ValueError):
             decode(text)
@@ -71,10 +72,10 @@ def test_separators_and_keys_are_those_of_json(text):
         assert decode(text) == expected
 
 
-def test_lone_surrogates_are_replaced_where_that_is_requested():
-    text = json.dumps({"a" * 9: ["\ud800" * 9, {"\udfff": float("nan")}, "\U0001f600" * 5]})
-    replaced = {"a" * 9: ["\ufffd" * 9, {"\ufffd": None}, "\U0001f600" * 5]}
-    assert decode(text, replaces_surrogates=True) == replaced
+def test_what_klippy_cannot_encode_is_replaced():
+    values = ["\ud800" * 9, {"\udfff": float("nan")}, "\U0001f600" * 5, 2**70, float("inf")]
+    replaced = ["\ufffd" * 9, {"\ufffd": None}, "\U0001f600" * 5, 2.0**70, None]
+    assert decode(json.dumps({"a" * 9: values})) == {"a" * 9: replaced}
 
 
 def test_containers_in_containers_are_entered_to_a_limited_depth():
@@ -86,7 +87,7 @@ def test_the_text_of_a_step_is_short(monkeypatch):
     monkeypatch.setattr(piecewise, "PIECE", PIECE)
     numbers = {"settings": {f"object {i}": {"values": [0.5] * 20, "a": {}} for i in range(500)}}
     text = json.dumps([numbers, list(range(9999))])
-    decoder = PiecewiseDecoder(text, False)
+    decoder = PiecewiseDecoder(text)
     steps, before, is_last = 0, 0, False
     while not is_last:
         is_last = decoder.step()
