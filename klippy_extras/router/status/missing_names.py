@@ -10,7 +10,7 @@ from ..printers.printer import Failure, Objects, Printer
 
 # Names of one printer that a wrong one is compared with, and how many of them per turn
 MAX_COMPARED = 512
-COMPARED_AT_ONCE = 64
+COMPARED_AT_ONCE = 16
 # Characters of a name that are compared
 MAX_COMPARED_LENGTH = 60
 # Similarity of two names, from 0 to 1, above which one is suggested instead of the other
