@@ -4,9 +4,11 @@
 peer is a time without one: what is added is compared with these two. Columns, each the median of
 the rounds: lateness of a 1 kHz timer at p99.9 by the clock (with what other processes took of this
 machine); of it, what the host itself was busy for (CPU time); what each of the two is more than
-undisturbed; the longest callback of the router (CPU time, without garbage collection) and its worst
-round; the same by the clock; Python's longest garbage collection, whoever caused it (CPU time);
-the router's share of one core; lines about the peer in the host's log.
+undisturbed; the longest callback of the router (CPU time, without garbage collection and Klippy's
+part) and its worst round; the same by the clock, with both; the longest part of Klippy in one of
+them, which encodes and sends what the router has for an API client; Python's longest garbage
+collection, whoever caused it (CPU time); the router's share of one core; lines about the peer in
+the host's log.
 
 --slow 10 holds the host's Klippy to a tenth of a core's speed, from when it is ready; see
 slow_core.py. CPU times are then about what they are otherwise; those by the clock are ten times as
@@ -27,7 +29,7 @@ from tests.lab.klippers import ALL_KINDS
 
 HEADER = (
     f"{'peer':20} {'p99.9':>8} {'own':>8} {'added':>8} {'own add.':>8} {'callback':>8}"
-    f" {'worst':>8} {'by clock':>8} {'gc':>8} {'share %':>8} {'log':>5}"
+    f" {'worst':>8} {'by clock':>8} {'Klippy':>8} {'gc':>8} {'share %':>8} {'log':>5}"
 )
 
 
@@ -96,6 +98,7 @@ def _line(name: str, rounds: List[Round]) -> str:
         of(lambda f: f.longest),
         worst.longest,
         of(lambda f: f.longest_wall),
+        of(lambda f: f.klippy),
         of(lambda f: f.gc),
     ]
     return (

@@ -77,6 +77,7 @@ class Figures(NamedTuple):
     longest: float
     longest_name: str
     longest_wall: float  # callback of the router, by the clock
+    klippy: float  # of one callback of the router, Klippy's own encoding and sending (CPU time)
     gc: float  # the longest garbage collection of Python, which is no callback's
     share: float  # of one core, spent in the router's callbacks
     log_lines: int  # of the host's log that name the peer
@@ -165,6 +166,7 @@ class Trial(Closing):
             longest[name],
             name,
             lateness["wall"],
+            lateness["klippy"],
             lateness["gc"],
             lateness["total"] / elapsed,
             sum("router: evil" in line for line in log),

@@ -6,7 +6,8 @@
 # Its section must stand above [router]: it looks at what is registered after it: timers, fds,
 # callbacks and endpoints. The endpoints lab/lateness (the figures) and lab/lateness/reset (begin
 # again) are for tests. Garbage collections are apart: Python runs one in whatever callback happens
-# to make the object that is one too many (Klipper until 2025 runs them in its idle reactor).
+# to make the object that is one too many (Klipper until 2025 runs them in its idle reactor). So is
+# what Klippy needs to encode and send a message for an API client.
 import collections
 import gc
 import sys
@@ -34,6 +35,9 @@ class LabLateness:
         self.reactor.register_callback = self._register_callback
         gc.callbacks.append(self._gc)
         webhooks = printer.lookup_object("webhooks")
+        self.client_class = sys.modules[type(webhooks).__module__].ClientConnection
+        self.send = self.client_class.send
+        self.client_class.send = self._sent_by(self.send)
         webhooks.register_endpoint("lab/lateness", self._handle_figures)
         webhooks.register_endpoint("lab/lateness/reset", self._handle_reset)
         register_endpoint = webhooks.register_endpoint
@@ -52,6 +56,7 @@ class LabLateness:
         self.longest = collections.defaultdict(float)  # name -> seconds of CPU
         self.longest_wall = (0.0, "")  # the same by the clock, of all callbacks
         self.callbacks = []  # seconds of CPU of each callback of the router
+        self.klippy_longest = 0.0  # seconds of CPU of Klippy's send() in one of these callbacks
         self.gc_longest = 0.0  # seconds of CPU of the longest garbage collection
         self.gc_total = 0.0
         self.due = None
@@ -125,7 +130,8 @@ class LabLateness:
 
     def _stop(self, current):
         run = self.running.pop(current)
-        seconds = time.thread_time() - run.cpu - (self.gc_total - run.gc)
+        seconds = time.thread_time() - run.cpu - (self.gc_total - run.gc) - run.klippy
+        self.klippy_longest = max(self.klippy_longest, run.klippy)
         wall = time.monotonic() - run.clock
         self.callbacks.append(seconds)
         self.longest[run.name] = max(self.longest[run.name], seconds)
@@ -133,6 +139,20 @@ class LabLateness:
         if seconds > self.recent[0]:
             self.recent = (seconds, run.name)
         return run.name
+
+    def _sent_by(self, send):
+        """Klippy's send(), measured if a callback of the router calls it."""
+
+        def watched_send(connection, data):
+            begin, gc_begin = time.thread_time(), self.gc_total
+            try:
+                send(connection, data)
+            finally:
+                run = self.running.get(greenlet.getcurrent())
+                if run is not None:
+                    run.klippy += time.thread_time() - begin - (self.gc_total - gc_begin)
+
+        return watched_send
 
     def _pause(self, waketime):
         """What runs while a callback pauses is not the callback's."""
@@ -171,6 +191,7 @@ class LabLateness:
                 "longest": dict(self.longest),
                 "wall": self.longest_wall[0],
                 "wall_name": self.longest_wall[1],
+                "klippy": self.klippy_longest,
                 "gc": self.gc_longest,
                 "callbacks": len(callbacks),
                 "callback_median": callbacks[len(callbacks) // 2],
@@ -187,6 +208,7 @@ class LabLateness:
         self.reactor.register_timer = self.register_timer
         self.reactor.register_callback = self.register_callback
         self.reactor.pause = self.pause
+        self.client_class.send = self.send
         gc.callbacks.remove(self._gc)
 
 
@@ -195,6 +217,7 @@ class _Run:
 
     def __init__(self, lateness, name):
         self.name, self.longest = name, 0.0
+        self.klippy = 0.0
         self.gc = lateness.gc_total
         self.clock, self.cpu = time.monotonic(), time.thread_time()
 
