@@ -34,7 +34,10 @@ class TooLong(PeerError):
 
 
 class LinkLost(RouterError):
-    """The connection broke after the request was sent: its outcome is unknown."""
+    """The connection broke, or the peer shut down, after the request was sent.
+
+    Its outcome is unknown.
+    """
 
 
 class BadMessage(RouterError):

@@ -10,7 +10,7 @@
 from abc import ABC, abstractmethod
 from typing import Any, List, Sequence
 
-from ..errors import LinkLost, RouterError, TimedOut
+from ..errors import TimedOut
 from ..events.events import Events
 from ..klippy.klippy import Klippy
 from ..printers.printer import Failure, Printer, PrinterListener
@@ -75,10 +75,7 @@ class Waits(PrinterListener):
     def state_changed(self, printer: Printer, was_ready: bool) -> None:
         if printer.ready or printer.state == "ready":
             return
-        if printer.connected:
-            error: RouterError = printer.not_ready()
-        else:
-            error = LinkLost("%s: connection lost, outcome unknown" % (printer.name,))
+        error = printer.interrupted()
         for wait in list(self._waits):
             if printer.is_local or printer in wait.targets:
                 wait.done(None, error)

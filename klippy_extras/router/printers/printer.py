@@ -19,7 +19,7 @@ from typing import (
     Union,
 )
 
-from ..errors import Busy, NotReady, RouterError
+from ..errors import Busy, LinkLost, NotReady, RouterError
 from ..sanitize import counted
 from .hints import Hints
 
@@ -243,6 +243,12 @@ class Printer(ABC):
         first_line = self.state_message.strip().split("\n")[0]
         reason = ": ".join(filter(None, [self.state, first_line]))
         return NotReady("%s is not ready (%s)" % (self.name, reason))
+
+    def interrupted(self) -> LinkLost:
+        """Why a script that it was running has ended when it became unready."""
+        if not self.connected:
+            return LinkLost("%s: connection lost, outcome unknown" % (self.name,))
+        return LinkLost("%s, outcome unknown" % (self.not_ready(),))
 
     def check_connected(self) -> None:
         """Raises NotReady if it is not connected."""

@@ -5,7 +5,7 @@
 # This file may be distributed under the terms of the GNU GPLv3 license.
 from typing import Any, Callable, Dict, List, Optional
 
-from ..errors import Busy, LinkLost, PeerError, RouterError, TooLong
+from ..errors import Busy, PeerError, RouterError, TooLong
 from ..klippy.guard import guarded
 from ..klippy.klippy import Klippy
 from ..klippy.old_parser import PARSER_PROBE, parser_is_old
@@ -251,7 +251,7 @@ class RemotePrinter(Printer):
         if self.ready:
             self._timers.after(SHUTDOWN_DELAY, lambda: self.end_script(script, None))
         else:
-            self.end_script(script, self.not_ready())
+            self.end_script(script, self.interrupted())
 
     def _request(self, method: str, params: Dict[str, Any], done: Done) -> None:
         """Call an endpoint of the peer. Raises NotReady if it is not connected, and Busy."""
@@ -274,7 +274,7 @@ class RemotePrinter(Printer):
             self.last_error = plain_text(printable(loss.reason))
         self._set_state("disconnected", "", False)
         for done in loss.unanswered:
-            guarded(done, None, LinkLost("%s: connection lost, outcome unknown" % (self.name,)))
+            guarded(done, None, self.interrupted())
 
     def _answered(self, event: Answer) -> None:
         error = event.error
@@ -333,4 +333,5 @@ class RemotePrinter(Printer):
             self.log("is %s" % (state,))
         self._set_state(state, message, self.ready and state == self.state)
         if self._running is not None and state != "ready":
-            guarded(self.end_script, self._running, self.not_ready())
+            # It was sent, and may have run: Klippy answers later than it reports its state, or not
+            guarded(self.end_script, self._running, self.interrupted())

@@ -113,7 +113,10 @@ def test_a_missing_field_is_reported_at_once_and_may_appear_later(network):
     ("loss", "message"),
     [
         ("disconnects", "led: connection lost, outcome unknown"),
-        ("shuts_down", "led is not ready (shutdown: Lost communication with MCU 'mcu')"),
+        (
+            "shuts_down",
+            "led is not ready (shutdown: Lost communication with MCU 'mcu'), outcome unknown",
+        ),
     ],
 )
 def test_a_target_that_is_lost_ends_the_wait(network, loss, message):

@@ -209,10 +209,22 @@ def test_a_script_that_shuts_it_down_ends_with_its_state():
     led.answers()
     assert led.ends == []
     led.handle(StateReported("shutdown", "Shutdown due to M112"))
-    expected = [("M112", "led is not ready (shutdown: Shutdown due to M112)")]
+    why = "led is not ready (shutdown: Shutdown due to M112), outcome unknown"
+    expected = [("M112", why)]
     assert led.ends == expected
     led.reactor.advance(2 * SHUTDOWN_DELAY)
     assert led.ends == expected
+
+
+def test_a_script_may_have_run_before_the_shutdown_is_known():
+    led = Led()
+    for script in ("SAY", "LATER"):
+        led.submit(script)
+    led.begins()
+    led.handle(Output("echo: said"), StateReported("shutdown", "Lost communication"))
+    led.answers()
+    why = "led is not ready (shutdown: Lost communication)"
+    assert sorted(led.ends) == [("LATER", why), ("SAY", f"{why}, outcome unknown")]
 
 
 def test_without_a_shutdown_the_script_succeeds_after_a_while():
