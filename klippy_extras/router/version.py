@@ -6,7 +6,7 @@
 from typing import Any, Dict, List, Mapping, Optional
 
 # The files of includes/ have a copy, as they cannot read it
-VERSION = "0.3.0"
+VERSION = "1.0.0"
 
 _INCLUDE_MACRO = "gcode_macro _ROUTER"
 # The object and field of the include files' version
