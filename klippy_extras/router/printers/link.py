@@ -167,8 +167,9 @@ class Link:
     # -- reading and writing
 
     def _handle_readable(self, eventtime: float) -> None:
-        # Not here: what arrives may be sent on to API clients, and Klippy closes the connection of
-        # one that has just disconnected, perhaps an fd of the same poll; see klippy/closed_fds.py.
+        # Not here: peers whose data arrive together share the time of one callback of the timers,
+        # and what arrives may be sent on to API clients, whose connections Klippy closes if they
+        # have just disconnected, perhaps an fd of the same poll; see klippy/closed_fds.py.
         if self._reading and not self._is_due:  # a hang-up is reported even while not reading
             self._is_due = True
             self._klippy.timers.at(eventtime, self._read_due)
