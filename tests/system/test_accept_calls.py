@@ -141,10 +141,10 @@ def test_what_the_second_printer_had_set_goes_off_when_it_is_killed(trio):
     assert target(led) == 40.0
     second.kill()
     wait_until(lambda: target(led) == 0.0, 20.0, "the heater is off", [led])
-    assert [hosts(led)[name]["told"] for name in ("main", "second")] == [0, 1]
+    assert [hosts(led)[name]["notified"] for name in ("main", "second")] == [0, 1]
     second.start().wait_ready()
     wait_known(second, "led")
-    wait_until(lambda: not hosts(led)["second"]["told"], 20.0, "it is watched again", [led])
+    wait_until(lambda: not hosts(led)["second"]["notified"], 20.0, "it is watched again", [led])
     assert shown(led, "ROUTER_ON_DISCONNECTED", mark) == []
     assert is_watched(main, led, mark)
 

@@ -61,7 +61,7 @@ def broken(printers):
 def heart(printer):
     """What it knows of main."""
     return printer.query([HEART])[HEART]["hosts"].get(
-        "main", {"due": 0.0, "found_nothing": 0, "told": 0}
+        "main", {"due": 0.0, "found_nothing": 0, "notified": 0}
     )
 
 
@@ -80,7 +80,7 @@ def wait_heartbeats(*printers):
 def wait_notified(*printers):
     """Wait until each was notified that the host cannot be used."""
     wait_until(
-        lambda: all(heart(printer)["told"] for printer in printers),
+        lambda: all(heart(printer)["notified"] for printer in printers),
         20.0,
         "they know that main cannot be used",
         printers,
@@ -95,13 +95,13 @@ def assert_quiet(*printers):
         return clock["estimated_print_time"] > heart(printer)["due"] + 3.0
 
     wait_until(lambda: all(map(over, printers)), 30.0, "the looks are over", printers)
-    assert all(heart(printer)["told"] for printer in printers)
+    assert all(heart(printer)["notified"] for printer in printers)
 
 
 def test_a_peer_is_not_notified_while_the_host_is_available(printers):
     main, led, afc, quiet = printers
     for told in wait_heartbeats(led, afc, quiet):
-        assert (told["told"], told["quiet"]) == (0, 0)
+        assert (told["notified"], told["quiet"]) == (0, 0)
     marks = {printer: printer.mark() for printer in printers}
     script = "router/gcode/script"
     many = {"target": "afc", "script": "G4 P600\nM400"}
@@ -158,7 +158,7 @@ def test_the_button_of_the_heartbeat_only_shows_the_state(printers):
     before = heart(quiet)
     quiet.script("ROUTER_HEARTBEAT")
     quiet.wait_line("// main is watched", start=mark)
-    assert heart(quiet)["told"] == before["told"]
+    assert heart(quiet)["notified"] == before["notified"]
 
 
 # -- the final notification
@@ -176,7 +176,7 @@ def test_a_host_that_restarts_notifies_its_peers_once(printers, firmware):
         names = [line.split()[1] for line in printer.console[mark:] if "PRINTER='main'" in line]
         assert names == [GONE, "ROUTER_ON_CONNECTED"]
     for told in wait_heartbeats(led, afc):
-        assert told["told"] == 0
+        assert told["notified"] == 0
 
 
 def test_a_host_that_exits_notifies_its_peers_and_the_watchdog_is_silent(printers):

@@ -3,6 +3,7 @@
 # Copyright (C) 2026  Klipper Router contributors
 #
 # This file may be distributed under the terms of the GNU GPLv3 license.
+from abc import ABC, abstractmethod
 from typing import Any, Optional, Tuple
 
 from ..printers.printer import Printer, PrinterListener
@@ -15,7 +16,7 @@ CONTROL_OPTIONS = ("sensor_list", "ambient_temp_sensor", "inner_sensor_name")
 WAIT_INTERVAL = 2.0
 
 
-class TemperatureObject(PrinterListener):
+class TemperatureObject(PrinterListener, ABC):
     """An object of this printer that is listed in heaters.available_sensors.
 
     It is not a sensor_type, so it cannot control a heater or fan of this printer. peer: the printer
@@ -33,9 +34,9 @@ class TemperatureObject(PrinterListener):
         self._was_lost = False
         self._read_at = 0.0
 
+    @abstractmethod
     def temperature(self) -> Optional[float]:
         """In degrees Celsius; None while unknown: a number would look like a measurement."""
-        raise NotImplementedError
 
     def target_temperature(self) -> float:
         """The target in degrees Celsius; 0 where it has none."""
