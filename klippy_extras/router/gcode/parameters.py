@@ -37,6 +37,8 @@ NO_MUTEX, _NO_MUTEX_HALVES = "INTERRUPT", ("INTERR", "UPT")
 # Klipper's parser (shlex) takes about 1 us per character, and 20 s for one value of 1 MB, during
 # which the printer's reactor is blocked
 MAX_LENGTH = 16384
+# Values in a command, those in lists and objects included: to write as many takes about 1 ms
+MAX_ELEMENTS = 2048
 # Names of status parameters that are cached per printer: more than a printer has
 MAX_NAMES = 4096
 
@@ -159,29 +161,32 @@ def _check_size(status: Mapping[str, Mapping[str, object]]) -> None:
     """Raises UsageError if the command would certainly be too long, before time is spent on it."""
     left = MAX_LENGTH
     containers: List[Any] = []
+    elements_left = MAX_ELEMENTS - sum(map(len, status.values()))
+    if elements_left < 0:
+        raise _too_long()
     for fields in status.values():
         left -= len(fields) * len("K=''")
-        if left < 0:
-            break
         for value in fields.values():
             if type(value) is str:
                 left -= len(value) // 2  # a line break of two characters becomes a space
             elif type(value) in (list, dict):
                 containers.append(value)
-    if left < 0 or are_longer(containers, left):
+    if left < 0 or are_longer(containers, left, elements_left):
         raise _too_long()
 
 
 def _too_long() -> UsageError:
     return UsageError(
-        "the values are longer than %d characters; more would block the printer" % (MAX_LENGTH,)
+        "the values are longer than %d characters, or more than %d; more would block the printer"
+        % (MAX_LENGTH, MAX_ELEMENTS)
     )
 
 
-def are_longer(elements: List[Any], left: int) -> bool:
+def are_longer(elements: Sequence[Any], left: int, elements_left: int = MAX_ELEMENTS) -> bool:
     """Whether these lists and dicts are certainly longer, as JSON, than so many characters.
 
-    One level of nesting after the other: a call for each container takes longer.
+    Also if they have more elements than elements_left. Each level of nesting is looked at once,
+    because that is what takes time: what a peer has sent is not in the processor's cache.
     """
     while elements:
         kinds = Counter(map(type, elements))
@@ -189,15 +194,19 @@ def are_longer(elements: List[Any], left: int) -> bool:
         if str in kinds:
             left -= sum([len(e) + 1 for e in elements if type(e) is str])
         containers: List[Any] = []
-        if left >= 0 and list in kinds:
+        if list in kinds:
             containers = [e for e in elements if type(e) is list]
-        if left >= 0 and dict in kinds:
+        if dict in kinds:
             dicts = [e for e in elements if type(e) is dict]
             left -= 3 * sum(map(len, dicts))  # keys
             containers += [d.values() for d in dicts]
-        left -= 2 * sum(map(len, containers))  # each element, and a comma or bracket
-        elements = list(chain.from_iterable(containers)) if left >= 0 else []
-    return left < 0
+        count = sum(map(len, containers))
+        left -= 2 * count  # each element, and a comma or bracket
+        elements_left -= count
+        if left < 0 or elements_left < 0:
+            return True
+        elements = list(chain.from_iterable(containers))
+    return False
 
 
 class _Names(Dict[Tuple[str, str], str]):

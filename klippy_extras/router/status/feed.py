@@ -4,7 +4,7 @@
 #
 # This file may be distributed under the terms of the GNU GPLv3 license.
 from functools import partial
-from typing import Any, Callable, Dict, FrozenSet, List, Optional, Tuple
+from typing import Any, Callable, Dict, FrozenSet, List, Optional, Set, Tuple
 
 from ..errors import RouterError
 from ..gcode.parameters import StatusParameters
@@ -33,6 +33,7 @@ class Feed:
         self.eventtime = 0.0
         self._values: Status = {}
         self._complete = False  # whether the values are known for the whole union
+        self._missing: Set[str] = set()  # objects that are in Printer.missing, or have fields there
         self._lost = False  # whether the target has disconnected since the last snapshot
         # object -> its subscriptions and their fields (None: all), so that an update costs nothing
         # for the other subscriptions
@@ -138,12 +139,14 @@ class Feed:
 
     def note_missing(self) -> None:
         """Update Printer.missing: the objects and fields that the target still does not have."""
-        self.target.missing = [
-            "%s: %s" % (subscription.receiver.title, one.sentence)
+        missing = [
+            (one.name, "%s: %s" % (subscription.receiver.title, one.sentence))
             for subscription in self.subscriptions
             for one in subscription.missing
             if one.field is None or self._values.get(one.name, {}).get(one.field) is None
         ]
+        self._missing = {name for name, _ in missing}
+        self.target.missing = [sentence for _, sentence in missing]
 
     # -- what the target reports
 
@@ -178,6 +181,7 @@ class Feed:
         """Values of the target: notify each subscription of its part of them."""
         self.eventtime = eventtime
         updated: Dict[Subscription, None] = {}
+        found_missing = False
         for name, values in status.items():
             subscriptions = self._by_object.get(name)
             if subscriptions is None:
@@ -187,6 +191,7 @@ class Feed:
                 values = self._take_snapshot(known, values)
             else:
                 known.update(values)
+            found_missing = found_missing or (bool(values) and name in self._missing)
             for subscription, fields in subscriptions:
                 part = values if fields is None else {f: values[f] for f in fields & values.keys()}
                 if part and not subscription.waiting:
@@ -194,7 +199,7 @@ class Feed:
                     updated[subscription] = None
         if is_snapshot:
             self._end_snapshot()
-        if self.target.missing:
+        if found_missing:
             self.note_missing()
         self.parameters.share(len(updated) > 1)
         self._deliver(list(updated))

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from klippy_extras.router.errors import UsageError
 from klippy_extras.router.gcode import parameters
 from klippy_extras.router.gcode.parameters import (
+    MAX_ELEMENTS,
     MAX_LENGTH,
     StatusParameters,
     command,
@@ -229,6 +230,19 @@ def test_values_that_are_far_too_long_are_refused_before_they_are_written(value,
     monkeypatch.setattr(parameters, "parameter", None)
     with pytest.raises(UsageError, match="more would block the printer"):
         StatusParameters().write({"mesh": {"matrix": value}}, False)
+
+
+HALF = MAX_ELEMENTS // 2
+
+
+@pytest.mark.parametrize(
+    "status", [{"a": [1] * MAX_ELEMENTS}, {"a": [[]] * (HALF - 1) + [[1] * HALF]}]
+)
+def test_more_values_than_can_be_written_in_a_short_time_are_refused(status):
+    with pytest.raises(UsageError, match="or more than 2048; more would block"):
+        StatusParameters().write({"o": status}, False)
+    status["a"].pop()
+    assert StatusParameters().write({"o": status}, False)
 
 
 def test_no_more_names_are_written_than_fit(monkeypatch):
