@@ -77,6 +77,10 @@ class SlowReader(_Subscribing):
     read_size = 4096
 
     reads = False
+    _ready: Optional[Connection] = None
+
+    def became_ready(self, connection: Connection) -> None:
+        self._ready = connection  # the router ends a connection that calls it any earlier
 
     def client_requests(self) -> List[Dict[str, Any]]:
         template = {"event": "slow", "gcode": "", "response_template": {"method": "event"}}
@@ -89,7 +93,8 @@ class SlowReader(_Subscribing):
         return time.monotonic() % 0.05 < 0.002
 
     def beat(self, connection: Connection, now: float) -> None:
-        for _ in range(self.due(connection, now, 100)):
+        due = self.due(connection, now, 100)
+        for _ in range(due if connection is self._ready else 0):
             context = {"text": self.TEXT}
             self.call(connection, "router/event/trigger", event="slow", context=context)
             self.update(connection, toolhead={"position": [now, connection.count, self.TEXT]})
