@@ -41,7 +41,7 @@ PRINTED = {
     "led has no object 'print_stat': did you mean 'print_stats'?": "the host",
     "led: not ready (shutdown: ...)": "the host",
     "led: not connected, No such file or directory": "the host",
-    "Router: led has router_api.cfg of version 0.1.0, the router is version 0.3.0": "the host",
+    "Router: led has router_api.cfg of version 0.1.0, the router is version 1.0.0": "the host",
 }
 # Messages of a broken installation: looked for in the source
 OF_KLIPPY = {
