@@ -81,7 +81,9 @@ class Book:
         wait_until(self._all_reported, 2 * SUMMARY_DELAY, f"{name}: reports", [self.host])
         failed, unknown, vague = self.reports()
         lost = self.lost()
-        assert failed <= len(lost) <= failed + unknown + vague, (name, self.figures(), sorted(lost))
+        if not failed <= len(lost) <= failed + unknown + vague:
+            reports = [line for line in self.host.console if f"TARGET={name} " in line]
+            raise AssertionError(f"{name}: {self.figures()}, not run: {sorted(lost)}, {reports}")
         for kind in IN_ORDER:
             numbers = [int(n) for k, n in map(str.split, ran) if k == kind]
             assert numbers == sorted(numbers), (name, kind, "not in the order sent")

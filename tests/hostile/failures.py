@@ -8,6 +8,7 @@ import time
 from typing import Callable, Dict, List, NamedTuple, Optional
 
 from tests.lab.printer import LabPrinter
+from tests.lab.waiting import WaitFailed
 from tests.system.tunnel import Tunnel
 
 
@@ -69,6 +70,20 @@ def stall_and_cut_tunnel(target: Target, seconds: float) -> None:
     time.sleep(seconds)
     target.tunnel.cut()
     target.tunnel.resume()
+
+
+def wait_recovered(printer: LabPrinter) -> None:
+    """Wait until it is ready again.
+
+    Klippy gives up if its MCU was not reset (_restart_via_command in klippy/mcu.py sends nothing to
+    an MCU that has not answered in time), and says what to do.
+    """
+    try:
+        printer.wait_ready()
+    except WaitFailed:
+        if printer.state() != "error":
+            raise
+        printer.restart(firmware=True)
 
 
 Failure = Callable[[Target, float], None]

@@ -21,8 +21,10 @@ LED, PLAIN, REMOTE, OTHER = "led", "plain", "remote", "other"
 with a router of its own."""
 NAMES = (LED, PLAIN, REMOTE, OTHER)
 TIMEOUT = 1.0
+REPLIED = 10
+"""Each printer replies to the events whose number is a multiple of this."""
 
-# Of all four: N= is the number in the books
+# Of all four, each with its name. N= is the number in the books
 PEER = """
 [gcode_macro ROUTER_ON_READY]
 gcode:
@@ -39,6 +41,10 @@ gcode:
 [gcode_macro TICK]
 gcode:
     M118 did tick {params.N}
+    {% if params.N|int % @REPLIED@ == 0 %}
+    {action_call_remote_method("router/event/trigger", event="reply",
+        context={"from": "@NAME@", "n": params.N})}
+    {% endif %}
 [gcode_macro TOLD]
 gcode:
     {% if "GCODE_MACRO_TRUTH_VALUE" in params %}
@@ -138,6 +144,10 @@ def printed_file(seed: int) -> str:
     return "\n".join([*lines, "SDCARD_LOOP_END", "M400"]) + "\n"
 
 
+def _filled(text: str, name: str) -> str:
+    return text.replace("@NAME@", name).replace("@REPLIED@", str(REPLIED))
+
+
 class Printers(Closing):
     """All five, and the tunnel to one of them.
 
@@ -157,7 +167,8 @@ class Printers(Closing):
         text = config.moving(HOST + sections)
         self.host = self.lab.add(kind, "main", text, mcu="fake", strict=True)
         (self.host.gcodes / "loop.gcode").write_text(printed_file(seed))
-        router = f"[router]\nname: {OTHER}\n[router main]\nsock: {self.host.sock}\n"
+        # Its own name: in what it reports to the host, TARGET is that one
+        router = f"[router]\nname: {OTHER}_self\n[router main]\nsock: {self.host.sock}\n"
         router += f"timeout: {TIMEOUT}\n"
         texts = {
             LED: config.heating(INCLUDE + PEER + DEVICES),
@@ -166,7 +177,8 @@ class Printers(Closing):
             OTHER: config.printing(router + PEER.replace("did tick", "crossed tick"), "fake"),
         }
         self.peers: Dict[str, LabPrinter] = {
-            name: self.lab.add(peer_kind, name, text, mcu="fake") for name, text in texts.items()
+            name: self.lab.add(peer_kind, name, _filled(text, name), mcu="fake")
+            for name, text in texts.items()
         }
         self.other = self.peers[OTHER]
 
@@ -182,7 +194,9 @@ class Printers(Closing):
         self.wait_known()
         # Handlers of the host stay, whatever happens to the other printers
         handlers = [("corner", "M118 did corner {n}", name) for name in NAMES]
-        for event, gcode, target in [*handlers, ("tock", "M118 crossed tock {n}", "main")]:
+        handlers.append(("tock", "M118 crossed tock {n}", "main"))
+        handlers.append(("reply", "M118 reply {from} {n}", "main"))
+        for event, gcode, target in handlers:
             params = {"event": event, "gcode": gcode, "callback_target": target}
             self.host.call("router/event/subscribe", params)
         self.host.script("SDCARD_PRINT_FILE FILENAME=loop.gcode")

@@ -36,7 +36,7 @@ class Traffic(threading.Thread, Closing):
                 while not self._stopping.wait(self._apart):
                     self.count += 1
                     self.send(api, self.count)
-        except Exception as e:  # pylint: disable=broad-except  # for close(), in another thread
+        except Exception as e:  # for close(), in another thread
             self.error.append(e)
 
     def close(self) -> None:
