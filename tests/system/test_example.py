@@ -4,113 +4,22 @@
 # This file may be distributed under the terms of the GNU GPLv3 license.
 import os
 import pty
-import select
 import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
-from pathlib import Path
 
 import pytest
 
-from tests.lab.klippers import ROOT, available
+from tests.lab.klippers import ROOT
 from tests.lab.waiting import wait_until
-
-RUN = str(ROOT / "examples" / "run.sh")
-MARK = "KLIPPER_ROUTER_TEST_EXAMPLE"
-LIMIT = 100.0  # seconds; another run of tests/setup.sh may hold us up
+from tests.system.examples import LIMIT, RUN, Running, each_klipper, run_example
 
 
-class Running:
-    """A run of examples/run.sh; everything that it starts inherits a mark in its environment."""
-
-    def __init__(self, *arguments, **options):
-        # Short, because the path of a socket must be
-        self.folder = tempfile.mkdtemp(prefix="kre-")
-        self.environ = dict(os.environ, TMPDIR=self.folder, **{MARK: self.folder})
-        self.lines = []
-        self.process = subprocess.Popen(
-            [RUN, *arguments],
-            env=self.environ,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            **options,
-        )
-
-    def wait_line(self, text):
-        """Read until a line with this text; None reads to the end."""
-        output = self.process.stdout
-        assert output
-        deadline = time.monotonic() + LIMIT
-        while time.monotonic() < deadline:
-            if select.select([output], [], [], 1.0)[0]:
-                line = output.readline().decode()
-                if not line and text is None:
-                    return
-                assert line, f"it ended without a line {text!r}: {self.lines}"
-                self.lines.append(line.rstrip("\n"))
-                if text is not None and text in line:
-                    return
-        pytest.fail(f"not within {LIMIT:g} s: {text or 'its end'}, but {self.lines}")
-
-    def end(self):
-        """Read to the end; returns the exit code. No process may be left."""
-        self.wait_line(None)
-        code = self.process.wait(10)
-        self.process.stdout.close()
-        wait_until(lambda: not self.processes(), 5.0, f"left behind: {self.processes()}")
-        assert os.listdir(self.folder) == []
-        os.rmdir(self.folder)
-        return code
-
-    def processes(self):
-        """The command lines of the processes with our mark."""
-        mark = f"{MARK}={self.folder}".encode()
-        found = []
-        for environ in Path("/proc").glob("[0-9]*/environ"):
-            try:
-                if mark in environ.read_bytes().split(b"\0"):
-                    found.append((environ.parent / "cmdline").read_text().replace("\0", " "))
-            except OSError:
-                continue
-        return found
-
-
-@pytest.fixture
-def start():
-    runs = []
-
-    def run(*arguments, **options):
-        runs.append(Running(*arguments, **options))
-        return runs[-1]
-
-    yield run
-    for running in runs:
-        if running.process.poll() is None:
-            running.process.send_signal(signal.SIGTERM)
-            running.process.wait(20)
-        running.process.stdout.close()
-        shutil.rmtree(running.folder, ignore_errors=True)
-
-
-def checkout(*arguments):
-    if "--klipper" not in arguments or available("klipper"):
-        return list(arguments)
-    return pytest.param(list(arguments), marks=pytest.mark.skip("KLIPPER_PATH is not set"))
-
-
-@pytest.mark.parametrize(
-    "arguments",
-    [checkout(), checkout("--klipper", os.environ.get("KLIPPER_PATH", ""))],
-    ids=["kalico", "klipper"],
-)
-def test_print_stats(start, arguments):
-    running = start("print_stats", *arguments, stdin=subprocess.DEVNULL)
-    assert running.end() == 0
-    lines = running.lines
+@each_klipper
+def test_print_stats(arguments):
+    lines = run_example("print_stats", *arguments)
     assert [line for line in lines if "LED:" in line] == [
         "led  | echo: LED: standby, dim white",
         "led  | echo: LED: printing, bright white",
@@ -122,41 +31,39 @@ def test_print_stats(start, arguments):
     assert lines.index("main | File selected") < lines.index(
         "led  | echo: LED: printing, bright white"
     )
-    assert not [line for line in lines if "!!" in line or "Router:" in line], lines
-    assert lines[-1] == "run.sh: the printers did what this example expects."
 
 
-def test_keep_runs_typed_lines_until_ctrl_c(start):
-    running = start("print_stats", "--keep", stdin=subprocess.PIPE)
-    running.wait_line('Type G-code for a printer as "led: M118 hi"')
-    running.wait_line("led  | echo: LED: standby")
-    running.process.stdin.write(b"led: M118 hi\n")
-    running.process.stdin.flush()
-    running.wait_line("led  | echo: hi")
-    running.process.stdin.write(b"nobody: M118 hi\n")
-    running.process.stdin.flush()
-    running.wait_line("Type a printer's name first")
-    running.wait_line("what this example expects")
-    # It continues, even without more input
-    running.process.stdin.write(b"main: ROUTER_GCODE_SCRIPT TARGET=led SCRIPT='M118 from main'\n")
-    running.process.stdin.close()
-    running.wait_line("led  | echo: from main")
-    assert running.processes()
-    os.killpg(running.process.pid, signal.SIGINT)
-    assert running.end() == 0
+def test_keep_runs_typed_lines_until_ctrl_c():
+    with Running("print_stats", "--keep", stdin=subprocess.PIPE) as running:
+        running.wait_line('Type G-code for a printer as "led: M118 hi"')
+        running.wait_line("led  | echo: LED: standby")
+        running.process.stdin.write(b"led: M118 hi\n")
+        running.wait_line("led  | echo: hi")
+        running.process.stdin.write(b"nobody: M118 hi\n")
+        running.wait_line("Type a printer's name first")
+        running.wait_line("what this example expects")
+        # It continues, even without more input
+        running.process.stdin.write(
+            b"main: ROUTER_GCODE_SCRIPT TARGET=led SCRIPT='M118 from main'\n"
+        )
+        running.process.stdin.close()
+        running.wait_line("led  | echo: from main")
+        assert running.processes()
+        os.killpg(running.process.pid, signal.SIGINT)
+        assert running.end() == 0
 
 
 @pytest.mark.parametrize("stage", ["setup.sh", "fake_mcu", "klippy.log", "ready"])
-def test_ctrl_c_leaves_nothing_behind(start, stage):
-    running = start("print_stats", stdin=subprocess.DEVNULL)
-    if stage == "ready":
-        running.wait_line("Klipper state: Ready")
-    else:
-        wait_until(lambda: stage in str(running.processes()), LIMIT, stage, interval=0.001)
-    os.killpg(running.process.pid, signal.SIGINT)
-    assert running.end() == 130
-    if stage != "setup.sh":
-        assert running.lines[-1] == "run.sh: interrupted."
+def test_ctrl_c_leaves_nothing_behind(stage):
+    with Running("print_stats") as running:
+        if stage == "ready":
+            running.wait_line("Klipper state: Ready")
+        else:
+            wait_until(lambda: stage in str(running.processes()), LIMIT, stage, interval=0.001)
+        os.killpg(running.process.pid, signal.SIGINT)
+        assert running.end() == 130
+        if stage != "setup.sh":
+            assert running.lines[-1] == "run.sh: interrupted."
 
 
 def test_an_unexpected_line_is_a_failure(tmp_path):
@@ -177,9 +84,9 @@ def test_an_unexpected_line_is_a_failure(tmp_path):
     assert "led said ['LED: on fire'] where ['LED: standby" in ended.stdout.splitlines()[-1]
 
 
-def test_without_arguments_it_lists_the_examples(start):
-    running = start(stdin=subprocess.DEVNULL)
-    assert running.end() == 0
+def test_without_arguments_it_lists_the_examples():
+    with Running() as running:
+        assert running.end() == 0
     assert any(line.startswith("print_stats  A print, LEDs") for line in running.lines)
 
 

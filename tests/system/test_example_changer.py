@@ -2,15 +2,13 @@
 
 # Copyright (C) 2026  Klipper Router contributors
 # This file may be distributed under the terms of the GNU GPLv3 license.
-import os
-import subprocess
-
 import pytest
 
 from tests.lab import config
 from tests.lab.api import ApiError
-from tests.lab.klippers import ROOT, available
+from tests.lab.klippers import ROOT
 from tests.lab.waiting import wait_until
+from tests.system.examples import each_klipper, run_example
 from tests.system.macros import router_section, wait_known
 
 MAIN_CFG = ROOT / "examples" / "changer" / "main.cfg"
@@ -26,27 +24,11 @@ gcode:
 [gcode_macro PURGE]
 gcode:
 """
-RUN = str(ROOT / "examples" / "run.sh")
-CHECKOUT = pytest.param(
-    ["--klipper", os.environ.get("KLIPPER_PATH", "")],
-    marks=pytest.mark.skipif(not available("klipper"), reason="KLIPPER_PATH is not set"),
-    id="klipper",
-)
 
 
-@pytest.mark.parametrize("arguments", [pytest.param([], id="kalico"), CHECKOUT])
+@each_klipper
 def test_the_print_waits_three_times(arguments):
-    ended = subprocess.run(
-        [RUN, "changer", *arguments],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=110,
-    )
-    lines = ended.stdout.splitlines()
-    assert ended.returncode == 0, ended.stdout
-    assert lines[-1] == "run.sh: the printers did what this example expects."
+    lines = run_example("changer", *arguments)
     # Each step begins when the one before it is over, and the print goes on after the last
     said = [line.split("| ", 1)[1] for line in lines if line.startswith("main ")]
     marks = ("echo: Change", "// changer:", "echo: Print")
@@ -63,7 +45,6 @@ def test_the_print_waits_three_times(arguments):
         "// changer: Purged",
         "echo: Print is over",
     ]
-    assert not [line for line in lines if "!!" in line], ended.stdout
 
 
 @pytest.fixture

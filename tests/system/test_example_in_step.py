@@ -8,30 +8,23 @@ is late by what it would be without SYNC=1. `tests/bench.sh sync` measures the d
 # Copyright (C) 2026  Klipper Router contributors
 # This file may be distributed under the terms of the GNU GPLv3 license.
 import re
-import subprocess
 from xml.etree import ElementTree
 
-from tests.lab.klippers import ROOT
+from tests.system.examples import SUCCESS, Running
 
 TOO_FAR = r"run\.sh: FAILED: the pins are ([0-9.]+) ms apart, not below 0\.5"
 WITHOUT_SYNC = 250  # milliseconds: how late a toolhead at rest starts
 
 
 def test_the_example():
-    ended = subprocess.run(
-        [str(ROOT / "examples" / "run.sh"), "in_step"],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=150,
-    )
-    lines = ended.stdout.splitlines()
-    if ended.returncode:
+    with Running("in_step") as running:
+        code = running.end()
+    lines = running.lines
+    if code:
         apart = re.fullmatch(TOO_FAR, lines[-1])
-        assert apart and float(apart.group(1)) < WITHOUT_SYNC / 10, ended.stdout
+        assert apart and float(apart.group(1)) < WITHOUT_SYNC / 10, "\n".join(lines)
     else:
-        assert lines[-1] == "run.sh: the printers did what this example expects."
+        assert lines[-1] == SUCCESS
     path = [line for line in lines if line.startswith("The picture of both: ")][0].split(": ")[1]
     svg = ElementTree.parse(path).getroot()
     name = "{http://www.w3.org/2000/svg}"

@@ -4,42 +4,22 @@
 # This file may be distributed under the terms of the GNU GPLv3 license.
 import ast
 import contextlib
-import os
 import re
-import subprocess
-
-import pytest
 
 from klippy_extras.router.klippy.activity_rules import ENDED
 from tests.lab import config
 from tests.lab.api import ApiError
-from tests.lab.klippers import ROOT, available
+from tests.lab.klippers import ROOT
 from tests.lab.waiting import wait_until
+from tests.system.examples import each_klipper, run_example
 from tests.system.macros import router_section
 
-RUN = str(ROOT / "examples" / "run.sh")
 LED_CFG = (ROOT / "examples/led_status/led.cfg").read_text(encoding="utf-8")
-CHECKOUT = pytest.param(
-    ["--klipper", os.environ.get("KLIPPER_PATH", "")],
-    marks=pytest.mark.skipif(not available("klipper"), reason="KLIPPER_PATH is not set"),
-    id="klipper",
-)
 
 
-@pytest.mark.parametrize("arguments", [pytest.param([], id="kalico"), CHECKOUT])
+@each_klipper
 def test_the_light_shows_each_step_of_a_print(arguments):
-    ended = subprocess.run(
-        [RUN, "led_status", *arguments],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=110,
-    )
-    lines = ended.stdout.splitlines()
-    assert ended.returncode == 0, ended.stdout
-    assert lines[-1] == "run.sh: the printers did what this example expects."
-    assert not [line for line in lines if "!!" in line or "Router:" in line], lines
+    run_example("led_status", *arguments)
 
 
 def colors():

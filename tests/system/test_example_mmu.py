@@ -2,23 +2,15 @@
 
 # Copyright (C) 2026  Klipper Router contributors
 # This file may be distributed under the terms of the GNU GPLv3 license.
-import os
-import subprocess
-
 import pytest
 
 from tests.lab import config
-from tests.lab.klippers import ROOT, available
+from tests.lab.klippers import ROOT
 from tests.lab.waiting import wait_until
+from tests.system.examples import each_klipper, run_example
 from tests.system.macros import check_log, router_section, wait_known
 
 EXAMPLE = ROOT / "examples" / "mmu"
-RUN = str(ROOT / "examples" / "run.sh")
-CHECKOUT = pytest.param(
-    ["--klipper", os.environ.get("KLIPPER_PATH", "")],
-    marks=pytest.mark.skipif(not available("klipper"), reason="KLIPPER_PATH is not set"),
-    id="klipper",
-)
 PANEL = ["mmu", "mmu_machine", "gcode_macro _MMU_SOFTWARE_VARS"]
 # What Mainsail's panel reads of them without a default of its own, or shows
 FIELDS = {
@@ -46,19 +38,9 @@ accel: 20000
 """
 
 
-@pytest.mark.parametrize("arguments", [pytest.param([], id="kalico"), CHECKOUT])
+@each_klipper
 def test_the_example(arguments):
-    ended = subprocess.run(
-        [RUN, "mmu", *arguments],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=150,
-    )
-    assert ended.returncode == 0, ended.stdout
-    assert ended.stdout.splitlines()[-1] == "run.sh: the printers did what this example expects."
-    assert "!!" not in ended.stdout
+    run_example("mmu", *arguments)
 
 
 @pytest.fixture(scope="module")

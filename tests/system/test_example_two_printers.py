@@ -5,35 +5,19 @@
 import os
 import queue
 import shutil
-import subprocess
 
 import pytest
 
 from tests.lab.example_run import Run
-from tests.lab.klippers import ROOT, available
+from tests.lab.klippers import ROOT
+from tests.system.examples import each_klipper, run_example
 
 EXAMPLE = ROOT / "examples" / "two_printers"
-CHECKOUT = pytest.param(
-    ["--klipper", os.environ.get("KLIPPER_PATH", "")],
-    marks=pytest.mark.skipif(not available("klipper"), reason="KLIPPER_PATH is not set"),
-    id="klipper",
-)
 
 
-@pytest.mark.parametrize("arguments", [pytest.param([], id="kalico"), CHECKOUT])
+@each_klipper
 def test_the_example(arguments):
-    ended = subprocess.run(
-        [str(ROOT / "examples" / "run.sh"), "two_printers", *arguments],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=110,
-    )
-    lines = ended.stdout.splitlines()
-    assert ended.returncode == 0, ended.stdout
-    assert lines[-1] == "run.sh: the printers did what this example expects."
-    assert not [line for line in lines if "!!" in line or "Router:" in line], ended.stdout
+    lines = run_example("two_printers", *arguments)
     # right has waited: its print is the shorter one
     order = [
         lines.index(line)
