@@ -47,9 +47,9 @@ report_what_is_skipped() {
     [ -n "${KLIPPER_PATH:-}" ] ||
         echo "run.sh: KLIPPER_PATH is not set: nothing runs on current Klipper" \
             "(KLIPPER_PATH=~/klipper tests/run.sh)"
-    tests/install/get_busybox.sh >/dev/null 2>&1 ||
+    tests/lab/get_program.sh busybox >/dev/null 2>&1 ||
         echo "run.sh: no busybox: its half of the tests of install.sh is skipped (install busybox)"
-    { command -v ssh && tests/lab/get_sshd.sh; } >/dev/null 2>&1 ||
+    { command -v ssh && tests/lab/get_program.sh sshd; } >/dev/null 2>&1 ||
         echo "run.sh: no ssh or sshd: the tests of tunnels are skipped" \
             "(install openssh-client and openssh-server)"
     command -v dash >/dev/null ||

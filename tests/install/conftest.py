@@ -42,9 +42,9 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def applets() -> Iterator[Path]:
     """A folder for PATH that holds BusyBox's applets and nothing else."""
-    busybox = shutil.which("busybox") or shutil.which(ROOT / ".cache/busybox/bin/busybox")
+    busybox = shutil.which("busybox") or shutil.which(ROOT / ".cache/busybox/busybox")
     if not busybox:
-        pytest.skip("no busybox: run tests/install/get_busybox.sh, or install it")
+        pytest.skip("no busybox: run tests/lab/get_program.sh busybox, or install it")
     folder = Path(tempfile.mkdtemp(prefix="router-applets-"))
     folder.chmod(0o755)
     subprocess.run([busybox, "--install", "-s", str(folder)], check=True)

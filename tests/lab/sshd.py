@@ -21,7 +21,7 @@ from .printer import LabPrinter
 from .waiting import wait_until
 
 UNIT = ROOT / "examples/remote_host/klipper-router-tunnel@.service"
-GET_SSHD = ROOT / "tests/lab/get_sshd.sh"
+GET_SSHD = ("tests/lab/get_program.sh", "sshd")
 OTHER_USER = "nobody"
 # What the guide in examples/README.md has before the key in authorized_keys
 RESTRICTIONS = 'restrict,port-forwarding,command="/bin/false"'
@@ -226,11 +226,12 @@ def find_sshd(download: bool = False) -> str:
     if not shutil.which("ssh"):
         raise NoSshd("ssh is not installed: install openssh-client")
     if download:
-        subprocess.run([str(GET_SSHD)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        quiet = subprocess.DEVNULL
+        subprocess.run(GET_SSHD, cwd=ROOT, stdout=quiet, stderr=quiet)
     places: Sequence[str] = (os.environ.get("PATH", ""), "/usr/sbin", str(CACHE / "sshd"))
     found = shutil.which("sshd", path=os.pathsep.join(places))
     if not found:
-        raise NoSshd(f"no sshd: install openssh-server, or run {GET_SSHD.relative_to(ROOT)}")
+        raise NoSshd(f"no sshd: install openssh-server, or run {' '.join(GET_SSHD)}")
     return found
 
 
