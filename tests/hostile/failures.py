@@ -7,16 +7,16 @@ import random
 import time
 from typing import Callable, Dict, List, NamedTuple, Optional
 
+from tests.lab.forwarder import Forwarder
 from tests.lab.printer import LabPrinter
 from tests.lab.waiting import WaitFailed
-from tests.system.tunnel import Tunnel
 
 
 class Target(NamedTuple):
     """A printer, and the tunnel to it if there is one."""
 
     printer: LabPrinter
-    tunnel: Optional[Tunnel] = None
+    tunnel: Optional[Forwarder] = None
 
 
 def kill(target: Target, _seconds: float) -> None:

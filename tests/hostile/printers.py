@@ -9,11 +9,11 @@ from typing import Any, Dict, Set
 from tests.hostile.books import REPORT, prefixed
 from tests.lab import config
 from tests.lab.closing import Closing
+from tests.lab.forwarder import Forwarder
 from tests.lab.lab import Lab
 from tests.lab.printer import LabPrinter
 from tests.lab.waiting import wait_until
 from tests.system.macros import wait_known
-from tests.system.tunnel import Tunnel
 
 INCLUDE = f"[include {Path(__file__).parents[2]}/includes/router_api.cfg]\n"
 LED, PLAIN, REMOTE, OTHER = "led", "plain", "remote", "other"
@@ -158,7 +158,7 @@ class Printers(Closing):
         """seed: of the printed file."""
         self.lab = Lab(kind, peer_kind)
         socks = {name: self.lab.sock(name) for name in NAMES}
-        self.tunnel = Tunnel(str(self.lab.folder / "tunnel.sock"), socks[REMOTE])
+        self.tunnel = Forwarder(str(self.lab.folder / "tunnel.sock"), socks[REMOTE])
         socks[REMOTE] = str(self.lab.folder / "tunnel.sock")
         sections = "".join(
             f"[router {name}]\nsock: {socks[name]}\ntimeout: {TIMEOUT}\n" for name in NAMES

@@ -9,6 +9,7 @@ import pytest
 
 from tests.lab import config
 from tests.lab.api import ApiError
+from tests.lab.forwarder import Forwarder
 from tests.lab.waiting import wait_until
 from tests.system.macros import (
     Trio,
@@ -23,7 +24,6 @@ from tests.system.macros import (
     wait_known,
     wait_shown,
 )
-from tests.system.tunnel import Tunnel
 
 RESTARTS = 20
 # Everything works again this long after the peer itself is ready (seconds)
@@ -52,7 +52,7 @@ def running(shared_lab):
     """main and led; afc, behind a tunnel, has no macros of the lifecycle but ROUTER_ON_READY."""
     lab = shared_lab
     near = str(lab.folder / "tunnel.sock")
-    tunnel = Tunnel(near, lab.sock("afc"))
+    tunnel = Forwarder(near, lab.sock("afc"))
     sections = "[router]\nstatus_interval: 0.05\n" + router_section(lab, "led", "timeout: 1")
     sections += f"[router afc]\nsock: {near}\n" + recorder() + MAIN
     trio = Trio(

@@ -10,11 +10,11 @@ import pytest
 
 from klippy_extras.router.diagnosis.host_checks import check_code
 from tests.lab import config
+from tests.lab.forwarder import Forwarder
 from tests.lab.lab import Lab
 from tests.lab.waiting import wait_until
 from tests.system.findings import INCLUDES, console_after, findings, not_ok, rows
 from tests.system.macros import check_log, recorder, router_section, wait_known
-from tests.system.tunnel import Tunnel
 
 BUSY = """
 [gcode_macro BUSY]
@@ -191,7 +191,7 @@ def test_a_peer_behind_a_tunnel(lab, kind):
     main = lab.printer(kind, "main", config.printing(text))
     led = lab.printer(kind, "led", config.printing(INCLUDES))
     lab.wait_ready()
-    tunnel = Tunnel(sock, led.sock)
+    tunnel = Forwarder(sock, led.sock)
     try:
         wait_known(main, "led")
         found = findings(main, "led")["listener"]

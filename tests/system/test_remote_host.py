@@ -19,7 +19,7 @@ import pytest
 
 from tests.lab import config
 from tests.lab.api import ApiError
-from tests.lab.slow_link import SlowLink
+from tests.lab.forwarder import Forwarder
 from tests.lab.sshd import UNIT, NoSshd, Sshd, SshTunnel, exec_start
 from tests.lab.waiting import wait_until
 from tests.system.macros import (
@@ -70,10 +70,17 @@ def sshd(shared_lab):
 
 
 @pytest.fixture(scope="module")
-def running(shared_lab, sshd):
+def link(sshd):
+    """The network between the two machines."""
+    with Forwarder(("127.0.0.1", 0), ("127.0.0.1", sshd.port)) as network:
+        yield network
+
+
+@pytest.fixture(scope="module")
+def running(shared_lab, sshd, link):
     """main and led, with everything between them on the way through ssh."""
     lab = shared_lab
-    with SlowLink(sshd.port) as link, SshTunnel(sshd, "led", lab.sock("led"), link.port) as tunnel:
+    with SshTunnel(sshd, "led", lab.sock("led"), link.address[1]) as tunnel:
         section = f"[router led]\nsock: {tunnel.sock}\ntimeout: {TIMEOUT}\n"
         section += "mirror: gcode_macro STATE: x\n"
         main = lab.main(
