@@ -17,6 +17,11 @@ def no_text(params: Mapping[str, Any], result: Any) -> str:
     return ""
 
 
+def output_text(name: str, text: str) -> str:
+    """What a script has printed on this printer: its name in front of each line."""
+    return "\n".join("%s: %s" % (name, line) for line in text.split("\n"))
+
+
 def printers_text(params: Mapping[str, Any], result: Any) -> str:
     """For router/printers/list: one line per printer."""
     return "\n".join(

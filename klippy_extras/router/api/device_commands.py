@@ -15,7 +15,7 @@ from ..events.reports import Report, Reports
 from ..gcode.parameters import command
 from ..printers.printer import Failure, Printer
 from .methods import Methods, Request
-from .proxies import PeerOutput, ShowLine
+from .proxies import PeerOutput, ShowLines
 from .registration import Command
 from .sync import Action, SyncQueue
 
@@ -34,7 +34,7 @@ class DeviceCommands:
         reports: Reports,
         sync_queue: SyncQueue,
         printer: Printer,
-        show: ShowLine,
+        show: ShowLines,
     ) -> None:
         self._methods, self._reports, self._sync_queue = methods, reports, sync_queue
         self._printer, self._show = printer, show

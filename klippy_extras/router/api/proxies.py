@@ -8,20 +8,21 @@ from typing import Any, Callable, Collection, Dict, List, NamedTuple
 from ..printers.printer import Follower, Printer
 from ..settings import PeerSettings
 from .command_calls import CommandCalls
+from .console import output_text
 from .registration import Command
 
-# Shows a line on this printer's console
-ShowLine = Callable[[str], None]
+# Shows one or more lines on this printer's console
+ShowLines = Callable[[str], None]
 
 
 class PeerOutput(Follower):
     """Shows what a command prints there on this printer's console."""
 
-    def __init__(self, printer: Printer, show: ShowLine) -> None:
+    def __init__(self, printer: Printer, show: ShowLines) -> None:
         self._name, self._show = printer.name, show
 
-    def printed(self, line: str) -> None:
-        self._show("%s: %s" % (self._name, line))
+    def printed(self, text: str) -> None:
+        self._show(output_text(self._name, text))
 
 
 class Proxied(NamedTuple):
@@ -39,7 +40,7 @@ class ProxyCommand:
     name: of the command there. A macro that wraps it may have renamed it here.
     """
 
-    def __init__(self, calls: CommandCalls, show: ShowLine, name: str, target: str) -> None:
+    def __init__(self, calls: CommandCalls, show: ShowLines, name: str, target: str) -> None:
         self._calls, self._show = calls, show
         self._name, self._target = name, target
 
@@ -60,7 +61,7 @@ class Proxies:
     except those that wrap an existing command (rename_existing).
     """
 
-    def __init__(self, config: Any, gcode: Any, calls: CommandCalls, show: ShowLine) -> None:
+    def __init__(self, config: Any, gcode: Any, calls: CommandCalls, show: ShowLines) -> None:
         self._config, self._gcode, self._calls, self._show = config, gcode, calls, show
         self.proxied: Dict[str, Proxied] = {}
         self.macros: List[str] = []

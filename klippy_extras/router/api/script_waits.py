@@ -8,6 +8,7 @@ from typing import Any, Callable, List, Mapping
 from ..errors import RouterError
 from ..printers.printer import Failure, Follower, Printer
 from ..printers.receiver import Event
+from .console import output_text
 from .methods import Methods, Request
 from .waits import Wait, Waits, not_triggered
 
@@ -39,9 +40,9 @@ class _ScriptFollower(Follower):
     def began(self) -> None:
         self.stage = self.BEGUN
 
-    def printed(self, line: str) -> None:
+    def printed(self, text: str) -> None:
         if not self._wait.closed:
-            self._show("%s: %s" % (self._name, line))
+            self._show(output_text(self._name, text))
 
     def ended(self) -> None:
         self.stage = self.ENDED

@@ -204,9 +204,9 @@ class Klippy:
         """Show a message on this printer's console, and log it."""
         self.gcode.respond_info(text)
 
-    def show(self, line: str) -> None:
-        """Show a line on this printer's console, without logging it."""
-        self.gcode.respond_raw("// %s" % (line,))
+    def show(self, text: str) -> None:
+        """Show one or more lines on this printer's console, without logging them."""
+        self.gcode.respond_raw("// " + text.replace("\n", "\n// "))
 
     def report(self, text: str) -> None:
         """Show a line on this printer's console, and log it: something failed, but not a print.

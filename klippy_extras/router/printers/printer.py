@@ -63,8 +63,8 @@ class Follower:
     def began(self) -> None:
         """The printer has begun to run it, after other G-code of that printer."""
 
-    def printed(self, line: str) -> None:
-        """The script has printed this line."""
+    def printed(self, text: str) -> None:
+        """The script has printed this text, of one or more lines."""
 
     def ended(self) -> None:
         """It has ended, whether it failed or not."""

@@ -4,7 +4,7 @@
 #
 # This file may be distributed under the terms of the GNU GPLv3 license.
 import re
-from typing import Optional
+from typing import List, Optional
 
 from ..errors import RouterError
 from ..sanitize import printable
@@ -33,8 +33,9 @@ class ScriptOutput:
 
     def add(self, text: str) -> None:
         """A console message (// ..., !! ..., echo: ...) of one or more lines."""
+        shown: List[str] = []
         for line in text.split("\n"):
-            self._show_error_line()
+            shown += self._take_error_line()
             if line == _SHUTDOWN:
                 self.has_shut_down = True
             if not self.unknown:
@@ -45,20 +46,24 @@ class ScriptOutput:
             if line.startswith("!! "):
                 self._error_line = line
             else:
-                self._show(line)
+                shown.append(_unmarked(line))
+        self._show(shown)
 
     def end(self, error: Optional[RouterError]) -> None:
         """The script has ended; error: why it failed, if it did."""
-        shown = printable(_MARKS.sub("", self._error_line))[:_RECOGNIZED]
-        if error is not None and shown in str(error):
+        if error is not None and _unmarked(self._error_line)[:_RECOGNIZED] in str(error):
             self._error_line = ""
-        self._show_error_line()
+        self._show(self._take_error_line())
         self._follower.ended()
 
-    def _show_error_line(self) -> None:
-        if self._error_line:
-            line, self._error_line = self._error_line, ""
-            self._show(line)
+    def _take_error_line(self) -> List[str]:
+        line, self._error_line = self._error_line, ""
+        return [_unmarked(line)] if line else []
 
-    def _show(self, line: str) -> None:
-        self._follower.printed(printable(_MARKS.sub("", line)))
+    def _show(self, lines: List[str]) -> None:
+        if lines:
+            self._follower.printed("\n".join(lines))
+
+
+def _unmarked(line: str) -> str:
+    return printable(_MARKS.sub("", line))

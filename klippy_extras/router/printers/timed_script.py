@@ -26,12 +26,12 @@ class LateNotices:
         self._name, self._show = name, show
         self._rate = Bucket(ALIKE_BURST, ALIKE_INTERVAL, now)
 
-    def printed(self, line: str) -> bool:
-        """Whether the peer's macro has printed this line; it is reported then."""
-        if not line.startswith(_LATE):
+    def printed(self, text: str) -> bool:
+        """Whether the peer's macro has printed this; it is reported then."""
+        if not text.startswith(_LATE):
             return False
         if self._rate.take():
-            self._show("%s: %s" % (self._name, line))
+            self._show("%s: %s" % (self._name, text))
         return True
 
 
@@ -51,9 +51,9 @@ class TimedFollower(Follower):
     def began(self) -> None:
         self._follower.began()
 
-    def printed(self, line: str) -> None:
-        if not self._notices.printed(line):
-            self._follower.printed(line)
+    def printed(self, text: str) -> None:
+        if not self._notices.printed(text):
+            self._follower.printed(text)
 
     def ended(self) -> None:
         self._follower.ended()

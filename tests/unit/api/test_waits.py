@@ -39,12 +39,12 @@ def test_the_macro_goes_on_when_the_script_has_finished(network):
 
 def test_what_the_script_prints_is_shown_here(network):
     def prints():
-        network.led._running.follower.printed("loading lane 1")
+        network.led._running.follower.printed("loading lane 1\ndone")
 
     network.reactor.at(1.0, prints)
     network.reactor.at(2.0, network.led.finish)
     network.run(WAIT.format("led"))
-    assert network.take_console() == ["// led: loading lane 1"]
+    assert network.take_console() == ["// led: loading lane 1", "// led: done"]
 
 
 def test_the_failure_of_the_script_ends_the_macro(network):

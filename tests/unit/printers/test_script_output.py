@@ -2,6 +2,8 @@
 
 # Copyright (C) 2026  Klipper Router contributors
 # This file may be distributed under the terms of the GNU GPLv3 license.
+from unittest import mock
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,8 +17,8 @@ class Lines(Follower):
     def __init__(self):
         self.lines, self.over = [], 0
 
-    def printed(self, line):
-        self.lines.append(line)
+    def printed(self, text):
+        self.lines += text.split("\n")
 
     def ended(self):
         self.over += 1
@@ -39,6 +41,13 @@ def test_every_line_of_a_success_is_shown_once_in_order_without_its_mark(texts):
     marks = [line.split(" ", 1)[-1] for text in texts for line in text.split("\n")]
     assert lines == marks
     assert output.unknown == "" and not output.has_shut_down
+
+
+def test_the_lines_of_one_message_are_shown_together():
+    follower = Follower()
+    with mock.patch.object(follower, "printed") as printed:
+        ScriptOutput(follower).add("// a\n!! b\n// c\n!! d")
+    printed.assert_called_once_with("a\nb\nc")
 
 
 def test_a_line_that_only_repeats_the_error_is_left_out():
