@@ -30,7 +30,10 @@ def counted(number: float, noun: str) -> str:
 
 
 def plain_text(text: str) -> str:
-    """The text with every lone surrogate replaced by U+FFFD, so that it can be encoded."""
+    """The text with every lone surrogate replaced by U+FFFD, so that it can be encoded.
+
+    A string that cannot be encoded shuts a printer down (klippy/webhooks.py).
+    """
     if text.isascii():
         return text
     try:

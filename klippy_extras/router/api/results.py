@@ -44,8 +44,9 @@ def printers_params(result: Any) -> Dict[str, object]:
     params: Dict[str, object] = {"PRINTERS": ",".join(p["name"] for p in result["printers"])}
     for printer in result["printers"]:
         prefix = parameter_name(printer["name"]).rstrip("_")
-        for field in ("connected", "ready", "state"):
-            params[prefix + "_" + field.upper()] = printer[field]
+        params[prefix + "_CONNECTED"] = printer["connected"]
+        params[prefix + "_READY"] = printer["ready"]
+        params[prefix + "_STATE"] = printer["state"]
     return params
 
 

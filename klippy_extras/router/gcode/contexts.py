@@ -32,7 +32,7 @@ def context_of(value: object, values: object = None) -> Dict[str, Any]:
         if not isinstance(values, dict):
             raise UsageError("Malformed VALUES: write an object")
         context = dict(context, **values)
-    if len(context) > MAX_CONTEXT_KEYS or are_longer([context], MAX_CONTEXT):
+    if len(context) > MAX_CONTEXT_KEYS or are_longer([context], MAX_CONTEXT, MAX_CONTEXT):
         raise _too_long()
     if len(parameter_text(context)) > MAX_CONTEXT:
         raise _too_long()

@@ -11,10 +11,10 @@ from decimal import Decimal
 from typing import Callable, Dict, List, Mapping, NamedTuple, Tuple, Union
 
 from ..errors import UsageError
+from ..sanitize import plain_text
 from .parameters import (
     COMMAND_NAME,
     NO_MUTEX,
-    SURROGATE,
     bounded,
     command,
     is_bare_command,
@@ -57,7 +57,7 @@ def _in_double_quotes(text: str, old_parser: bool) -> str:
 
 
 def _as_plain_text(text: str, old_parser: bool) -> str:
-    text = SURROGATE.sub("\ufffd", _CONTROL.sub(" ", text))
+    text = plain_text(_CONTROL.sub(" ", text))
     # Without quotes, it cannot be split as in within_quotes()
     return text.replace(NO_MUTEX, NO_MUTEX.capitalize())
 
@@ -110,7 +110,7 @@ class Template:
                 "Event handler %s is longer than %d characters: put it into a macro"
                 % (shown(gcode), MAX_HANDLER)
             )
-        gcode = self._gcode = SURROGATE.sub("\ufffd", gcode)
+        gcode = self._gcode = plain_text(gcode)
         self._bare = gcode.strip() if is_bare_command(gcode) else ""
         self._pieces: List[Union[str, _Placeholder]] = []
         for i, line in enumerate(gcode.split("\n")):
