@@ -3,6 +3,7 @@
 # Copyright (C) 2026  Klipper Router contributors
 #
 # This file may be distributed under the terms of the GNU GPLv3 license.
+from functools import partial
 from typing import Any, Dict, Mapping, Set
 
 from ..errors import RouterError
@@ -154,7 +155,7 @@ class Reports:
         self._summary_due = False
         for caller, repeats in self._repeats.items():
             for kind, count in repeats.take_left_out():
-                if kind is None:
-                    self._print(caller, counted(count, "more error") + " left out")
-                else:
-                    self._print(caller, "%s (%d more like this left out)" % (kind[2], count))
+                text = counted(count, "more error") + " left out"
+                if kind is not None:
+                    text = "%s (%d more like this left out)" % (kind[2], count)
+                self._klippy.timers.soon(partial(self._print, caller, text))

@@ -4,10 +4,10 @@
 #
 # This file may be distributed under the terms of the GNU GPLv3 license.
 import logging
-from typing import Callable
 
 from ..rates import Bucket
 from ..sanitize import counted, printable
+from .klippy import Klippy
 
 # Lines at once (a printer that connects causes several); after them, one per second
 BURST = 6
@@ -16,9 +16,9 @@ BURST = 6
 class PeerLog:
     """Logs lines about one printer, but not so many that other problems are hard to find."""
 
-    def __init__(self, name: str, monotonic: Callable[[], float]) -> None:
-        self._name = name
-        self._bucket = Bucket(BURST, 1.0, monotonic)
+    def __init__(self, name: str, klippy: Klippy) -> None:
+        self._name, self._klippy = name, klippy
+        self._bucket = Bucket(BURST, 1.0, klippy.timers.now)
 
     def write(self, text: str) -> None:
         """One line, "router: NAME text"."""
@@ -26,4 +26,4 @@ class PeerLog:
             return
         count = self._bucket.take_left_out()
         left_out = " (%s left out)" % (counted(count, "line"),) if count else ""
-        logging.info("router: %s%s", printable("%s %s" % (self._name, text)), left_out)
+        self._klippy.log(logging.INFO, printable("%s %s" % (self._name, text)) + left_out)

@@ -34,7 +34,7 @@ class LocalPrinter(Printer):
     is_local = True
 
     def __init__(self, klippy: Klippy, name: str, status_interval: float) -> None:
-        log = PeerLog(name, klippy.timers.now)
+        log = PeerLog(name, klippy)
         super().__init__(name, 0.0, log.write, Hints(klippy.respond_info))
         self._klippy = klippy
         self._status_interval = status_interval

@@ -56,7 +56,7 @@ class RemotePrinter(Printer):
     def __init__(
         self, klippy: Klippy, settings: PeerSettings, methods: PeerMethods, on_call: Receiver
     ) -> None:
-        log = PeerLog(settings.name, klippy.timers.now)
+        log = PeerLog(settings.name, klippy)
         hints = Hints(klippy.respond_info)
         super().__init__(settings.name, settings.disconnect_grace, log.write, hints)
         self.allow = settings.allow

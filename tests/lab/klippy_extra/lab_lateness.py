@@ -124,7 +124,8 @@ class LabLateness:
                 run = self.running.get(greenlet.getcurrent())
                 seconds = time.thread_time() - begin
                 if run is not None and seconds > run.longest:
-                    run.longest, run.name = seconds, "timer " + callback.__qualname__
+                    function = getattr(callback, "func", callback)  # of a partial()
+                    run.longest, run.name = seconds, "timer " + function.__qualname__
 
         return watched_timer
 

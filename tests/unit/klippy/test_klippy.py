@@ -203,6 +203,8 @@ def test_a_report_does_not_stop_a_print(main, caplog):
     main.klippy.report("led is off")
     main.klippy.show("only shown")
     assert main.console == ["// Router: led is off", "// only shown"]
+    assert caplog.text == ""
+    main.reactor.run()
     assert "router: led is off" in caplog.text and "only shown" not in caplog.text
 
 
