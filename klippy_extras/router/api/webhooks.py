@@ -38,7 +38,7 @@ class ApiClient(Receiver):
 
     def __init__(self, connection: Any, template: Dict[str, Any], now: Callable[[], float]) -> None:
         self._connection, self._template, self._now = connection, template, now
-        self._is_status_plain = False
+        self.is_status_plain = False  # whether plain() has been applied to it: a peer's
         self._is_router = template.get("method") == EXCHANGE_METHOD
 
     def __eq__(self, other: object) -> bool:
@@ -56,7 +56,7 @@ class ApiClient(Receiver):
         return bool(self._connection.is_closed())
 
     def update(self, eventtime: float, status: Status) -> None:
-        if not self._is_status_plain:
+        if not self.is_status_plain:
             status = plain(status, ANSWER_DEPTH)
         self._push({"eventtime": eventtime, "status": status})
 
@@ -80,7 +80,7 @@ class ApiClient(Receiver):
         return self
 
     def status_receiver(self, target: Printer, params: Params) -> Receiver:
-        self._is_status_plain = not target.is_local  # a peer's is: framing.decode()
+        self.is_status_plain = not target.is_local  # see framing.decode()
         return self
 
     def selected_by(self, params: Params, name: str) -> IsSelected:
@@ -141,7 +141,7 @@ class Endpoints:
 
     def _handle_request(self, web_request: Any) -> None:
         try:
-            web_request.send(plain(self._call(web_request), ANSWER_DEPTH))
+            web_request.send(self._call(web_request))
         except RouterError as e:
             raise web_request.error(plain_text(str(e))) from None
         except ValueError as e:
@@ -154,19 +154,21 @@ class Endpoints:
             raise web_request.error("internal error of the router: %s" % (e,)) from None
 
     def _call(self, web_request: Any) -> Any:
+        """The result, plain(). Raises RouterError and ValueError."""
         answer = _Answer(self._klippy.reactor, web_request)
         method, params = web_request.get_method(), plain(dict(web_request.params))
-        request = Request(self._printer, params, answer.done, self._client(web_request))
+        client = self._client(web_request)
+        request = Request(self._printer, params, answer.done, client)
         if not self._methods.answers_at_once(method, params):
             self._check_places()
         self._methods.call(method, request)
-        if answer.is_known:
-            return answer.wait()
         self._waiting.append(answer)
         try:
-            return answer.wait()
+            result = answer.wait()
         finally:
             self._waiting.remove(answer)
+        is_plain = client is not None and client.is_status_plain
+        return result if is_plain else plain(result, ANSWER_DEPTH)
 
     def _check_places(self) -> None:
         """Raises Busy if too many requests are already waiting."""
