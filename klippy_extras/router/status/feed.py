@@ -124,8 +124,9 @@ class Feed:
         """
         doubtful: Objects = {}
         for subscription in self.subscriptions:
-            is_idle = subscription.waiting or not subscription.is_included
-            if subscription.checked or is_idle or not subscription.receiver.title:
+            if subscription.checked or subscription.waiting or not subscription.is_included:
+                continue
+            if not subscription.receiver.title:
                 continue
             subscription.checked = True
             for name, fields in subscription.objects.items():

@@ -26,6 +26,8 @@ MAX_FIELDS = 2048
 MAX_NAME = 100
 # Subscriptions of one printer
 MAX_SUBSCRIPTIONS = 256
+# Of these, those that end in one step when its Klippy has restarted
+REMOVED_AT_ONCE = 64
 
 
 class Subscriptions(PrinterListener):
@@ -33,7 +35,7 @@ class Subscriptions(PrinterListener):
 
     def __init__(self, report: Report, names: NameCheck, timers: Timers) -> None:
         self._report, self._name_check = report, names
-        self._deliveries = CallQueue(timers)
+        self._in_turn = CallQueue(timers)
         self._feeds: Dict[Printer, Feed] = {}
 
     @property
@@ -44,8 +46,7 @@ class Subscriptions(PrinterListener):
     def counts(self, printer: Printer) -> Tuple[int, int]:
         """The number of subscriptions to this printer's status, and of its own subscriptions."""
         feed = self._feeds.get(printer)
-        own = sum(s.caller is printer for f in self._feeds.values() for s in f.subscriptions)
-        return len(feed.subscriptions) if feed else 0, own
+        return len(feed.subscriptions) if feed else 0, self._number_of(printer)
 
     def macro(self, owner: Printer, target: Printer, name: str) -> Receiver:
         """A macro of the owner as the receiver of the target's status."""
@@ -91,12 +92,16 @@ class Subscriptions(PrinterListener):
     # -- what printers report
 
     def klippy_restarted(self, printer: Printer) -> None:
-        for target in self._feeds:
-            self.unsubscribe(target, lambda receiver: receiver.owner is printer)
+        for feed in self._feeds.values():
+            ended = [s for s in feed.subscriptions if s.receiver.owner is printer]
+            self._in_turn.add(
+                partial(feed.remove, ended[i : i + REMOVED_AT_ONCE])
+                for i in range(0, len(ended), REMOVED_AT_ONCE)
+            )
 
     def became_ready(self, printer: Printer) -> None:
         receivers = [s.receiver for f in self._feeds.values() for s in f.subscriptions]
-        self._deliveries.add(r.resume for r in receivers if r.owner is printer)
+        self._in_turn.add(r.resume for r in receivers if r.owner is printer)
         feed = self._feeds.get(printer)
         if feed is not None:
             self._name_check.check(feed)
@@ -118,7 +123,7 @@ class Subscriptions(PrinterListener):
         if feed is not None:
             feed.update(eventtime, status, is_snapshot)
             if is_snapshot:  # after the deliveries of it
-                self._deliveries.add([partial(self._name_check.check, feed)])
+                self._in_turn.add([partial(self._name_check.check, feed)])
 
     # -- inside
 
@@ -132,7 +137,7 @@ class Subscriptions(PrinterListener):
                 "Cannot subscribe: more than %d objects of %s, or more than %d fields of one object"
                 % (MAX_OBJECTS, feed.target.name, MAX_OBJECTS)
             )
-        named = number_of_fields(objects) + sum(s.fields for s in feed.subscriptions)
+        named = number_of_fields(objects) + sum([s.fields for s in feed.subscriptions])
         if named > MAX_FIELDS or any(
             len(text) > MAX_NAME for n, f in objects.items() for text in [n, *(f or ())]
         ):
@@ -140,8 +145,7 @@ class Subscriptions(PrinterListener):
                 "Cannot subscribe: more than %d fields of %s in all subscriptions, or a name of"
                 " more than %d characters" % (MAX_FIELDS, feed.target.name, MAX_NAME)
             )
-        own = sum(s.caller is caller for f in self._feeds.values() for s in f.subscriptions)
-        if own >= MAX_SUBSCRIPTIONS and not any(
+        if self._number_of(caller) >= MAX_SUBSCRIPTIONS and not any(
             s.caller is caller and s.receiver == receiver for s in feed.subscriptions
         ):
             raise UsageError(
@@ -149,10 +153,14 @@ class Subscriptions(PrinterListener):
                 % (caller.name, MAX_SUBSCRIPTIONS)
             )
 
+    def _number_of(self, caller: Printer) -> int:
+        """The number of subscriptions of this caller."""
+        return [s.caller for f in self._feeds.values() for s in f.subscriptions].count(caller)
+
     def _feed(self, target: Printer) -> Feed:
         feed = self._feeds.get(target)
         if feed is None:
-            feed = self._feeds[target] = Feed(target, self._too_large, self._deliveries)
+            feed = self._feeds[target] = Feed(target, self._too_large, self._in_turn)
         return feed
 
     def _too_large(self, subscription: Subscription, error: RouterError) -> None:

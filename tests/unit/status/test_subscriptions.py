@@ -5,11 +5,13 @@
 import pytest
 
 from klippy_extras.router.errors import RouterError
+from klippy_extras.router.status.feed import Feed
 from klippy_extras.router.status.subscriptions import (
     MAX_FIELDS,
     MAX_NAME,
     MAX_OBJECTS,
     MAX_SUBSCRIPTIONS,
+    REMOVED_AT_ONCE,
 )
 from tests.unit.fake_klippy import CommandError, FakeObject
 from tests.unit.fake_router import Network
@@ -132,6 +134,27 @@ def test_subscriptions_end_with_the_session_of_their_owner(network):
     network.afc.restarts()
     assert network.led.subscribed == {}
     assert "subscriptions=1" in network.router.stats(0.0)[1]
+
+
+def test_many_of_them_end_in_steps_and_newer_ones_stay(network, monkeypatch):
+    remove = Feed.remove
+
+    def slow_remove(feed, removed):
+        network.reactor.now += 1.0
+        remove(feed, removed)
+
+    names = [a + b for a in "ABCDEFGHIJKLM" for b in "ABCDEFGHIJ"]
+    for name in names:
+        subscribe(network, "ON_" + name)
+    monkeypatch.setattr(Feed, "remove", slow_remove)
+    network.afc.restarts()
+    left = len(names) - REMOVED_AT_ONCE
+    assert f"subscriptions={left}" in network.router.stats(0.0)[1]
+    subscribe(network, "ON_AA")
+    network.reactor.run()
+    assert "subscriptions=1" in network.router.stats(0.0)[1]
+    network.led.tick()
+    assert network.afc.take_sent() == ["ON_AA FAN_SPEED='0.5'"]
 
 
 @pytest.mark.parametrize(
