@@ -175,9 +175,14 @@ class Message64k(_Subscribing):
             gcode_callback="SHOW",
         )
 
+    def answer(self, connection: Connection, request: Dict[str, Any]) -> None:
+        if request["params"].get("script") == "PRINT":
+            self.call(connection, "router/gcode/output", response="\n" * (self.SIZE // 2))
+        super().answer(connection, request)
+
     def beat(self, connection: Connection, now: float) -> None:
         for _ in range(self.due(connection, now, 10)):
-            kind = int(connection.count) % 6
+            kind = int(connection.count) % 7
             if kind == 0:  # as a heightmap or a list of colors
                 self.update(connection, toolhead={"position": [now] + [0.5] * (self.SIZE // 5)})
             elif kind == 1:
@@ -189,6 +194,8 @@ class Message64k(_Subscribing):
                 self.update(connection, toolhead={"rows": [[now, [], {}]] * (self.SIZE // 32)})
             elif kind == 4:
                 self.call(connection, "router/gcode/output", response="x" * self.SIZE)
+            elif kind == 5:  # a script of its own, for which it prints many lines
+                self.call(connection, "router/gcode/script", target="evil", script="PRINT")
             else:
                 context = {f"key_{i}": i for i in range(self.SIZE // 16)}
                 self.call(connection, "router/event/trigger", event="large", context=context)

@@ -46,6 +46,9 @@ gcode:
     G4 P{params.MS|default(400)|int}
     M400
     M118 slow end
+[gcode_macro MANY_LINES]
+gcode:
+    {action_respond_info(range(1000)|join("\\n"))}
 [gcode_macro HANG]
 gcode:
     M118 hanging
@@ -140,6 +143,13 @@ def test_returns_when_the_script_has_finished_and_shows_its_console(main, led):
     main.script("ROUTER_GCODE_SCRIPT TARGET=led SCRIPT='M118 again' WAIT=1")
     main.wait_line("led: again", start=mark)
     assert echoes(main, mark)[3:] == ["led: again"]
+
+
+def test_all_lines_of_a_long_message_are_shown_in_their_order(main):
+    mark = main.mark()
+    main.script("ROUTER_GCODE_SCRIPT TARGET=led SCRIPT=MANY_LINES WAIT=1\nM118 after")
+    main.wait_line("after", start=mark)
+    assert echoes(main, mark) == [*(f"led: {number}" for number in range(1000)), "after"]
 
 
 def test_without_wait_it_returns_at_once_and_shows_nothing(main, led):

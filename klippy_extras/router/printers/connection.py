@@ -15,7 +15,7 @@ from .session_events import Event
 
 # Seconds for which the messages of one peer are handled in one callback. A pause follows that is
 # CATCH_UP_PAUSE times as long, so that a peer that floods us gets a fifth of our time.
-MAX_CALLBACK_TIME = 0.00025
+MAX_CALLBACK_TIME = 0.00015
 CATCH_UP_PAUSE = 4.0
 
 
@@ -153,14 +153,11 @@ class Connection:
                 self._link.set_reading(True)
 
     def _handle_next(self, begin: float) -> bool:
-        """Handle one event, or decode a piece of one. Returns whether it is time for a pause."""
-        if self._session.decode_piece():
-            if not self._session.is_decoding:
-                return True  # a large event takes a callback of its own
-        else:
-            event = self._session.next_event()
-            if event is not None:
-                self._owner.handle_event(event)
+        """Handle an event, or decode a message. Returns whether it is time for a pause."""
+        if self._session.has_events:
+            self._owner.handle_event(self._session.next_event())
+        elif self._session.decode():
+            return True  # a large event takes a callback of its own
         return self._timers.now() - begin >= MAX_CALLBACK_TIME
 
     def _pause(self, begin: float) -> None:

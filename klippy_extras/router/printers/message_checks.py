@@ -3,10 +3,13 @@
 # Copyright (C) 2026  Klipper Router contributors
 #
 # This file may be distributed under the terms of the GNU GPLv3 license.
-from typing import Any, Dict
+from typing import Any, Dict, List
 
 from ..errors import BadMessage
-from .session_events import StateReported, Status
+from .session_events import Output, StateReported, Status
+
+# Characters of an event of the console, and the rest of the line: each line takes 1 to 10 us
+OUTPUT_LENGTH = 256
 
 
 def read_status(params: Dict[str, Any], snapshot: bool) -> Status:
@@ -39,6 +42,17 @@ def read_state_change(webhooks: Dict[str, Any]) -> StateReported:
     if not all(text is None or type(text) is str for text in (state, message)):
         raise BadMessage("sent a malformed state")
     return StateReported(state, message)
+
+
+def read_output(params: Dict[str, Any]) -> List[Output]:
+    """A message on the console; if it is long, as several, of whole lines."""
+    text, begin, outputs = str(params.get("response", "")), 0, []
+    end = text.find("\n", OUTPUT_LENGTH)
+    while end >= 0:
+        outputs.append(Output(text[begin:end]))
+        begin = end + 1
+        end = text.find("\n", begin + OUTPUT_LENGTH)
+    return [*outputs, Output(text[begin:])]
 
 
 def read_error(error: Any) -> str:

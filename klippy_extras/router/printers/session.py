@@ -16,7 +16,7 @@ from ..errors import BadMessage, PeerError, TooLong
 from ..version import VERSION
 from .framing import Decoding, Frame, FrameReader, Oversized, decode, encode, encode_script
 from .liveness import Liveness
-from .message_checks import read_error, read_state, read_state_change, read_status
+from .message_checks import read_error, read_output, read_state, read_state_change, read_status
 from .peer_methods import PeerMethods
 from .peer_subscription import PeerSubscription
 from .phases import Phase, Trigger, next_phase
@@ -26,7 +26,6 @@ from .session_events import (
     Called,
     Event,
     Identified,
-    Output,
     Ready,
     Skipped,
     SkippedKind,
@@ -44,8 +43,8 @@ CLIENT_INFO = {"program": "Klipper Router", "version": VERSION}
 class Session:
     """The protocol with one peer.
 
-    Call receive(), then next_event() while has_more; send take_output(). decode_piece()
-    splits the work for a large message.
+    Call receive(), then decode() while has_more and next_event() while has_events; send
+    take_output().
 
     methods: which remote methods to register; probe: objects to subscribe to in any case; timeout:
     seconds without an answer after which the peer has timed out; max_message: bytes.
@@ -62,7 +61,7 @@ class Session:
         self._unanswered = Unanswered()
         self._reader = FrameReader(max_message)
         self._frames: Deque[Frame] = deque()
-        self._decoding: Optional[Decoding] = None  # of the first frame
+        self._decoding: Optional[Decoding] = None  # of a large message
         self._events: Deque[Event] = deque()
         self._output: List[bytes] = []
         # The contents of Ready, as far as they have arrived
@@ -156,7 +155,7 @@ class Session:
     # -- what the peer sends
 
     def receive(self, data: bytes, now: float) -> None:
-        """Bytes arrived; next_event() returns their events.
+        """Bytes arrived; decode() makes events of them.
 
         Raises BadMessage if a message does not end: only closed() may follow.
         """
@@ -165,54 +164,44 @@ class Session:
 
     @property
     def has_more(self) -> bool:
-        """Whether next_event() has something left to handle."""
-        return bool(self._frames or self._events)
+        """Whether decode() or next_event() has something left to do."""
+        return bool(self._frames or self._events or self._decoding)
+
+    @property
+    def has_events(self) -> bool:
+        """Whether next_event() has one."""
+        return bool(self._events)
 
     @property
     def skipping(self) -> bool:
         """Whether the rest of the current message is skipped, because it is too long."""
         return self._reader.skipping
 
-    def next_event(self) -> Optional[Event]:
-        """The next event; None if the next message has none, or if there is no more, see has_more.
+    def decode(self) -> bool:
+        """Decode the next message, or a piece of it if it is a large one.
 
-        Raises BadMessage if the peer violates the protocol: only closed() may follow.
-        """
-        if not self._events and self._frames:
-            if not self.decode_piece():
-                self._decode_next()
-            while self.is_decoding:
-                self.decode_piece()
-        return self._events.popleft() if self._events else None
-
-    def decode_piece(self) -> bool:
-        """Decode a piece of the next message if it is a large one, so that next_event() need not.
-
-        Returns whether it did. Raises BadMessage as next_event() does.
+        Returns whether a large one is complete. Raises BadMessage if the peer violates the
+        protocol: only closed() may follow.
         """
         if self._decoding is None:
-            frame = self._frames[0] if self._frames and not self._events else b""
-            if isinstance(frame, Oversized) or len(frame) < LARGE_MESSAGE:
+            frame = self._frames.popleft()
+            if isinstance(frame, Oversized):
+                self._events += self._handle_oversized(frame)
+                return False
+            if len(frame) < LARGE_MESSAGE:
+                self._events += self._handle(decode(frame))
                 return False
             self._decoding = Decoding(frame)
         message = self._decoding.step()
-        if message is not None:
-            self._decoding = None
-            self._frames.popleft()
-            self._events += self._handle(message)
+        if message is None:
+            return False
+        self._decoding = None
+        self._events += self._handle(message)
         return True
 
-    @property
-    def is_decoding(self) -> bool:
-        """Whether a large message is decoded in part."""
-        return self._decoding is not None
-
-    def _decode_next(self) -> None:
-        frame = self._frames.popleft()
-        if isinstance(frame, Oversized):
-            self._events += self._handle_oversized(frame)
-        else:
-            self._events += self._handle(decode(frame))
+    def next_event(self) -> Event:
+        """The next event."""
+        return self._events.popleft()
 
     def _handle(self, message: Dict[str, Any]) -> List[Event]:
         method = message.get("method")
@@ -224,7 +213,7 @@ class Session:
         if method == UPDATE_METHOD:
             return self._handle_status(params, snapshot=False)
         if method == OUTPUT_METHOD:
-            return [Output(str(params.get("response", "")))]
+            return [*read_output(params)]
         if method in self._methods.accepted:
             return [Called(method, params)]
         raise BadMessage("called an unknown method")

@@ -58,8 +58,10 @@ class Pair:
         self.session.receive(data, self.now)
         events = []
         while self.session.has_more:
-            event = self.session.next_event()
-            events += [] if event is None else [event]
+            if self.session.has_events:
+                events.append(self.session.next_event())
+            else:
+                self.session.decode()
         return events
 
     def answer(self, request: Dict[str, Any]) -> List[Event]:
@@ -366,52 +368,43 @@ def test_events_stay_in_the_session_until_they_are_asked_for():
     pair.session.receive(data[:-10], pair.now)
     pair.session.receive(data[-10:], pair.now)
     for expected in (Output("// hello"), Status(2.0, {"webhooks": {}}, False)):
-        assert pair.session.has_more
+        assert pair.session.has_more and not pair.session.has_events
+        assert not pair.session.decode()
         assert pair.session.next_event() == expected
     assert pair.session.has_more
     assert pair.session.closed() == []
-    assert not pair.session.has_more
-    assert pair.session.next_event() is None
+    assert not pair.session.has_more and not pair.session.has_events
 
 
-def test_a_large_message_is_decoded_once_and_before_its_event_is_asked_for():
+def test_a_large_message_is_decoded_in_pieces():
     pair = Pair()
     pair.settle()
     large_values = {f"field {i}": "y" * 100 for i in range(LARGE_MESSAGE // 50)}
     small, large = update(mcu={}), update(mcu=large_values)
-    data = b"".join(json.dumps(m).encode() + ETX for m in (small, large, small))
-    pair.session.receive(data, pair.now)
-    assert not pair.session.decode_piece()
+    # The first one is an answer that nobody asked for, and so no event
+    messages = ({"id": 10**6, "result": {}}, small, large, small)
+    pair.session.receive(b"".join(json.dumps(m).encode() + ETX for m in messages), pair.now)
+    assert not pair.session.decode() and not pair.session.has_events
+    assert not pair.session.decode()
     assert pair.session.next_event() == Status(2.0, {"mcu": {}}, False)
-    assert pair.session.decode_piece() and pair.session.is_decoding
-    while pair.session.is_decoding:
-        assert pair.session.has_more and pair.session.decode_piece()
-    assert not pair.session.decode_piece()
-    for values in (large_values, {}):
-        assert pair.session.has_more
-        assert pair.session.next_event() == Status(2.0, {"mcu": values}, False)
-    assert not pair.session.has_more and not pair.session.decode_piece()
+    pieces = 1
+    while not pair.session.decode():
+        assert pair.session.has_more and not pair.session.has_events
+        pieces += 1
+    assert pieces > 2
+    assert pair.session.next_event() == Status(2.0, {"mcu": large_values}, False)
+    assert not pair.session.has_events and not pair.session.decode()
+    assert pair.session.next_event() == Status(2.0, {"mcu": {}}, False)
+    assert not pair.session.has_more
 
 
-def test_a_large_message_after_one_without_an_event_is_decoded_in_pieces_as_well():
-    pair = Pair()
-    pair.settle()
-    large = update(mcu={f"field {i}": i for i in range(LARGE_MESSAGE // 10)})
-    data = b"".join(json.dumps(m).encode() + ETX for m in ({"id": 10**6, "result": {}}, large))
-    pair.session.receive(data, pair.now)
-    assert not pair.session.decode_piece()
-    assert pair.session.next_event() is None  # an answer that nobody asked for
-    assert pair.session.decode_piece() and pair.session.is_decoding
-    assert pair.session.next_event() == Status(2.0, large["params"]["status"], False)
-
-
-def test_the_next_event_may_be_asked_for_while_it_is_decoded_in_part():
+def test_a_large_message_that_is_decoded_in_part_ends_with_its_connection():
     pair = Pair()
     pair.settle()
     large = update(mcu={f"field {i}": i for i in range(LARGE_MESSAGE // 10)})
     pair.session.receive(json.dumps(large).encode() + ETX, pair.now)
-    assert pair.session.decode_piece() and pair.session.is_decoding
-    assert pair.session.next_event() == Status(2.0, large["params"]["status"], False)
+    assert not pair.session.decode()
+    pair.session.closed()
     assert not pair.session.has_more
 
 
