@@ -119,6 +119,7 @@ def test_the_command_of_a_peer(main, led):
     mark = led.mark()
     led.script("ROUTER_DIAGNOSE TARGET=led")
     led.wait_line("LED_ECHO = ok: there and back", start=mark)
+    led.wait_line("LED_LAST_ERROR = ", start=mark)
 
 
 def test_through_moonraker(main):

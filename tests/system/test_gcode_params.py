@@ -38,7 +38,7 @@ def parser(kind: str) -> Iterator[Parser]:
 def received(text: str, old: bool) -> str:
     """The text as it must arrive."""
     text = text.replace("\r\n", " ").replace("\r", " ").replace("\n", " ")
-    text = "".join("\ufffd" if 0xD800 <= ord(char) <= 0xDFFF else char for char in text)
+    text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     for char in "#*;" if old else "":
         text = text.replace(char, "_")
     return text
