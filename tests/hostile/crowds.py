@@ -6,7 +6,7 @@ import json
 import socket
 import threading
 import time
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List, Optional, Tuple
 
 from tests.bench import device_objects
 
@@ -209,3 +209,50 @@ class Forwarded64k(Message64k):
 
     def client_requests(self) -> List[Dict[str, Any]]:
         return [_subscribe("evil", {"toolhead": None}, "status")]
+
+
+class LargeLists(_Subscribing):
+    """Answers with thousands of names, and requests with thousands of them, ten a second.
+
+    The host has all of its commands that it can have (proxy_commands: NAME*).
+    """
+
+    peers = ("lists",)
+    NAMES = [f"NAME{i}" for i in range(5000)]
+    OBJECTS: Objects = dict.fromkeys(NAMES[:3500])
+    FIELDS = {name: i for i, name in enumerate(NAMES[:3500])}
+    RESULTS: Dict[str, Any] = {
+        "list_endpoints": {"endpoints": ["gcode/script", *NAMES]},
+        "gcode/help": dict.fromkeys(NAMES[:3500], ""),
+        "objects/list": {"objects": NAMES},
+        "objects/query": {"eventtime": 1.0, "status": {"toolhead": FIELDS}},
+        "list_values": FIELDS,
+    }
+
+    def result(self, request: Dict[str, Any]) -> Any:
+        return self.RESULTS.get(request["method"]) or super().result(request)
+
+    def beat(self, connection: Connection, now: float) -> None:
+        for _ in range(self.due(connection, now, 10)):
+            calls = self.calls()
+            method, params = calls[int(connection.count) % len(calls)]
+            self.call(connection, method, **params)
+            self.update(connection, **dict.fromkeys(self.NAMES[:4000], {}))
+
+    def calls(self) -> List[Tuple[str, Dict[str, Any]]]:
+        """The methods that take a list, or whose answer is one."""
+        shown = {"target": "lists", "gcode_callback": "SHOW"}
+        script, subscribe = "router/gcode/script", "router/objects/subscribe"
+        return [
+            (script, {"target": self.NAMES, "script": "M118"}),
+            (script, {"target": ",".join(self.NAMES), "script": "M118"}),
+            (subscribe, dict(shown, objects=self.OBJECTS)),
+            (subscribe, dict(shown, objects=",".join(self.NAMES))),
+            (subscribe, dict(shown, objects={"toolhead": self.NAMES})),
+            ("router/objects/query", dict(shown, objects={"toolhead": None})),
+            ("router/objects/query", dict(shown, target="main", objects=self.OBJECTS)),
+            ("router/objects/list", shown),
+            ("router/call", dict(shown, endpoint="list_values")),
+            ("router/call", dict(shown, endpoint="objects/list")),
+            (subscribe, {"target": "lists", "objects": {"no": None}, "gcode_callback": "SHOW"}),
+        ]

@@ -38,7 +38,10 @@ HOSTILE = """
 sock: {sock}
 timeout: 1.0
 """
-DEVICES = "objects:\n" + "".join(f"    {name}\n" for name in OBJECTS)
+OPTIONS = {
+    "devices": "objects:\n" + "".join(f"    {name}\n" for name in OBJECTS),
+    "lists": "proxy_commands: NAME*\n",
+}
 GOOD = """
 [gcode_macro NOTHING]
 gcode:
@@ -92,7 +95,7 @@ class Trial(Closing):
         for name in sorted({name for way in WAYS.values() for name in way.peers}):
             sock = self.lab.sock(name)
             Path(sock).parent.mkdir()
-            text += HOSTILE.format(name=name, sock=sock) + DEVICES * (name == "devices")
+            text += HOSTILE.format(name=name, sock=sock) + OPTIONS.get(name, "")
         text = config.moving(text)
         self.host = self.lab.add(kind, "main", text, mcu="fake", strict=True)
         self.host.gcodes.mkdir(parents=True, exist_ok=True)

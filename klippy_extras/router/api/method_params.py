@@ -8,6 +8,7 @@ from typing import Any, Mapping
 from ..errors import NotAllowed, UsageError
 from ..gcode.parameters import is_bare_command, parse_objects
 from ..printers.printer import Objects, Printer, is_stream
+from ..status.subscriptions import MAX_FIELDS, MAX_OBJECTS
 
 # Characters. The latest events stay in printer.router.events, which clients read at 4 Hz.
 MAX_EVENT_NAME = 100
@@ -56,6 +57,10 @@ def objects_of(params: Mapping[str, Any]) -> Objects:
     objects = params.get("objects")
     if not objects:
         raise UsageError("Missing parameter OBJECTS")
+    if _is_too_long(objects):
+        raise UsageError(
+            "OBJECTS is too long: %d objects and %d fields at most" % (MAX_OBJECTS, MAX_FIELDS)
+        )
     if isinstance(objects, str):
         return parse_objects(objects)
     if isinstance(objects, dict) and all(_is_object(n, fields) for n, fields in objects.items()):
@@ -64,6 +69,15 @@ def objects_of(params: Mapping[str, Any]) -> Objects:
         "Malformed OBJECTS: write text like print_stats:state|filename,toolhead, or an object"
         " whose values are null or lists of fields"
     )
+
+
+def _is_too_long(objects: Any) -> bool:
+    """Whether it is too long to look at all of it in a short time."""
+    if isinstance(objects, str):
+        return objects.count(",") >= MAX_OBJECTS or objects.count("|") >= MAX_FIELDS
+    if isinstance(objects, dict) and len(objects) <= MAX_OBJECTS:
+        return sum(len(f) for f in objects.values() if isinstance(f, list)) > MAX_FIELDS
+    return isinstance(objects, dict)
 
 
 def _is_object(name: Any, fields: Any) -> bool:

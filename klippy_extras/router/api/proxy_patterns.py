@@ -3,7 +3,8 @@
 # Copyright (C) 2026  Klipper Router contributors
 #
 # This file may be distributed under the terms of the GNU GPLv3 license.
-from typing import Any, Dict, List, Mapping, Set, Tuple
+from functools import partial
+from typing import Any, Callable, Dict, List, Mapping, Set, Tuple
 
 from ..klippy.klippy import Klippy
 from ..option_lists import COMMAND_RULE, TEMPORARY_COMMANDS
@@ -15,6 +16,8 @@ from .proxies import Proxied, Proxies
 MAX_COMMANDS = 256
 # Characters of the name of such a command
 MAX_COMMAND_NAME = 64
+# Commands of a peer that are compared with the patterns in one step
+LOOKED_AT_ONCE = 128
 # Names in one message
 MAX_NAMES_SHOWN = 5
 # The beginning of the router's own commands
@@ -52,29 +55,29 @@ class PatternProxies(PrinterListener):
             self._add_commands(printer)
 
     def _add_commands(self, peer: Printer) -> None:
+        self._look_at(peer, list(peer.commands), [])
+
+    def _look_at(self, peer: Printer, names: List[str], matching: List[str]) -> None:
+        """Find those of these commands that match, some now and the rest soon, and add them."""
+        patterns = self._patterns[peer]
+        for name in names[:LOOKED_AT_ONCE]:
+            is_new = name.startswith(patterns) and self._owners.get(name) is not peer
+            if is_new and self._can_be_added(name):
+                matching.append(name)
+        if len(names) > LOOKED_AT_ONCE and len(matching) <= MAX_COMMANDS:
+            self._soon(self._look_at, peer, names[LOOKED_AT_ONCE:], matching)
+            return
+        room = MAX_COMMANDS - sum(owner is peer for owner in self._owners.values())
+        if len(matching) > room:
+            self._report_too_many(peer)
         # One callback for each: whenever one is registered, Klipper makes its list of all commands
         # again (klippy/gcode.py, _build_status_commands)
-        for name in self._new_commands(peer):
-            self._add_later(peer, name)
-        self._klippy.timers.soon(lambda: self._report_conflicts(peer))
+        for name in sorted(matching[:room]):
+            self._soon(self._add, peer, name)
+        self._soon(self._report_conflicts, peer)
 
-    def _add_later(self, peer: Printer, name: str) -> None:
-        self._klippy.timers.soon(lambda: self._add(peer, name))
-
-    def _new_commands(self, peer: Printer) -> List[str]:
-        """The commands that match and are not registered yet, sorted."""
-        patterns = self._patterns[peer]
-        room = MAX_COMMANDS - sum(owner is peer for owner in self._owners.values())
-        names: List[str] = []
-        for name in peer.commands:
-            if not name.startswith(patterns) or self._owners.get(name) is peer:
-                continue
-            if self._can_be_added(name):
-                if len(names) == room:
-                    self._report_too_many(peer)
-                    break
-                names.append(name)
-        return sorted(names)
+    def _soon(self, call: Callable[..., None], *args: Any) -> None:
+        self._klippy.timers.soon(partial(call, *args))
 
     def _can_be_added(self, name: str) -> bool:
         return (
@@ -86,6 +89,8 @@ class PatternProxies(PrinterListener):
         )
 
     def _add(self, peer: Printer, name: str) -> None:
+        if self._owners.get(name) is peer:
+            return  # it has become ready twice in a short time
         text = _help_text(peer.commands.get(name), name, peer.name)
         try:
             source = "a pattern in option 'proxy_commands'"

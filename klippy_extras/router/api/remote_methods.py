@@ -41,7 +41,8 @@ class _Call:
 
     def _done(self, result: Any, error: Failure) -> None:
         if error is not None:
-            self._report.failed(printable(self._params.get("target", "")), error)
+            target = self._params.get("target")
+            self._report.failed(printable(target) if isinstance(target, str) else "", error)
         else:
             self._report.undelivered(failures(self._report.method, result))
 

@@ -7,10 +7,10 @@ from typing import Any, Callable, Dict
 
 from ..diagnosis.checks import worst
 from ..errors import RouterError
-from ..gcode.parameters import command, parameter_name, status_params
+from ..gcode.parameters import check_size, command, parameter_name, status_params
 from ..printers.printer import Done, Failure, Job, Printer
 
-# The result of a method as G-code parameters
+# The result of a method as G-code parameters. Raises UsageError if it is too long for a command
 ResultParams = Callable[[Any], Dict[str, object]]
 
 
@@ -35,7 +35,8 @@ class ResultCallback:
 def scalar_params(result: Any) -> Dict[str, object]:
     """The entries of a result as G-code parameters; None is left out."""
     if not isinstance(result, dict):
-        return {"RESULT": result}
+        result = {"RESULT": result}
+    check_size({"": result})
     return {parameter_name(name): v for name, v in result.items() if v is not None}
 
 
@@ -52,6 +53,7 @@ def printers_params(result: Any) -> Dict[str, object]:
 
 def objects_params(result: Any) -> Dict[str, object]:
     """OBJECTS=, separated by commas."""
+    check_size({"": result})
     return {"OBJECTS": ",".join(map(str, result["objects"]))}
 
 
@@ -67,4 +69,5 @@ def diagnosis_params(result: Any) -> Dict[str, object]:
 
 def query_params(result: Any) -> Dict[str, object]:
     """OBJECT_FIELD= for each value."""
+    check_size(result["status"])
     return status_params(result["status"])

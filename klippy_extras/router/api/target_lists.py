@@ -9,6 +9,8 @@ from ..errors import UsageError
 from ..printers.printer import Done, Failure, Follower, Printer
 
 EVERYBODY = "*"
+# Names in a target
+MAX_TARGETS = 256
 
 
 def is_list(target: object) -> bool:
@@ -18,7 +20,9 @@ def is_list(target: object) -> bool:
 
 def names_of(target: object) -> List[str]:
     """The names in a target, each once. Raises UsageError."""
-    names = target.split(",") if isinstance(target, str) else target
+    names = target.split(",", MAX_TARGETS) if isinstance(target, str) else target
+    if isinstance(names, list) and len(names) > MAX_TARGETS:
+        raise UsageError("TARGET is too long: %d names at most" % (MAX_TARGETS,))
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise UsageError("Malformed parameter TARGET: write a name, or a list of names")
     found = list(dict.fromkeys(filter(None, map(str.strip, names))))

@@ -159,8 +159,11 @@ def bounded(script: str) -> str:
     return script
 
 
-def _check_size(status: Mapping[str, Mapping[str, object]]) -> None:
-    """Raises UsageError if the command would certainly be too long, before time is spent on it."""
+def check_size(status: Mapping[str, Mapping[str, object]]) -> None:
+    """Raises UsageError if a command with {object: {field: value}} would certainly be too long.
+
+    Before time is spent on it.
+    """
     left = MAX_LENGTH
     containers: List[Any] = []
     elements_left = MAX_ELEMENTS - sum(map(len, status.values()))
@@ -242,7 +245,7 @@ class StatusParameters:
 
     def write(self, status: Mapping[str, Mapping[str, object]], old_parser: bool) -> List[str]:
         """{object: {field: value}} -> ["OBJECT_FIELD='value'", ...]."""
-        _check_size(status)
+        check_size(status)
         parameters, left = [], MAX_LENGTH
         for name, fields in status.items():
             for field, value in fields.items():

@@ -17,11 +17,8 @@ def read_status(params: Dict[str, Any], snapshot: bool) -> Status:
     eventtime, status = params.get("eventtime"), params.get("status")
     if not isinstance(eventtime, (int, float)):
         raise BadMessage("sent a status without eventtime")
-    if type(status) is not dict:
+    if type(status) is not dict or not set(map(type, status.values())) <= {dict}:
         raise BadMessage("sent a malformed status")
-    for values in status.values():
-        if type(values) is not dict:
-            raise BadMessage("sent a malformed status")
     return Status(eventtime, status, snapshot)
 
 

@@ -183,9 +183,10 @@ class Feed:
         self.eventtime = eventtime
         updated: Dict[Subscription, None] = {}
         found_missing = False
-        for name, values in status.items():
-            subscriptions = self._by_object.get(name)
-            if subscriptions is None:
+        # A message may have thousands of objects that nobody has subscribed to
+        for name in status if len(status) <= len(self._by_object) else self._by_object:
+            values, subscriptions = status.get(name), self._by_object.get(name)
+            if values is None or subscriptions is None:
                 continue
             known = self._values.setdefault(name, {})
             if is_snapshot:

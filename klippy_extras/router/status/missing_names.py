@@ -3,7 +3,7 @@
 # Copyright (C) 2026  Klipper Router contributors
 #
 # This file may be distributed under the terms of the GNU GPLv3 license.
-from typing import Any, Callable, FrozenSet, List, NamedTuple, Optional, Tuple
+from typing import Any, Callable, FrozenSet, List, NamedTuple, Optional, Set, Tuple
 
 from ..errors import RouterError, TooLong
 from ..printers.printer import Failure, Objects, Printer
@@ -11,6 +11,8 @@ from ..printers.printer import Failure, Objects, Printer
 # Names of one printer that a wrong one is compared with, and how many of them per turn
 MAX_COMPARED = 512
 COMPARED_AT_ONCE = 16
+# Objects of a printer that are looked at in one turn
+LISTED_AT_ONCE = 1024
 # Characters of a name that are compared
 MAX_COMPARED_LENGTH = 60
 # Similarity of two names, from 0 to 1, above which one is suggested instead of the other
@@ -93,8 +95,16 @@ class Search:
         if error is not None:
             self._found([])
             return
-        known = [name for name in result["objects"] if isinstance(name, str)]
-        existing = set(known)
+        self._look_at(result["objects"], 0, set())
+
+    def _look_at(self, names: List[Any], begin: int, existing: Set[str]) -> None:
+        """Look at the existing objects, some of them now and the rest soon; then query them."""
+        end = begin + LISTED_AT_ONCE
+        existing.update([name for name in names[begin:end] if isinstance(name, str)])
+        if end < len(names):
+            self._soon(lambda: self._look_at(names, end, existing))
+            return
+        known = [name for name in names[:MAX_COMPARED] if isinstance(name, str)]
         for name in self._objects:
             if name not in existing:
                 self._wrong.append((name, None, _Guess(name, known)))

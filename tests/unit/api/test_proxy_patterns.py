@@ -4,7 +4,7 @@
 # This file may be distributed under the terms of the GNU GPLv3 license.
 import pytest
 
-from klippy_extras.router.api.proxy_patterns import MAX_COMMANDS
+from klippy_extras.router.api.proxy_patterns import LOOKED_AT_ONCE, MAX_COMMANDS, PatternProxies
 from tests.unit.fake_klippy import CommandError
 from tests.unit.fake_router import Network
 
@@ -188,6 +188,34 @@ def test_a_peer_cannot_register_any_number_of_commands():
     ]
     reconnect(network, network.led, *(f"MMU_OTHER_{i}" for i in range(50)))
     assert len(helps(network)) == MAX_COMMANDS
+
+
+def test_many_commands_are_compared_in_steps(monkeypatch):
+    network = Network(CONFIG, is_ready=False)
+    compared = []
+    can_be_added = PatternProxies._can_be_added
+
+    def slow(self, name):
+        compared.append(name)
+        network.reactor.now += 0.001
+        return can_be_added(self, name)
+
+    monkeypatch.setattr(PatternProxies, "_can_be_added", slow)
+    names = [*(f"MMU_{i}a" for i in range(3 * LOOKED_AT_ONCE)), "MMU_LOAD"]
+    network.led.connects(*names)
+    assert len(compared) == LOOKED_AT_ONCE
+    network.reactor.run()
+    assert compared == names and list(helps(network)) == ["MMU_LOAD"]
+
+
+def test_a_peer_that_is_ready_again_while_they_are_compared():
+    network = Network(CONFIG, is_ready=False)
+    network.led.connects(*(f"MMU_{i}" for i in range(LOOKED_AT_ONCE + 1)))
+    network.led.disconnects()
+    network.led.connects("MMU_0", "MMU_LOAD")
+    network.reactor.run(turns=200)
+    assert len(helps(network)) == LOOKED_AT_ONCE + 2
+    assert not [line for line in network.take_console() if "proxy_commands" in line]
 
 
 def test_the_limit_of_a_script_holds():

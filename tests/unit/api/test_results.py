@@ -4,6 +4,7 @@
 # This file may be distributed under the terms of the GNU GPLv3 license.
 import pytest
 
+from klippy_extras.router.api import results
 from klippy_extras.router.api.results import (
     diagnosis_params,
     objects_params,
@@ -11,6 +12,7 @@ from klippy_extras.router.api.results import (
     query_params,
     scalar_params,
 )
+from klippy_extras.router.errors import UsageError
 
 
 @pytest.mark.parametrize(
@@ -49,3 +51,20 @@ from klippy_extras.router.api.results import (
 )
 def test_results(params, result, expected):
     assert params(result) == expected
+
+
+@pytest.mark.parametrize(
+    ("params", "result"),
+    [
+        (scalar_params, dict.fromkeys(map(str, range(2000)), 1)),
+        (scalar_params, {"values": [[1] * 100] * 20}),
+        (scalar_params, [1] * 2000),
+        (objects_params, {"objects": ["fan"] * 2000}),
+        (query_params, {"status": {"fan": dict.fromkeys(map(str, range(2000)), 1)}}),
+    ],
+)
+def test_what_would_be_too_long_is_refused_before_it_is_written(params, result, monkeypatch):
+    monkeypatch.setattr(results, "parameter_name", None)
+    monkeypatch.setattr(results, "status_params", None)
+    with pytest.raises(UsageError, match="more would block the printer"):
+        params(result)

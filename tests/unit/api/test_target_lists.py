@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from klippy_extras.router.api.target_lists import Answers, is_list, names_of
+from klippy_extras.router.api.target_lists import MAX_TARGETS, Answers, is_list, names_of
 from klippy_extras.router.errors import RouterError, UsageError
 
 words = st.text(st.characters(codec="utf-8", exclude_characters=","), min_size=1).filter(
@@ -33,6 +33,12 @@ def test_a_single_name_is_not_a_list(name):
 def test_malformed_targets(target):
     with pytest.raises(UsageError, match="^Malformed parameter TARGET: write a name, or a list"):
         names_of(target)
+
+
+@pytest.mark.parametrize("many", [["led"] * (MAX_TARGETS + 1), "led," * (MAX_TARGETS + 1)])
+def test_more_names_than_anybody_has_printers(many):
+    with pytest.raises(UsageError, match="^TARGET is too long: 256 names at most"):
+        names_of(many)
 
 
 @pytest.mark.parametrize("target", ["", " ", ",", [], [""]])

@@ -7,7 +7,12 @@ from typing import Any, Callable, Dict, List
 import pytest
 
 from klippy_extras.router.printers.printer import Objects
-from klippy_extras.router.status.missing_names import COMPARED_AT_ONCE, Missing, Search
+from klippy_extras.router.status.missing_names import (
+    COMPARED_AT_ONCE,
+    LISTED_AT_ONCE,
+    Missing,
+    Search,
+)
 
 
 class Target:
@@ -68,3 +73,10 @@ def test_objects_are_queried_only_where_fields_may_be_missing():
     (missing,) = search(target, {"a": ["x"], "b": ["y", "z"]})
     assert (missing.name, missing.field) == ("b", "z")
     assert target.queries == [["a", "b"]]
+
+
+@pytest.mark.parametrize("number", [LISTED_AT_ONCE, 3 * LISTED_AT_ONCE + 1])
+def test_many_objects_are_looked_at_in_steps(number):
+    target = Target(**{f"gcode_macro M{n}": {} for n in range(number)})
+    objects = {f"gcode_macro M{n}": None for n in (0, number - 1, number)}
+    assert [one.name for one in search(target, objects)] == [f"gcode_macro M{number}"]

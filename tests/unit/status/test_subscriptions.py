@@ -172,15 +172,15 @@ def test_many_of_them_end_in_steps_and_newer_ones_stay(network, monkeypatch):
                 "gcode_callback": "ON_A",
                 "objects": {str(n): None for n in range(MAX_OBJECTS + 1)},
             },
-            f"more than {MAX_OBJECTS} objects of led",
+            f"^OBJECTS is too long: {MAX_OBJECTS} objects and {MAX_FIELDS} fields at most",
         ),
         (
             {
                 "target": "led",
                 "gcode_callback": "ON_A",
-                "objects": {str(n): [str(f) for f in range(200)] for n in range(11)},
+                "objects": {"fan": [str(f) for f in range(MAX_OBJECTS + 1)]},
             },
-            f"more than {MAX_FIELDS} fields of led",
+            f"or more than {MAX_OBJECTS} fields of one object",
         ),
         (
             {"target": "led", "gcode_callback": "ON_A", "objects": {"x" * (MAX_NAME + 1): None}},
@@ -191,6 +191,18 @@ def test_many_of_them_end_in_steps_and_newer_ones_stay(network, monkeypatch):
 def test_invalid_subscriptions(network, params, message):
     with pytest.raises(CommandError, match=message):
         network.call(SUBSCRIBE, **params)
+
+
+def test_the_objects_and_fields_of_all_subscriptions_together_are_limited(network):
+    half = {str(n): None for n in range(MAX_OBJECTS // 2)}
+    subscribe(network, "ON_A", objects=half)
+    subscribe(network, "ON_B", objects=half)
+    subscribe(network, "ON_C", objects={f"other_{n}": None for n in range(MAX_OBJECTS // 2 + 1)})
+    assert network.last_error.startswith(f"Cannot subscribe: more than {MAX_OBJECTS} objects of")
+    many = {str(n): [str(f) for f in range(MAX_FIELDS // 16)] for n in range(15)}
+    subscribe(network, "ON_D", objects=many)
+    subscribe(network, "ON_E", objects=many)
+    assert network.last_error.startswith(f"Cannot subscribe: more than {MAX_FIELDS} fields of led")
 
 
 def test_the_number_per_printer_is_limited(network):
