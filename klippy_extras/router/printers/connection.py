@@ -153,11 +153,14 @@ class Connection:
                 self._link.set_reading(True)
 
     def _handle_next(self, begin: float) -> bool:
-        """Handle an event, or decode a message. Returns whether it is time for a pause."""
-        if self._session.has_events:
-            self._owner.handle_event(self._session.next_event())
-        elif self._session.decode():
-            return True  # a large event takes a callback of its own
+        """Handle an event, or decode a piece of one. Returns whether it is time for a pause."""
+        if not self._session.has_decoded and self._session.decode():
+            if self._session.has_decoded:
+                return True  # a large event takes a callback of its own
+        else:
+            event = self._session.next_event()
+            if event is not None:
+                self._owner.handle_event(event)
         return self._timers.now() - begin >= MAX_CALLBACK_TIME
 
     def _pause(self, begin: float) -> None:

@@ -10,7 +10,7 @@
 # object 'webhooks' (klippy/webhooks.py, get_status). The state is passed on as received and not
 # stored here; the printer stores it.
 from collections import deque
-from typing import Any, Deque, Dict, List, Optional
+from typing import Any, Deque, Dict, List, Optional, Union
 
 from ..errors import BadMessage, PeerError, TooLong
 from ..version import VERSION
@@ -43,7 +43,7 @@ CLIENT_INFO = {"program": "Klipper Router", "version": VERSION}
 class Session:
     """The protocol with one peer.
 
-    Call receive(), then decode() while has_more and next_event() while has_events; send
+    Call receive(), and while has_more, next_event() if something is decoded, else decode(); send
     take_output().
 
     methods: which remote methods to register; probe: objects to subscribe to in any case; timeout:
@@ -62,6 +62,7 @@ class Session:
         self._reader = FrameReader(max_message)
         self._frames: Deque[Frame] = deque()
         self._decoding: Optional[Decoding] = None  # of a large message
+        self._message: Union[Dict[str, Any], Oversized, None] = None  # decoded, and not handled
         self._events: Deque[Event] = deque()
         self._output: List[bytes] = []
         # The contents of Ready, as far as they have arrived
@@ -91,7 +92,7 @@ class Session:
         self._unanswered.clear()
         self._reader = FrameReader(self._max_message)
         self._frames.clear()
-        self._decoding = None
+        self._decoding = self._message = None
         self._events.clear()
         self._output.clear()
 
@@ -165,12 +166,12 @@ class Session:
     @property
     def has_more(self) -> bool:
         """Whether decode() or next_event() has something left to do."""
-        return bool(self._frames or self._events or self._decoding)
+        return bool(self._frames or self._decoding) or self.has_decoded
 
     @property
-    def has_events(self) -> bool:
-        """Whether next_event() has one."""
-        return bool(self._events)
+    def has_decoded(self) -> bool:
+        """Whether next_event() need not wait for decode()."""
+        return bool(self._events) or self._message is not None
 
     @property
     def skipping(self) -> bool:
@@ -180,28 +181,29 @@ class Session:
     def decode(self) -> bool:
         """Decode the next message, or a piece of it if it is a large one.
 
-        Returns whether a large one is complete. Raises BadMessage if the peer violates the
-        protocol: only closed() may follow.
+        Returns whether it is a large one. Raises BadMessage if the peer violates the protocol: only
+        closed() may follow.
         """
         if self._decoding is None:
             frame = self._frames.popleft()
-            if isinstance(frame, Oversized):
-                self._events += self._handle_oversized(frame)
-                return False
-            if len(frame) < LARGE_MESSAGE:
-                self._events += self._handle(decode(frame))
+            if isinstance(frame, Oversized) or len(frame) < LARGE_MESSAGE:
+                self._message = frame if isinstance(frame, Oversized) else decode(frame)
                 return False
             self._decoding = Decoding(frame)
-        message = self._decoding.step()
-        if message is None:
-            return False
-        self._decoding = None
-        self._events += self._handle(message)
+        self._message = self._decoding.step()
+        if self._message is not None:
+            self._decoding = None
         return True
 
-    def next_event(self) -> Event:
-        """The next event."""
-        return self._events.popleft()
+    def next_event(self) -> Optional[Event]:
+        """The next event of what is decoded; None if that message has none. Raises BadMessage."""
+        # Not handled any earlier: a request is unanswered until its answer is passed on
+        message, self._message = self._message, None
+        if isinstance(message, Oversized):
+            self._events += self._handle_oversized(message)
+        elif message is not None:
+            self._events += self._handle(message)
+        return self._events.popleft() if self._events else None
 
     def _handle(self, message: Dict[str, Any]) -> List[Event]:
         method = message.get("method")

@@ -58,10 +58,11 @@ class Pair:
         self.session.receive(data, self.now)
         events = []
         while self.session.has_more:
-            if self.session.has_events:
-                events.append(self.session.next_event())
-            else:
+            if not self.session.has_decoded:
                 self.session.decode()
+                continue
+            event = self.session.next_event()
+            events += [] if event is None else [event]
         return events
 
     def answer(self, request: Dict[str, Any]) -> List[Event]:
@@ -368,12 +369,12 @@ def test_events_stay_in_the_session_until_they_are_asked_for():
     pair.session.receive(data[:-10], pair.now)
     pair.session.receive(data[-10:], pair.now)
     for expected in (Output("// hello"), Status(2.0, {"webhooks": {}}, False)):
-        assert pair.session.has_more and not pair.session.has_events
-        assert not pair.session.decode()
+        assert pair.session.has_more and not pair.session.has_decoded
+        assert not pair.session.decode() and pair.session.has_decoded
         assert pair.session.next_event() == expected
     assert pair.session.has_more
     assert pair.session.closed() == []
-    assert not pair.session.has_more and not pair.session.has_events
+    assert not pair.session.has_more and not pair.session.has_decoded
 
 
 def test_a_large_message_is_decoded_in_pieces():
@@ -384,17 +385,31 @@ def test_a_large_message_is_decoded_in_pieces():
     # The first one is an answer that nobody asked for, and so no event
     messages = ({"id": 10**6, "result": {}}, small, large, small)
     pair.session.receive(b"".join(json.dumps(m).encode() + ETX for m in messages), pair.now)
-    assert not pair.session.decode() and not pair.session.has_events
+    assert not pair.session.decode() and pair.session.next_event() is None
     assert not pair.session.decode()
     assert pair.session.next_event() == Status(2.0, {"mcu": {}}, False)
-    pieces = 1
-    while not pair.session.decode():
-        assert pair.session.has_more and not pair.session.has_events
+    pieces = 0
+    while not pair.session.has_decoded:
+        assert pair.session.has_more and pair.session.decode()
         pieces += 1
     assert pieces > 2
     assert pair.session.next_event() == Status(2.0, {"mcu": large_values}, False)
-    assert not pair.session.has_events and not pair.session.decode()
+    assert not pair.session.has_decoded and not pair.session.decode()
     assert pair.session.next_event() == Status(2.0, {"mcu": {}}, False)
+    assert not pair.session.has_more
+
+
+@pytest.mark.parametrize("size", [1, LARGE_MESSAGE])
+def test_an_answer_that_is_decoded_and_not_passed_on_leaves_its_request_unanswered(size):
+    pair = Pair()
+    pair.settle()
+    pair.session.request("info", {}, "token")
+    (request,) = pair.requests()
+    answer = {"id": request["id"], "result": {"text": "x" * size}}
+    pair.session.receive(json.dumps(answer).encode() + ETX, pair.now)
+    while not pair.session.has_decoded:
+        pair.session.decode()
+    assert pair.session.closed() == ["token"]
     assert not pair.session.has_more
 
 
@@ -403,7 +418,7 @@ def test_a_large_message_that_is_decoded_in_part_ends_with_its_connection():
     pair.settle()
     large = update(mcu={f"field {i}": i for i in range(LARGE_MESSAGE // 10)})
     pair.session.receive(json.dumps(large).encode() + ETX, pair.now)
-    assert not pair.session.decode()
+    assert pair.session.decode() and not pair.session.has_decoded
     pair.session.closed()
     assert not pair.session.has_more
 
