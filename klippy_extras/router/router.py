@@ -285,7 +285,7 @@ class Router:
             guarded(self._notify_of_end, peer)
             peer.stop()
         self._local.stop()
-        self._klippy.timers.close()
+        self._klippy.close()
 
     # -- inside
 

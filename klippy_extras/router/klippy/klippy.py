@@ -4,7 +4,8 @@
 #
 # This file may be distributed under the terms of the GNU GPLv3 license.
 import logging
-from typing import Any, Callable, Dict, List, Optional, Tuple
+from collections import deque
+from typing import Any, Callable, Deque, Dict, List, Optional, Tuple
 
 from ..errors import RouterError, UsageError
 from ..sanitize import printable
@@ -31,6 +32,7 @@ class Klippy:
         # 2023-era Klipper cannot parse # * ; in a parameter. Its dispatcher has this attribute
         # (klippy/gcode.py before 2024-11-26).
         self.old_parser = hasattr(self.gcode, "extended_r")
+        self._unlogged: Deque[Tuple[int, str]] = deque()  # lines for the log, and their levels
         # Receive the console output of running scripts; for nested ones, only the last does
         self._listening: List[Callable[[str], None]] = []
         self.gcode.register_output_handler(self._handle_output)
@@ -214,11 +216,22 @@ class Klippy:
         Without `!!`, on which some hosts such as OctoPrint stop a print.
         """
         self.log(logging.WARNING, text)
-        self.gcode.respond_raw("// Router: %s" % (text,))
+        self.gcode.respond_raw("// Router: %s" % (text.replace("\n", "\n// "),))
 
     def log(self, level: int, text: str) -> None:
-        """Log a line, of a level of logging; soon, because that takes 0.1 to 0.3 ms."""
-        self.timers.soon(lambda: logging.log(level, "router: %s", text))
+        """Log a line at this level, in a callback of its own, because it takes 0.1 to 0.3 ms."""
+        self._unlogged.append((level, text))
+        self.timers.soon(self._log_next)
+
+    def _log_next(self) -> None:
+        level, text = self._unlogged.popleft()
+        logging.log(level, "router: %s", text)
+
+    def close(self) -> None:
+        """Log what was not logged yet, and drop all timers."""
+        self.timers.close()
+        while self._unlogged:
+            self._log_next()
 
     def register_remote_method(
         self, method: str, receive: Callable[[Dict[str, Any]], None]

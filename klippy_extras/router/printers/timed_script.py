@@ -28,7 +28,7 @@ class LateNotices:
 
     def printed(self, text: str) -> bool:
         """Whether the peer's macro has printed this; it is reported then."""
-        if not text.startswith(_LATE):
+        if not text.startswith(_LATE) or "\n" in text:
             return False
         if self._rate.take():
             self._show("%s: %s" % (self._name, text))

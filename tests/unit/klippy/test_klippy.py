@@ -2,6 +2,8 @@
 
 # Copyright (C) 2026  Klipper Router contributors
 # This file may be distributed under the terms of the GNU GPLv3 license.
+import logging
+
 import pytest
 
 from klippy_extras.router.errors import RouterError
@@ -206,6 +208,19 @@ def test_a_report_does_not_stop_a_print(main, caplog):
     assert caplog.text == ""
     main.reactor.run()
     assert "router: led is off" in caplog.text and "only shown" not in caplog.text
+
+
+def test_every_line_of_a_report_is_marked(main):
+    main.klippy.report("a\naction:cancel")
+    assert main.console == ["// Router: a", "// action:cancel"]
+
+
+def test_what_was_not_logged_yet_is_logged_at_the_end(main, caplog):
+    main.klippy.log(logging.WARNING, "first")
+    main.klippy.log(logging.WARNING, "last")
+    main.klippy.close()
+    main.reactor.run()
+    assert [record.getMessage() for record in caplog.records] == ["router: first", "router: last"]
 
 
 def test_only_objects_with_a_status_have_one(main):

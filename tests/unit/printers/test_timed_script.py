@@ -45,6 +45,14 @@ def test_how_late_it_is_is_shown_here_and_the_rest_is_left_to_its_follower():
     assert not follower.given_up
 
 
+def test_what_only_begins_like_it_is_left_to_the_follower():
+    shown, seen = [], Seen()
+    follower = TimedFollower(seen, LateNotices("led", shown.append, lambda: 1.0))
+    text = "SYNC=1 is late\n// action:cancel"
+    follower.printed(text)
+    assert (shown, seen.calls) == ([], [text])
+
+
 def test_at_a_limited_rate():
     shown, now = [], [1.0]
     notices = LateNotices("led", shown.append, lambda: now[0])
