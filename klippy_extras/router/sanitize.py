@@ -16,7 +16,12 @@ MIN_INT, MAX_INT = -(2**63), 2**64 - 1
 
 
 def printable(text: object) -> str:
-    """Text from elsewhere, shortened and on one line, for the log and the console."""
+    """Text from elsewhere, shortened and on one line, for the log and the console.
+
+    <list> in place of a list, and likewise for a dict: they may be very long.
+    """
+    if isinstance(text, (list, dict)):
+        return "<%s>" % (type(text).__name__,)
     line = str(text)[: MAX_LOGGED + 1]
     if not line.isprintable():
         line = "".join(c if c.isprintable() else " " for c in line)

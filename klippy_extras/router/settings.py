@@ -26,9 +26,9 @@ from .option_lists import (
 PERMISSIONS = ("gcode", "event", "status", "call")
 # What the router does when a peer is lost (option 'on_disconnect')
 ON_DISCONNECT = ("ignore", "warn", "pause")
-# Not because of decoding, which is done in pieces (printers/piecewise.py), but because a value is
-# passed on in one step. Measured for messages of this length: up to 3 ms of CPU in one callback,
-# and 7.5 ms if they are forwarded to an API client (tests/README.md, the longest callback).
+# Not because of decoding, which is done in pieces (printers/piecewise.py), but because Klippy takes
+# up to 5 ms of CPU to encode a message of this length for an API client (tests/README.md, the
+# longest callback).
 DEFAULT_MAX_MESSAGE = 65536
 
 

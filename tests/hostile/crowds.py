@@ -237,6 +237,7 @@ class LargeLists(_Subscribing):
             calls = self.calls()
             method, params = calls[int(connection.count) % len(calls)]
             self.call(connection, method, **params)
+            self.call(connection, "router/gcode/output", response=self.NAMES)  # and not text
             self.update(connection, **dict.fromkeys(self.NAMES[:4000], {}))
 
     def calls(self) -> List[Tuple[str, Dict[str, Any]]]:

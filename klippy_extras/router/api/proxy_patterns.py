@@ -67,7 +67,7 @@ class PatternProxies(PrinterListener):
         if len(names) > LOOKED_AT_ONCE and len(matching) <= MAX_COMMANDS:
             self._soon(self._look_at, peer, names[LOOKED_AT_ONCE:], matching)
             return
-        room = MAX_COMMANDS - sum(owner is peer for owner in self._owners.values())
+        room = self._room_for(peer)
         if len(matching) > room:
             self._report_too_many(peer)
         # One callback for each: whenever one is registered, Klipper makes its list of all commands
@@ -79,6 +79,10 @@ class PatternProxies(PrinterListener):
     def _soon(self, call: Callable[..., None], *args: Any) -> None:
         self._klippy.timers.soon(partial(call, *args))
 
+    def _room_for(self, peer: Printer) -> int:
+        """How many more of its commands may be registered."""
+        return MAX_COMMANDS - sum(owner is peer for owner in self._owners.values())
+
     def _can_be_added(self, name: str) -> bool:
         return (
             name not in self._proxies.proxied
@@ -89,7 +93,7 @@ class PatternProxies(PrinterListener):
         )
 
     def _add(self, peer: Printer, name: str) -> None:
-        if self._owners.get(name) is peer:
+        if self._owners.get(name) is peer or not self._room_for(peer):
             return  # it has become ready twice in a short time
         text = _help_text(peer.commands.get(name), name, peer.name)
         try:

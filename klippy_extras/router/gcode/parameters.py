@@ -123,8 +123,7 @@ def parameter(key: str, value: object, old_parser: bool) -> str:
     """
     if NO_MUTEX in key:
         key = key.replace(NO_MUTEX, "''".join(_NO_MUTEX_HALVES))
-    kind = type(value)
-    if kind is int or kind is bool or (kind is float and isfinite(value)):  # type: ignore
+    if type(value) in (int, bool) or (type(value) is float and isfinite(value)):
         # Most values of a status are numbers: with parameter_text() and quote() for them, an
         # update takes 14 % longer
         return key + "='" + repr(value) + "'"
@@ -162,7 +161,7 @@ def bounded(script: str) -> str:
 def check_size(status: Mapping[str, Mapping[str, object]]) -> None:
     """Raises UsageError if a command with {object: {field: value}} would certainly be too long.
 
-    Before time is spent on it.
+    To be called before time is spent on writing it.
     """
     left = MAX_LENGTH
     containers: List[Any] = []
@@ -182,8 +181,8 @@ def check_size(status: Mapping[str, Mapping[str, object]]) -> None:
 
 def _too_long() -> UsageError:
     return UsageError(
-        "the values are longer than %d characters, or more than %d; more would block the printer"
-        % (MAX_LENGTH, MAX_ELEMENTS)
+        "the values are longer than %d characters, or there are more than %d of them; more would"
+        " block the printer" % (MAX_LENGTH, MAX_ELEMENTS)
     )
 
 

@@ -43,7 +43,9 @@ def read_state_change(webhooks: Dict[str, Any]) -> StateReported:
 
 def read_output(params: Dict[str, Any]) -> List[Output]:
     """A message on the console; if it is long, as several, of whole lines."""
-    text, begin, outputs = str(params.get("response", "")), 0, []
+    response = params.get("response")
+    text = response if isinstance(response, str) else ""
+    begin, outputs = 0, []
     end = text.find("\n", OUTPUT_LENGTH)
     while end >= 0:
         outputs.append(Output(text[begin:end]))

@@ -302,8 +302,7 @@ class RemotePrinter(Printer):
     def _became_ready(self, event: Ready) -> None:
         self.commands = event.commands
         self.old_parser = parser_is_old(self._info, self.commands, event.status)
-        version = include_version(event.status)
-        self.include_version = None if version is None else plain_text(printable(version))
+        self.include_version = include_version(event.status)
         self._set_state(self.state, self.state_message, True)
 
     def _identified(self, event: Identified) -> None:

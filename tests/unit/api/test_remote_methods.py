@@ -67,6 +67,13 @@ def test_values_that_are_nested_too_deep_are_reported(network, client):
     assert client.take() == []
 
 
+def test_an_error_with_a_list_of_targets_has_no_target(network):
+    network.led.commands["ROUTER_ON_ERROR"] = ""
+    network.led.call_router("router/gcode/script", target=["main", "no"], script="SHOW")
+    (script,) = network.led.take_sent()
+    assert "TARGET='' MESSAGE='led is not allowed to use router/gcode/script" in script
+
+
 def test_a_method_that_nobody_has_registered_is_reported_to_the_caller(network):
     network.led.commands["ROUTER_ON_ERROR"] = ""
     network.led.call_router("beep")

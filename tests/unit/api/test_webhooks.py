@@ -5,7 +5,7 @@
 import pytest
 
 from klippy_extras.router.api.webhooks import MAX_UNSENT, MAX_WAITING
-from tests.unit.fake_klippy import CommandError
+from tests.unit.fake_klippy import CommandError, FakeObject
 from tests.unit.fake_router import Network
 
 SCRIPT = "router/gcode/script"
@@ -69,6 +69,18 @@ def test_results_that_json_cannot_encode_are_converted():
     network.led.objects = {"fan": {"speed": float("nan"), "name": "\ud800"}}
     answer = network.call("router/objects/query", target="led", objects="fan")
     assert answer["status"] == {"fan": {"speed": None, "name": "\ufffd"}}
+
+
+@pytest.mark.parametrize("target", ["main", "led"])
+def test_a_first_status_that_json_cannot_encode_is_converted(target):
+    """That of a peer was converted when it was received."""
+    network = Network()
+    network.printer.objects["fan"] = FakeObject(speed=float("nan"))
+    network.led.objects = {"fan": {"speed": None}}
+    network.reactor.at(0.25, network.led.tick)
+    subscribe = {"target": target, "objects": "fan", "response_template": {"method": "one"}}
+    answer = network.client().call("router/objects/subscribe", **subscribe)
+    assert answer["status"] == {"fan": {"speed": None}}
 
 
 def test_parameters_that_are_nested_too_deep_are_an_error():

@@ -240,7 +240,9 @@ HALF = MAX_ELEMENTS // 2
     "status", [{"a": [1] * MAX_ELEMENTS}, {"a": [[]] * (HALF - 1) + [[1] * HALF]}]
 )
 def test_more_values_than_can_be_written_in_a_short_time_are_refused(status):
-    with pytest.raises(UsageError, match=f"or more than {MAX_ELEMENTS}; more would block"):
+    with pytest.raises(
+        UsageError, match=f"or there are more than {MAX_ELEMENTS} of them; more would"
+    ):
         StatusParameters().write({"o": status}, False)
     status["a"].pop()
     assert StatusParameters().write({"o": status}, False)

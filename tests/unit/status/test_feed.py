@@ -227,6 +227,17 @@ def test_one_union_is_requested_and_each_receiver_gets_only_its_part():
     assert watching.led.subscribed == {}
 
 
+def test_a_status_of_many_more_objects_than_are_subscribed_to():
+    watching, watcher = Watching(), Watcher("a")
+    watching.set(fan={"x": 1}, bed={"y": 1})
+    watching.subscribe(watcher, fan=None, bed=None)
+    watching.led.tick()
+    others = {f"other {n}": {"x": n} for n in range(100)}
+    status = {**others, "bed": {"y": 2}, "fan": {"x": 2}, **others}
+    watching.subscriptions.status_changed(watching.led, 2.0, status, False)
+    assert watcher.updates == [{"fan": {"x": 2}, "bed": {"y": 2}}]
+
+
 def test_known_values_are_returned_at_once_without_a_request():
     watching, first, second = Watching(), Watcher("first"), Watcher("second")
     watching.set(fan={"x": 1, "y": 2})

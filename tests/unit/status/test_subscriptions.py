@@ -164,6 +164,15 @@ def test_many_of_them_end_in_steps_and_newer_ones_stay(network, monkeypatch):
         ({"target": "led"}, "Missing parameter OBJECTS"),
         ({"target": "led", "objects": "a:,b"}, "Malformed OBJECTS 'a:,b'"),
         ({"target": "led", "objects": {"a": "b"}}, "Malformed OBJECTS: write text"),
+        (
+            {"target": "led", "objects": "a," * MAX_OBJECTS + "b"},
+            "^OBJECTS is too long: 256 objects",
+        ),
+        ({"target": "led", "objects": "a:" + "b|" * MAX_FIELDS + "c"}, "^OBJECTS is too long"),
+        (
+            {"target": "led", "objects": {str(n): ["b"] * 200 for n in range(11)}},
+            f"^OBJECTS is too long: {MAX_OBJECTS} objects and {MAX_FIELDS} fields at most",
+        ),
         ({"target": "led", "objects": "fan"}, "Missing parameter CALLBACK"),
         ({"target": "led", "objects": "fan", "gcode_callback": "M118 x"}, "Invalid CALLBACK"),
         (
