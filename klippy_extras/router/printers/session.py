@@ -30,6 +30,7 @@ from .session_events import (
     Skipped,
     SkippedKind,
     StateReported,
+    Status,
 )
 from .unanswered import OwnRequest, Unanswered
 
@@ -62,6 +63,7 @@ class Session:
         self._reader = FrameReader(max_message)
         self._frames: Deque[Frame] = deque()
         self._decoding: Optional[Decoding] = None  # of a large message
+        self._is_large = False  # whether the latest message is one
         self._message: Union[Dict[str, Any], Oversized, None] = None  # decoded, and not handled
         self._events: Deque[Event] = deque()
         self._output: List[bytes] = []
@@ -186,7 +188,8 @@ class Session:
         """
         if self._decoding is None:
             frame = self._frames.popleft()
-            if isinstance(frame, Oversized) or len(frame) < LARGE_MESSAGE:
+            self._is_large = not isinstance(frame, Oversized) and len(frame) >= LARGE_MESSAGE
+            if isinstance(frame, Oversized) or not self._is_large:
                 self._message = frame if isinstance(frame, Oversized) else decode(frame)
                 return False
             self._decoding = Decoding(frame)
@@ -196,16 +199,25 @@ class Session:
         return True
 
     def next_event(self) -> Optional[Event]:
-        """The next event of what is decoded; None if that message has none. Raises BadMessage."""
+        """The next event of what is decoded; None if it has none, or not yet. Raises BadMessage."""
         # Not handled any earlier: a request is unanswered until its answer is passed on
         message, self._message = self._message, None
-        if isinstance(message, Oversized):
-            self._events += self._handle_oversized(message)
-        elif message is not None:
+        if message is not None:
             self._events += self._handle(message)
+            if self._events and self._took_long(self._events[0]):
+                return None
         return self._events.popleft() if self._events else None
 
-    def _handle(self, message: Dict[str, Any]) -> List[Event]:
+    def _took_long(self, event: Event) -> bool:
+        """Whether making this event took long, so that its owner looks at the clock before it.
+
+        Never for an answer, which must not wait. After Identified, all is requested that Ready has.
+        """
+        return type(event) is Identified or (self._is_large and type(event) is not Answer)
+
+    def _handle(self, message: Union[Dict[str, Any], Oversized]) -> List[Event]:
+        if isinstance(message, Oversized):
+            return self._handle_oversized(message)
         method = message.get("method")
         if method is None:
             return self._handle_answer(message)
@@ -367,6 +379,8 @@ class Session:
             return
         objects = self._subscription.take_request()
         if objects is not None:
+            # A snapshot that was not taken yet lacks what is new in these objects
+            self._events = deque(e for e in self._events if not _is_snapshot(e))
             params = {"objects": objects, "response_template": {"method": UPDATE_METHOD}}
             self._ask(OwnRequest.SUBSCRIBE, "objects/subscribe", params)
 
@@ -377,3 +391,7 @@ class Session:
     def _ask(self, own: OwnRequest, method: str, params: Dict[str, Any]) -> None:
         number = self._unanswered.add_own(own)
         self._output.append(encode({"id": number, "method": method, "params": params}))
+
+
+def _is_snapshot(event: Event) -> bool:
+    return isinstance(event, Status) and event.snapshot

@@ -393,10 +393,40 @@ def test_a_large_message_is_decoded_in_pieces():
         assert pair.session.has_more and pair.session.decode()
         pieces += 1
     assert pieces > 2
+    assert pair.session.next_event() is None and pair.session.has_decoded
     assert pair.session.next_event() == Status(2.0, {"mcu": large_values}, False)
     assert not pair.session.has_decoded and not pair.session.decode()
     assert pair.session.next_event() == Status(2.0, {"mcu": {}}, False)
     assert not pair.session.has_more
+
+
+@pytest.mark.parametrize("size", [1, LARGE_MESSAGE])
+def test_an_answer_does_not_wait(size):
+    pair = Pair()
+    pair.settle()
+    pair.session.request("info", {}, "token")
+    (request,) = pair.requests()
+    answer = {"id": request["id"], "result": {"text": "x" * size}}
+    pair.session.receive(json.dumps(answer).encode() + ETX, pair.now)
+    while not pair.session.has_decoded:
+        pair.session.decode()
+    assert pair.session.next_event() == Answer("token", answer["result"], None)
+
+
+def test_a_snapshot_that_was_not_taken_is_dropped_when_other_objects_are_subscribed_to():
+    pair = Pair()
+    pair.settle()
+    pair.session.subscribe({"fan": None})
+    (first,) = pair.requests()
+    snapshot = {"eventtime": 2.0, "status": {"fan": {"speed": 1.0}, "webhooks": {"state": "ready"}}}
+    pair.session.receive(json.dumps({"id": first["id"], "result": snapshot}).encode() + ETX, 1.0)
+    pair.session.decode()
+    assert pair.session.next_event() == StateReported("ready", None)
+    pair.session.subscribe({"fan": None, "bed": None})
+    (second,) = pair.requests()
+    assert not pair.session.has_more
+    events = pair.say({"id": second["id"], "result": snapshot})
+    assert [type(event) for event in events] == [StateReported, Status]
 
 
 @pytest.mark.parametrize("size", [1, LARGE_MESSAGE])
