@@ -188,9 +188,12 @@ class Session:
         """
         if self._decoding is None:
             frame = self._frames.popleft()
-            self._is_large = not isinstance(frame, Oversized) and len(frame) >= LARGE_MESSAGE
-            if isinstance(frame, Oversized) or not self._is_large:
-                self._message = frame if isinstance(frame, Oversized) else decode(frame)
+            if isinstance(frame, Oversized):
+                self._is_large, self._message = False, frame
+                return False
+            self._is_large = len(frame) >= LARGE_MESSAGE
+            if not self._is_large:
+                self._message = decode(frame)
                 return False
             self._decoding = Decoding(frame)
         self._message = self._decoding.step()
@@ -211,7 +214,7 @@ class Session:
     def _took_long(self, event: Event) -> bool:
         """Whether making this event took long, so that its owner looks at the clock before it.
 
-        Never for an answer, which must not wait. After Identified, all is requested that Ready has.
+        Never for an answer, which must not wait. With Identified, several requests were made.
         """
         return type(event) is Identified or (self._is_large and type(event) is not Answer)
 
