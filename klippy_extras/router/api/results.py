@@ -6,7 +6,7 @@
 from typing import Any, Callable, Dict
 
 from ..diagnosis.checks import worst
-from ..errors import RouterError
+from ..errors import RouterError, UsageError
 from ..gcode.parameters import check_size, command, parameter_name, status_params
 from ..printers.printer import Done, Failure, Job, Printer
 
@@ -27,6 +27,8 @@ class ResultCallback:
             try:
                 params = self._params(result)
                 self._caller.submit(Job(command(self._macro, params, self._caller.old_parser)))
+            except UsageError as e:
+                result, error = None, UsageError("%s was not run: %s" % (self._macro, e))
             except RouterError as e:
                 result, error = None, e
         self._passed_to(result, error)
