@@ -5,6 +5,7 @@
 import pytest
 
 from tests.lab import config
+from tests.lab.waiting import wait_until
 from tests.system.macros import says, shown, start_trio, wait_shown
 from tests.unit.include_file import API, NEEDS, buttons, commands_with_parameters
 
@@ -145,6 +146,12 @@ def test_a_malformed_context_is_an_error(led):
 def test_a_retained_event_reaches_later_subscribers(trio, led):
     run(led, "ROUTER_EVENT_TRIGGER EVENT=kept COLOR=red RETAIN=1")
     run(led, "ROUTER_EVENT_TRIGGER EVENT=forgotten COLOR=red RETAIN=0")
+    wait_until(  # calls of two peers may overtake each other
+        lambda: "forgotten" in trio.main.query(["router"])["router"]["events"],
+        10.0,
+        "no event 'forgotten'",
+        [trio.main, led],
+    )
     mark = trio.afc.mark()
     run(trio.afc, "ROUTER_EVENT_SUBSCRIBE EVENT=forgotten GCODE=SHOW_B")
     run(trio.afc, "ROUTER_EVENT_SUBSCRIBE EVENT=kept GCODE=SHOW_A")
