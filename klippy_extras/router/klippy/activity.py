@@ -48,7 +48,7 @@ class Activity:
     def _facts(self, eventtime: float) -> Facts:
         state, _message = self._klippy.state()
         if state != "ready":
-            # Objects may not exist yet
+            # Some objects do not exist yet
             return Facts(state, None, "", False, False, False)
         motion = self._motion.word(eventtime)
         if motion is None and self._status("manual_probe", eventtime).get("is_active"):

@@ -79,7 +79,7 @@ class MacroCallback(Receiver):
         if isinstance(error, UsageError):
             self._report(self.owner, self._status_of, error)
         elif error is not None and not self.owner.ready:
-            # It may not have run with these values: run it again when its owner is ready
+            # Perhaps it has not run with these values: run it again when its owner is ready
             newer, self._pending = self._pending, sent
             merge(self._pending, newer)
         # An error in the macro is already shown on its own printer's console

@@ -400,8 +400,8 @@ def test_a_large_message_is_decoded_in_pieces():
     assert not pair.session.has_more
 
 
-@pytest.mark.parametrize("size", [1, LARGE_MESSAGE])
-def test_an_answer_does_not_wait(size):
+def with_decoded_answer(size: int) -> Pair:
+    """A session that has decoded the answer to a request, and not passed it on."""
     pair = Pair()
     pair.settle()
     pair.session.request("info", {}, "token")
@@ -410,7 +410,13 @@ def test_an_answer_does_not_wait(size):
     pair.session.receive(json.dumps(answer).encode() + ETX, pair.now)
     while not pair.session.has_decoded:
         pair.session.decode()
-    assert pair.session.next_event() == Answer("token", answer["result"], None)
+    return pair
+
+
+@pytest.mark.parametrize("size", [1, LARGE_MESSAGE])
+def test_an_answer_does_not_wait(size):
+    pair = with_decoded_answer(size)
+    assert pair.session.next_event() == Answer("token", {"text": "x" * size}, None)
 
 
 def test_a_snapshot_that_was_not_taken_is_dropped_when_other_objects_are_subscribed_to():
@@ -431,14 +437,7 @@ def test_a_snapshot_that_was_not_taken_is_dropped_when_other_objects_are_subscri
 
 @pytest.mark.parametrize("size", [1, LARGE_MESSAGE])
 def test_an_answer_that_is_decoded_and_not_passed_on_leaves_its_request_unanswered(size):
-    pair = Pair()
-    pair.settle()
-    pair.session.request("info", {}, "token")
-    (request,) = pair.requests()
-    answer = {"id": request["id"], "result": {"text": "x" * size}}
-    pair.session.receive(json.dumps(answer).encode() + ETX, pair.now)
-    while not pair.session.has_decoded:
-        pair.session.decode()
+    pair = with_decoded_answer(size)
     assert pair.session.closed() == ["token"]
     assert not pair.session.has_more
 
